@@ -1,0 +1,5 @@
+"""``python -m masksem_graph COMMAND``."""
+
+from masksem_graph.cli import main
+
+main()

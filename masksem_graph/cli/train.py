@@ -1,0 +1,256 @@
+"""Pre-train an encoder on a data set."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning_fabric import Fabric
+
+from masksem_graph.config import Parser, instantiate, resolved
+from masksem_graph.data.augment import AugmentConfig, CropConfig, whole_view
+from masksem_graph.data.clips import ClipSource, Plan
+from masksem_graph.data.config import DataConfig
+from masksem_graph.data.store import Store
+from masksem_graph.engine.checkpoint import load_checkpoint
+from masksem_graph.engine.devices import DeviceConfig, launch
+from masksem_graph.engine.optim import OptimConfig
+from masksem_graph.engine.pretrain import Interrupted, LoopConfig, PretrainLoop, average_clip
+from masksem_graph.errors import InputError
+from masksem_graph.files import write_beside
+from masksem_graph.models.build import ModelConfig
+from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.io import save_encoder
+from masksem_graph.protocols import KNN, Evaluation
+from masksem_graph.report.console import console, progress_bars
+from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
+
+MAY_CHANGE = {
+    "output",
+    "overwrite",
+    "checkpoint_minutes",
+    "evaluate_every",
+    "device",
+    "data.root",
+    "data.residency",
+    "init_from",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(LoopConfig):
+    """A pre-training run.
+
+    Args:
+        data: which clips.
+        model: the networks.
+        method: what is masked and predicted.
+        output: the run's folder.
+        crop, augment: how clips are varied.
+        optim: the optimiser.
+        device: where to compute.
+        init_from: a run whose student, decoder and teacher to start from.
+        overwrite: start afresh where ``output`` already holds a run.
+    """
+
+    data: DataConfig
+    model: ModelConfig
+    method: MethodConfig
+    output: str
+    epochs: int = 400
+    batch_size: int = 128
+    crop: CropConfig = field(default_factory=CropConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    device: DeviceConfig = field(default_factory=DeviceConfig)
+    init_from: str | None = None
+    overwrite: bool = False
+
+
+def parse(argv: Sequence[str]) -> tuple[TrainConfig, dict[str, Any]]:
+    """Read the command line.
+
+    Returns:
+        the configuration, and the same as plain data with every default filled in.
+    """
+    parser = Parser(prog="train.py", description="Pre-train an encoder.")
+    parser.add_argument("--config", action="config", help="a YAML file or a shipped name; several add up, the last wins")
+    parser.add_class_arguments(TrainConfig, fail_untyped=True)
+    parsed = parser.parse_args(argv)
+    if parsed.data.root is not None:
+        parsed.data.root = str(Path(parsed.data.root).expanduser().resolve())
+    return TrainConfig(**instantiate(parser, parsed)), resolved(parser, parsed)
+
+
+def main(argv: Sequence[str]) -> None:
+    """The command."""
+    config, plain = parse(argv)
+    try:
+        pretrain(config, plain)
+    except Interrupted as stopped:
+        console.print(f"{stopped}; the same command goes on from there")
+        sys.exit(128 + stopped.signal)
+
+
+def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
+    """Train from the start or from the run's last checkpoint, to the end.
+
+    Args:
+        config: what to do.
+        plain: the same as plain data, saved as the run's ``config.yaml``.
+    """
+    folder = Path(config.output)
+    resume = _check_folder(folder, plain, overwrite=config.overwrite)
+    fabric = launch(config.device)
+    store = open_on_first(fabric, config.data)
+    torch.manual_seed(config.seed)
+    task = build_pretrain(config.model, config.method, topology=store.topology, channels=store.frames.shape[-1])
+    if config.init_from and not resume:
+        initialise_from(task, Path(config.init_from))
+    source = build_source(store, config, fabric.device)
+    train = torch.from_numpy(store.splits[config.data.split]["train"])
+    loop = PretrainLoop(
+        fabric=fabric,
+        task=task,
+        source=source,
+        clips=train,
+        config=config,
+        optim=config.optim,
+        crop=config.crop,
+        augment=config.augment,
+        folder=folder,
+        save_encoder=lambda encoder: save_encoder(folder, encoder, plain["model"]),
+        evaluate=neighbours(config, store, source),
+        compile=config.device.compile,
+    )
+    if resume:
+        loop.resume()
+        console.print(f"going on in {folder} after epoch {loop.progressed.epoch}, step {loop.progressed.step}")
+    else:
+        if task.needs_reference and config.method.reference == "dataset":
+            task.reference.copy_(average_clip(source, whole_plans(source, train)))
+        if fabric.is_global_zero:
+            folder.mkdir(parents=True, exist_ok=True)
+            with write_beside(folder / "config.yaml") as partial:
+                partial.write_text(yaml.safe_dump(plain, sort_keys=False))
+    with progress_bars(disable=not fabric.is_global_zero) as progress:
+        loop.run(progress)
+    if fabric.is_global_zero:
+        console.print(f"finished {config.epochs} epochs: {folder}")
+
+
+def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bool:
+    """Whether to resume.
+
+    Raises:
+        InputError: a finished run, or one of another configuration, is already there.
+    """
+    if overwrite or not (folder / "last.pt").is_file():
+        return False
+    if load_checkpoint(folder / "last.pt")["finished"]:
+        raise InputError(f"--output: {folder} holds a finished run; expected another folder, or --overwrite true to lose it")
+    before = flatten(yaml.safe_load((folder / "config.yaml").read_text()))
+    now = flatten(plain)
+    changed = [
+        name
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name) and not any((name + ".").startswith(free + ".") for free in MAY_CHANGE)
+    ]
+    if changed:
+        name = changed[0]
+        raise InputError(
+            f"--{name}: {folder} holds an unfinished run with {before.get(name)!r}, found {now.get(name)!r}; "
+            "expected the same configuration to go on with, another --output, or --overwrite true"
+        )
+    return True
+
+
+def flatten(fields: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted names."""
+    if not isinstance(fields, dict):
+        return {prefix: fields}
+    out: dict[str, Any] = {}
+    for name, value in fields.items():
+        out |= flatten(value, f"{prefix}.{name}" if prefix else name)
+    return out
+
+
+def open_on_first(fabric: Fabric, data: DataConfig) -> Store:
+    """Open the store in the first process before the others, so that a source is prepared once."""
+    if fabric.is_global_zero:
+        data.open()
+    fabric.barrier()
+    return data.open()
+
+
+def build_source(store: Store, config: TrainConfig, device: torch.device) -> ClipSource:
+    """Views of a store as the configuration wants them."""
+    return ClipSource(
+        store,
+        frames=config.model.frames,
+        segment=config.model.segment,
+        device=device,
+        residency=config.data.residency,
+        absent_frames=config.data.absent_frames,
+        stream=config.data.stream,
+        derivatives=config.method.target.before_resize,
+    )
+
+
+def whole_plans(source: ClipSource, clips: torch.Tensor, portion: int = 256) -> Iterator[Plan]:
+    """Plans of the whole clips, a portion at a time."""
+    return (source.plan(whole_view(part, source.length[part])) for part in clips.split(portion))
+
+
+def neighbours(config: TrainConfig, store: Store, source: ClipSource) -> Callable[[SkeletonEncoder], dict[str, float]] | None:
+    """The k-NN check of the training loop; None where the split has no labelled test clips."""
+    split = {name: torch.from_numpy(store.splits[config.data.split][name]) for name in ("train", "test")}
+    split = {name: clips[source.label[clips] >= 0] for name, clips in split.items()}
+    if any(len(clips) == 0 for clips in split.values()):
+        return None
+
+    def check(encoder: SkeletonEncoder) -> dict[str, float]:
+        was_training = encoder.training
+        evaluation = Evaluation(
+            encoder=encoder,
+            source=source,
+            train=split["train"],
+            test=split["test"],
+            classes=store.classes,
+            crop=config.crop,
+            augment=config.augment,
+            bf16=config.device.precision == "bf16-mixed",
+        )
+        with progress_bars(disable=True) as silent:
+            figures = KNN().run(evaluation, seed=config.seed, progress=silent).figures
+        encoder.train(was_training)
+        return {f"knn_{name}": value for name, value in figures.items()}
+
+    return check
+
+
+def initialise_from(task: Pretrain, run: Path) -> None:
+    """Start student, decoder and teacher from an earlier run; a teacher that it lacks starts as its student.
+
+    Raises:
+        InputError: no checkpoint there, or networks of other shapes.
+    """
+    weights = load_checkpoint(run / "last.pt")["task"]
+    by_part: dict[str, dict[str, torch.Tensor]] = {"student": {}, "decoder": {}, "teacher": {}}
+    for name, value in weights.items():
+        part, _, rest = name.partition(".")
+        if part in by_part:
+            by_part[part][rest] = value
+    by_part["teacher"] = by_part["teacher"] or by_part["student"]
+    for part, state in by_part.items():
+        network = getattr(task, part)
+        try:
+            if network is not None:
+                network.load_state_dict(state)
+        except RuntimeError as error:
+            raise InputError(f"init_from: {run}: its {part} does not fit this model: {' '.join(str(error).split())}") from None

@@ -1,0 +1,1 @@
+"""From files to clips: readers, the store, and batches on the device."""

@@ -1,0 +1,48 @@
+"""Which clips an experiment reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from masksem_graph.data.clips import AbsentFrames, Residency, Stream
+from masksem_graph.data.store import Store
+from masksem_graph.errors import InputError
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The data set.
+
+    Args:
+        format: what ``prepare`` calls the source's format.
+        split: the split's name, as ``inspect`` lists them.
+        root: a store, or the source itself, which is then prepared once into the cache.
+        origin: ``centre`` puts actor 1's first centre joint at zero, ``none`` keeps coordinates.
+        options: options of the format's reader.
+        absent_frames: what a body shows where it is missing: its nearest present frame, or zeros.
+        stream: joint, bone (child minus parent) or motion (next frame minus this).
+        residency: where frames lie while training: on disk, in memory, or on the device.
+    """
+
+    format: str
+    split: str
+    root: str | None = None
+    origin: Literal["centre", "none"] = "centre"
+    options: dict[str, Any] = field(default_factory=dict)
+    absent_frames: AbsentFrames = "hold"
+    stream: Stream = "joint"
+    residency: Residency = "memory"
+
+    def open(self) -> Store:
+        """The store that this configuration names, prepared first where it names a source.
+
+        Raises:
+            InputError: nothing usable at ``root``, or no such split.
+        """
+        from masksem_graph.data.prepare import cached_store
+
+        store = cached_store(self.format, self.root, origin=self.origin, options=self.options)
+        if self.split not in store.splits:
+            raise InputError(f"data.split: expected one of {', '.join(store.splits)}, found {self.split}")
+        return store

@@ -1,0 +1,211 @@
+"""What is in a store: a table for the terminal, and pictures that show a wrong joint order at a glance."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from rich.console import Console
+from rich.table import Table
+
+from masksem_graph.data.clip import Clip
+from masksem_graph.data.prepare import SKIPPED
+from masksem_graph.data.store import Store
+from masksem_graph.topology import Topology
+
+# Okabe and Ito's colours, dark against light: the sides differ without colour vision too, and on a grey printer.
+DARK, LIGHT, TRUNK = "#0072B2", "#E69F00", "#444444"
+MOMENTS = 6
+STRIP = 2.6
+"""Width of a drawing of all moments by its height."""
+NAMED_CLASSES = 40
+"""More class names than these do not fit along an axis."""
+
+
+def inspect_store(store: Store, *, output: Path | None) -> list[Path]:
+    """Print what is in a store, and draw it.
+
+    Args:
+        store: what to look at.
+        output: folder for ``splits.png`` (lengths and classes per split) and ``skeletons.png`` (one clip a class);
+            None for the table alone.
+
+    Returns:
+        the pictures.
+    """
+    Console().print(summary(store))
+    if output is None:
+        return []
+    output.mkdir(parents=True, exist_ok=True)
+    figures = {"skeletons.png": draw_skeletons(store)} | ({"splits.png": draw_splits(store)} if store.splits else {})
+    for name, figure in figures.items():
+        figure.savefig(output / name, dpi=120, facecolor="white")
+        Console(stderr=True).print(f"{output / name}", soft_wrap=True)
+    return [output / name for name in figures]
+
+
+def summary(store: Store) -> Table:
+    """Counts, lengths, groups and splits of a store."""
+    table = Table(title=f"{store.path.name}: {store.format or 'a store'} on {store.topology.name}", show_header=False)
+    bodies = np.diff(store.clip_offset)
+    labels = np.unique(store.label[store.label >= 0])
+    lengths = store.length
+    rows = {
+        "clips": f"{len(store):,}",
+        "bodies": f"{bodies.sum():,}",
+        "two-person clips": f"{(bodies > 1).sum():,}",
+        "frames of bodies": f"{len(store.present):,}, {store.present.mean():.2%} of them present",
+        "length": f"{lengths.min()} to {lengths.max()} frames, median {np.median(lengths):g}",
+        "coordinates": f"{store.frames.shape[2]}, {store.topology.units}, origin: {store.origin}",
+        "classes": f"{len(labels)} of {len(store.classes)}",
+        **{f"{field}s": _numbers(getattr(store, field)) for field in ("subject", "camera", "setup")},
+        **{
+            f"split {name}": f"{len(part['train']):,} train, {len(part['test']):,} test" for name, part in store.splits.items()
+        },
+        "skipped files": f"{_skipped(store):,}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _numbers(values: Int64[np.ndarray, " clips"]) -> str:
+    """How many there are and which: ``5: 1-3, 7, 9``."""
+    known = np.unique(values[values >= 0])
+    if not len(known):
+        return "unknown"
+    runs = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1)
+    return f"{len(known)}: " + ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+
+
+def _skipped(store: Store) -> int:
+    path = store.path / SKIPPED
+    if not path.is_file():
+        return 0
+    with path.open(newline="") as file:
+        return sum(1 for _ in csv.DictReader(file))
+
+
+def draw_splits(store: Store) -> Figure:
+    """Histograms of clip lengths and of classes, a row a split."""
+    figure = Figure(figsize=(13, 4.2 * len(store.splits)), layout="constrained")
+    axes = figure.subplots(len(store.splits), 2, squeeze=False, width_ratios=[2, 3])
+    for (left, right), (name, parts) in zip(axes, store.splits.items(), strict=True):
+        _draw_lengths(left, store, parts)
+        _draw_classes(right, store, parts)
+        left.set_title(f"{name}: lengths", loc="left")
+        right.set_title(f"{name}: classes", loc="left")
+        left.legend(frameon=False)
+    return figure
+
+
+def _draw_lengths(axes: Axes, store: Store, parts: dict[str, Int64[np.ndarray, " part"]]) -> None:
+    edges = np.histogram_bin_edges(store.length, bins=min(40, int(np.ptp(store.length)) + 1)).tolist()
+    for (part, index), colour in zip(parts.items(), (DARK, LIGHT), strict=True):
+        label = f"{part} ({len(index):,})"
+        axes.hist(store.length[index], edges, histtype="stepfilled", facecolor=colour, alpha=0.35)
+        axes.hist(store.length[index], edges, histtype="step", edgecolor=colour, linewidth=1.8, label=label)
+    axes.set(xlabel="frames", ylabel="clips", xlim=(edges[0], edges[-1]))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_classes(axes: Axes, store: Store, parts: dict[str, Int64[np.ndarray, " part"]]) -> None:
+    places = np.arange(len(store.classes))
+    for shift, (index, colour) in enumerate(zip(parts.values(), (DARK, LIGHT), strict=True)):
+        labels = store.label[index]
+        counts = np.bincount(labels[labels >= 0], minlength=len(places))
+        axes.bar(places + 0.4 * shift - 0.2, counts, 0.4, color=colour)
+    if len(places) <= NAMED_CLASSES:
+        axes.set_xticks(places, store.classes, rotation=45, ha="right", rotation_mode="anchor", fontsize="small")
+    else:
+        axes.set_xlabel("class")
+    axes.set(ylabel="clips", xlim=(-0.7, len(places) - 0.3))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_skeletons(store: Store) -> Figure:
+    """A contact sheet: one clip a class, at moments from its start to its end, as the camera saw it, axes equal."""
+    clips = list(_one_a_class(store))
+    strips = [_strip(clip, store.topology) for clip in clips]
+    columns = 1 if len(clips) < 4 else 2 if len(clips) <= 24 else 3
+    rows = -(-len(clips) // columns)
+    figure = Figure(figsize=(7 * columns, (7 / STRIP + 0.35) * rows + 0.6), layout="constrained")
+    cells = figure.subplots(rows, columns, squeeze=False).ravel()
+    for cell in cells:
+        cell.set_axis_off()
+    for cell, clip, strip in zip(cells, clips, strips, strict=False):
+        _draw_strip(cell, strip, store.topology)
+        name = store.classes[clip.label] if clip.label >= 0 else "no label"
+        cell.set_title(name, loc="left", fontsize=12)
+        cell.set_title(f"{clip.name}, {clip.length} frames", loc="right", fontsize=8, color="#666666")
+    figure.legend(handles=_legend(store.topology), loc="outside upper right", ncols=3, frameon=False)
+    figure.suptitle(f"{store.topology.name} as the camera saw it, time to the right", x=0.01, ha="left", fontsize=13)
+    return figure
+
+
+def _one_a_class(store: Store) -> Iterator[Clip]:
+    """Of each class that occurs the first clip of middle length."""
+    for label in np.unique(store.label):
+        members = np.flatnonzero(store.label == label)
+        away = np.abs(store.length[members] - np.median(store.length[members]))
+        yield store[int(members[np.argmin(away)])]
+
+
+def _strip(clip: Clip, topology: Topology) -> list[Float[np.ndarray, "V 2"]]:
+    """Bodies at `MOMENTS` moments of actor 1, side by side: x to the right, y up, each moment centred on actor 1."""
+    actor = clip.bodies[0]
+    seen = np.flatnonzero(actor.present)
+    moments = np.unique(seen[((np.arange(MOMENTS) + 0.5) / MOMENTS * len(seen)).astype(int)])
+    places = []
+    for moment in moments:
+        centre = actor.frames[moment, topology.index[topology.centre], 0]
+        at = actor.start + moment
+        there = [b.frames[at - b.start] for b in clip.bodies if b.start <= at < b.end and b.present[at - b.start]]
+        # Coordinates of images, [V, 2], grow downwards.
+        places.append([(f[:, :2] - (centre, 0)) * (1, -1 if f.shape[1] == 2 else 1) for f in there])
+    width, height = np.ptp(np.concatenate([body for bodies in places for body in bodies]), axis=0)
+    step = max(1.15 * width, STRIP * height / MOMENTS)
+    return [body + np.array((step * i, 0)) for i, bodies in enumerate(places) for body in bodies]
+
+
+def _draw_strip(axes: Axes, strip: list[Float[np.ndarray, "V 2"]], topology: Topology) -> None:
+    ends = np.array([(topology.index[a], topology.index[b]) for a, b in topology.bones])
+    sides = joint_sides(topology)
+    colours = {0: TRUNK, 1: LIGHT, 2: DARK}
+    for body in strip:
+        for bone in ends:
+            # What belongs to a side hangs from the trunk: the bone has the side that either end has.
+            axes.plot(*body[bone].T, color=colours[int(sides[bone].max())], linewidth=2.2, solid_capstyle="round", zorder=1)
+        for side, colour in colours.items():
+            fill = "white" if side == 1 else colour
+            x, y = body[sides == side].T
+            axes.scatter(x, y, s=9, facecolor=fill, edgecolor=colour, linewidth=1, zorder=2)
+    low, high = np.min([body.min(axis=0) for body in strip], axis=0), np.max([body.max(axis=0) for body in strip], axis=0)
+    middle, half = (low + high) / 2, 0.53 * max(high[1] - low[1], (high[0] - low[0]) / STRIP, 1e-6)
+    # The same shape for every cell, so that they stand in line; its two axes have one scale.
+    axes.set(xlim=(middle[0] - STRIP * half, middle[0] + STRIP * half), ylim=(middle[1] - half, middle[1] + half))
+    axes.set_aspect("equal")
+
+
+def joint_sides(topology: Topology) -> Int64[np.ndarray, " V"]:
+    """0 for a joint without a mirror, 1 for the first of a pair (left, in the shipped topologies), 2 for the second."""
+    other = np.array([topology.index[topology.mirror[joint]] for joint in topology.joints])
+    here = np.arange(len(topology))
+    return np.where(other == here, 0, np.where(here < other, 1, 2))
+
+
+def _legend(topology: Topology) -> list[Line2D]:
+    sides = joint_sides(topology)
+    left = all("left" in joint for joint, side in zip(topology.joints, sides, strict=True) if side == 1)
+    names = ("left", "right", "middle") if left else ("one side", "other side", "middle")
+    looks = zip(names, (LIGHT, DARK, TRUNK), ("white", DARK, TRUNK), strict=True)
+    return [Line2D([], [], color=c, lw=2.2, marker="o", ms=4, markerfacecolor=fill, label=name) for name, c, fill in looks]

@@ -1,0 +1,66 @@
+"""Readers, one format a file, found by the file's name: adding a format edits no list."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from importlib import import_module
+from typing import Any
+
+from masksem_graph.config import parse_mapping
+from masksem_graph.data.readers.base import Reader
+from masksem_graph.errors import InputError
+
+__all__ = ["Reader", "load_reader", "reader_class", "reader_names"]
+
+
+def reader_names() -> list[str]:
+    """The formats that ship with the package."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
+
+
+def reader_class(name: str) -> type[Reader]:
+    """The reader class that a format's name (``ntu``) or a dotted path (``my.package.MyReader``) means.
+
+    Raises:
+        InputError: there is no such reader; the line lists the shipped ones.
+    """
+    if name in reader_names():
+        return _defined_in(f"{__name__}.{name}")
+    module, _, attribute = name.rpartition(".")
+    if not module:
+        raise InputError(f"format {name!r}: expected one of {', '.join(reader_names())}, or the dotted path of a Reader class")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"format {name!r}: cannot be imported: {error}") from None
+    if not (inspect.isclass(found) and issubclass(found, Reader)):
+        raise InputError(f"format {name!r}: found {found!r}, expected a subclass of {Reader.__module__}.Reader")
+    return found
+
+
+def load_reader(name: str, **options: Any) -> Reader:
+    """Build the reader of a format.
+
+    Args:
+        name: ``ntu``, ``nw_ucla``, ..., or the dotted path of one's own class.
+        options: the format's options, as the reader's constructor takes them.
+
+    Raises:
+        InputError: no such reader, no such option, or a value of the wrong type; the line lists what exists.
+    """
+    cls = reader_class(name)
+    known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    if unknown := sorted(set(options) - set(known)):
+        raise InputError(f"format {name}: no option {unknown[0]!r}, expected {', '.join(known) or 'none'}")
+    return parse_mapping(cls, options, source=f"format {name}")
+
+
+def _defined_in(module: str) -> type[Reader]:
+    """The one Reader subclass that a module defines."""
+    (cls,) = (
+        c
+        for c in vars(import_module(module)).values()
+        if inspect.isclass(c) and c.__module__ == module and issubclass(c, Reader)
+    )
+    return cls

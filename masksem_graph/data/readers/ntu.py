@@ -1,0 +1,243 @@
+"""NTU RGB+D 60 and 120, one ``.skeleton`` text file a clip."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from masksem_graph.data.cleaning import Cleaning, Track, clean_tracks
+from masksem_graph.data.clip import Clip
+from masksem_graph.data.readers.base import Reader
+from masksem_graph.errors import InputError
+
+JOINTS = 25
+COLUMNS = 12  # x, y, z, depth x and y, colour x and y, orientation w, x, y, z, tracking state
+BODY_COLUMNS = 10
+BODY_LINES = 2 + JOINTS
+NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+
+NTU60 = 60
+NTU60_SUBJECTS = (1, 2, 4, 5, 8, 9, *range(13, 20), 25, 27, 28, 31, 34, 35, 38)
+NTU120_SUBJECTS = (*NTU60_SUBJECTS, 45, 46, 47, 49, 50, *range(52, 60), 70, 74, 78, *range(80, 87), 89)
+NTU120_SUBJECTS += (*range(91, 96), 97, 98, 100, 103)
+TRAINING_CAMERAS = (2, 3)
+
+ACTIONS = tuple(
+    re.sub(
+        r"\s+",
+        " ",
+        """drink water, eat meal, brush teeth, brush hair, drop, pick up, throw, sit down, stand up, clap, read, write,
+        tear up paper, put on jacket, take off jacket, put on a shoe, take off a shoe, put on glasses, take off
+        glasses, put on a hat, take off a hat, cheer up, wave hand, kick something, reach into pocket, hop, jump up,
+        phone call, play with phone, type on a keyboard, point to something, take a selfie, check time, rub two hands,
+        nod head, shake head, wipe face, salute, put palms together, cross hands in front, sneeze or cough, stagger,
+        fall down, headache, chest pain, back pain, neck pain, nausea, fan self, punch, kick, push, pat on back, point
+        finger, hug, give object, touch pocket, shake hands, walk towards, walk apart, put on headphone, take off
+        headphone, shoot at basket, bounce ball, tennis bat swing, juggle table tennis ball, hush, flick hair, thumb
+        up, thumb down, make OK sign, make victory sign, staple book, count money, cut nails, cut paper, snap fingers,
+        open bottle, sniff, squat down, toss a coin, fold paper, ball up paper, play magic cube, apply cream on face,
+        apply cream on hand, put on bag, take off bag, put object into bag, take object out of bag, open a box, move
+        heavy objects, shake fist, throw up hat, hands up, cross arms, arm circles, arm swings, run on the spot, butt
+        kicks, cross toe touch, side kick, yawn, stretch oneself, blow nose, hit with object, wield knife, knock over,
+        grab stuff, shoot with gun, step on foot, high-five, cheers and drink, carry object, take a photo, follow,
+        whisper, exchange things, support somebody, rock-paper-scissors""",
+    ).split(", ")
+)
+
+
+class NTUReader(Reader):
+    """NTU RGB+D as published: ``SsssCcccPpppRrrrAaaa.skeleton``, 25 joints in metres.
+
+    Source: Shahroudy et al., NTU RGB+D, CVPR 2016; Liu et al., NTU RGB+D 120, TPAMI 2020. Set-up, camera, subject and action
+    are in the name. Splits of the 60 actions: ``xsub`` and ``xview``; where the folder holds an action above 60 the classes
+    are the 120, and the splits ``xsub`` and ``xset`` of NTU-120.
+
+    Args:
+        cleaning: ``community`` cleans as the community's arrays are; ``recorded`` leaves the frames of a body that leaves and
+            returns where they were recorded.
+        exclude: a text file with the names of clips to leave out, one a line, as the authors publish those with missing
+            skeletons; lines before the first name are a header.
+    """
+
+    topology = "ntu25"
+    classes = ACTIONS
+
+    def __init__(self, *, cleaning: Cleaning = "community", exclude: str | os.PathLike[str] | None = None) -> None:
+        self.cleaning = cleaning
+        self.excluded = frozenset(read_names(Path(exclude)) if exclude is not None else ())
+
+    def sources(self, root: Path) -> Sequence[Path]:
+        found = self._files(root)
+        above = any((match := NAME.fullmatch(path.stem)) and int(match[5]) > NTU60 for path in found)
+        self.classes = ACTIONS if above else ACTIONS[:NTU60]  # type: ignore[misc]
+        return found
+
+    def read(self, source: Path) -> Clip:
+        setup, camera, subject, label = self._numbers(source)
+        tracks, length = parse_skeleton(source)
+        try:
+            bodies = clean_tracks(tracks, length=length, cleaning=self.cleaning)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        return Clip(name=source.stem, label=label, subject=subject, camera=camera, setup=setup, bodies=bodies)
+
+    def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if (clips["label"] >= NTU60).any():
+            return {"xsub": np.isin(clips["subject"], NTU120_SUBJECTS), "xset": clips["setup"] % 2 == 0}
+        return {"xsub": np.isin(clips["subject"], NTU60_SUBJECTS), "xview": np.isin(clips["camera"], TRAINING_CAMERAS)}
+
+    def _files(self, root: Path) -> list[Path]:
+        if not root.is_dir():
+            raise InputError(f"{root}: no such folder, expected one with .skeleton files")
+        found = sorted(path for path in root.rglob("*.skeleton") if path.stem not in self.excluded)
+        if not found:
+            others = " but excluded ones" if self.excluded else ""
+            raise InputError(f"{root}: holds no .skeleton files{others}, expected SsssCcccPpppRrrrAaaa.skeleton")
+        return found
+
+    def _numbers(self, source: Path) -> tuple[int, int, int, int]:
+        match = NAME.fullmatch(source.stem)
+        if not match:
+            raise InputError(f"{source}: expected a name like S001C001P001R001A001.skeleton")
+        setup, camera, subject, _, action = map(int, match.groups())
+        if not 1 <= action <= len(self.classes):
+            raise InputError(f"{source}: found action A{action:03}, expected A001 to A{len(self.classes):03}")
+        return setup, camera, subject, action - 1
+
+
+def read_names(path: Path) -> list[str]:
+    """The clips that a published list of missing skeletons names, whatever header stands before the first.
+
+    Raises:
+        InputError: the file is missing, holds no name, or something else between the names.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a readable list of clip names: {error}") from None
+    words = [(number, line.strip().removesuffix(".skeleton")) for number, line in enumerate(lines, 1) if line.strip()]
+    first = next((i for i, (_, word) in enumerate(words) if NAME.fullmatch(word)), None)
+    if first is None:
+        raise InputError(f"{path}: holds no clip name, expected lines like S001C002P005R002A008")
+    for number, word in words[first:]:
+        if not NAME.fullmatch(word):
+            raise InputError(f"{path}: line {number}: found {word[:60]!r}, expected a clip name like S001C002P005R002A008")
+    return [word for _, word in words[first:]]
+
+
+def parse_skeleton(source: Path) -> tuple[list[Track], int]:
+    """The bodies of a ``.skeleton`` file.
+
+    Returns:
+        one track per body id, in order of appearance, and the number of frames with a body; frames without are not counted.
+
+    Raises:
+        InputError: the file is cut off, or holds something that does not belong there; the line names file and line.
+    """
+    # The field's most read files: one split a body instead of one a line, one conversion a file.
+    lines = _lines(source)
+    at, length = 1, 0
+    tokens: list[str] = []
+    seen: list[tuple[str, int, int]] = []  # body id, frame, line of the first joint
+    try:
+        for _ in range(_count(source, lines, 0, "frames", least=1)):
+            bodies = _count(source, lines, at, "bodies", least=0)
+            at += 1
+            for _ in range(bodies):
+                xyz = _joints(source, lines, at + 2)
+                seen.append((_body_id(source, lines, at), length, at + 2))
+                tokens += xyz[0::COLUMNS] + xyz[1::COLUMNS] + xyz[2::COLUMNS]
+                at += BODY_LINES
+            length += bodies > 0
+    except IndexError:
+        raise InputError(f"{source}: ends at line {len(lines)}, expected {lines[0].strip()} frames") from None
+    if trailing := next((i for i in range(at, len(lines)) if lines[i].strip()), None):
+        raise InputError(f"{source}: line {trailing + 1}: found {lines[trailing][:60]!r}, expected the end of the file")
+    if not seen:
+        raise InputError(f"{source}: no body in any of its {lines[0].strip()} frames, expected at least one")
+    return _tracks(source, seen, _numbers(source, lines, tokens, seen)), length
+
+
+def _lines(source: Path) -> list[str]:
+    try:
+        # latin-1 never fails: what is no number is reported with its line.
+        lines = source.read_bytes().decode("latin-1").split("\n")
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read: {error.strerror}") from None
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
+        raise InputError(f"{source}: is empty, expected a .skeleton file")
+    return lines
+
+
+def _count(source: Path, lines: Sequence[str], at: int, what: str, *, least: int) -> int:
+    text = lines[at].strip()
+    # No count can exceed the lines that are left, and such a one must not even be looped over.
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):
+        raise InputError(f"{source}: line {at + 1}: found {text[:60]!r}, expected the number of {what}, at least {least}")
+    if int(text) > len(lines) - at - 1:
+        raise InputError(f"{source}: line {at + 1}: found {text} {what}, but only {len(lines) - at - 1} lines follow")
+    return int(text)
+
+
+def _body_id(source: Path, lines: Sequence[str], at: int) -> str:
+    words = lines[at].split()
+    if len(words) != BODY_COLUMNS:
+        raise InputError(f"{source}: line {at + 1}: found {len(words)} words, expected a body's {BODY_COLUMNS}, its id first")
+    return words[0]
+
+
+def _joints(source: Path, lines: Sequence[str], first: int) -> list[str]:
+    """The words of a body's joints, whose count stands in the line before ``first``."""
+    if lines[first - 1].strip() != str(JOINTS):
+        found = lines[first - 1].strip()[:60]
+        raise InputError(f"{source}: line {first}: found {found!r}, expected the number of joints, {JOINTS}")
+    words = " ".join(lines[first : first + JOINTS]).split()
+    if len(words) != JOINTS * COLUMNS:
+        for at in range(first, first + JOINTS):
+            if (found_words := len(lines[at].split())) != COLUMNS:
+                raise InputError(f"{source}: line {at + 1}: found {found_words} words, expected a joint's {COLUMNS} numbers")
+    return words
+
+
+def _numbers(
+    source: Path, lines: Sequence[str], tokens: Sequence[str], seen: Sequence[tuple[str, int, int]]
+) -> Float32[np.ndarray, "bodies V 3"]:
+    try:
+        with np.errstate(over="ignore"):
+            numbers = np.fromiter(map(float, tokens), np.float32, len(tokens))
+    except ValueError:
+        numbers = np.array([_number(token) for token in tokens], np.float32)
+    joints = np.ascontiguousarray(numbers.reshape(-1, 3, JOINTS).transpose(0, 2, 1))
+    if not np.isfinite(joints).all():
+        body, joint, axis = np.argwhere(~np.isfinite(joints))[0]
+        line = seen[body][2] + int(joint)
+        found = lines[line].split()[axis]
+        raise InputError(f"{source}: line {line + 1}: found {found[:60]!r} for {'xyz'[axis]}, expected a finite number")
+    return joints
+
+
+def _number(token: str) -> float:
+    try:
+        return float(token)
+    except ValueError:
+        return float("nan")
+
+
+def _tracks(source: Path, seen: Sequence[tuple[str, int, int]], joints: Float32[np.ndarray, "bodies V 3"]) -> list[Track]:
+    rows: dict[str, list[int]] = {}
+    for row, (body, _, _) in enumerate(seen):
+        rows.setdefault(body, []).append(row)
+    frames = np.array([frame for _, frame, _ in seen])
+    tracks = [Track(joints[mine], frames[mine]) for mine in rows.values()]
+    for body, track in zip(rows, tracks, strict=True):
+        if (np.diff(track.seen) == 0).any():
+            line = seen[rows[body][int(np.argmin(np.diff(track.seen))) + 1]][2] - 1
+            raise InputError(f"{source}: line {line}: body {body[:60]} stands twice in a frame, expected once")
+    return tracks

@@ -1,0 +1,104 @@
+"""Northwestern-UCLA Multiview Action 3D, one JSON file a clip."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.readers.base import Reader
+from masksem_graph.errors import InputError
+
+JOINTS = 20
+TRAINING_CAMERAS = (1, 2)
+NAME = re.compile(r"a(\d\d)_s(\d\d)_e(\d\d)_v(\d\d)")
+
+
+class NWUCLAReader(Reader):
+    """NW-UCLA as the skeleton community passes it on: ``aAA_sSS_eEE_vVV.json`` with ``skeletons`` [F, 20, 3] in metres.
+
+    Source: Wang et al., Cross-view action modeling, learning and recognition, CVPR 2014. Kinect v1, ten actions, ten
+    subjects, three cameras; split ``xview`` trains on cameras 1 and 2.
+    """
+
+    topology = "kinect20"
+    classes = (
+        "pick up with one hand",
+        "pick up with two hands",
+        "drop trash",
+        "walk around",
+        "sit down",
+        "stand up",
+        "donning",
+        "doffing",
+        "throw",
+        "carry",
+    )
+
+    def sources(self, root: Path) -> Sequence[Path]:
+        if not root.is_dir():
+            raise InputError(f"{root}: no such folder, expected the NW-UCLA clips (aAA_sSS_eEE_vVV.json)")
+        found = sorted(path for path in root.rglob("*.json") if NAME.fullmatch(path.stem))
+        if not found:
+            raise InputError(f"{root}: holds no NW-UCLA clip, expected files named aAA_sSS_eEE_vVV.json")
+        return found
+
+    def read(self, source: Path) -> Clip:
+        match = NAME.fullmatch(source.stem)
+        if not match:
+            raise InputError(f"{source}: expected a name like a01_s01_e00_v01.json")
+        fields = _parse(source)
+        frames = _frames(source, fields.get("skeletons"))
+        body = Body(start=0, frames=frames, present=np.ones(len(frames), bool))
+        _, subject, _, camera = map(int, match.groups())
+        label = self._label(source, fields.get("label"))
+        return Clip(name=source.stem, label=label, subject=subject, camera=camera, bodies=(body,))
+
+    def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"xview": np.isin(clips["camera"], TRAINING_CAMERAS)}
+
+    def _label(self, source: Path, label: Any) -> int:
+        if type(label) is not int or not 1 <= label <= len(self.classes):
+            raise InputError(f"{source}: label: found {label!r}, expected 1 to {len(self.classes)}")
+        return label - 1
+
+
+def _parse(source: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(source.read_bytes())
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{source}: not a whole JSON file: {' '.join(str(error).split())}") from None
+    if not isinstance(fields, dict):
+        raise InputError(f"{source}: found a {type(fields).__name__}, expected an object with skeletons and label")
+    return fields
+
+
+def _frames(source: Path, skeletons: Any) -> Float32[np.ndarray, "F 20 3"]:
+    if not isinstance(skeletons, list) or not skeletons:
+        found = "no frames" if skeletons == [] else type(skeletons).__name__
+        raise InputError(f"{source}: skeletons: found {found}, expected [frames][{JOINTS}][x, y, z]")
+    for i, frame in enumerate(skeletons):
+        if not isinstance(frame, list) or len(frame) != JOINTS:
+            found = f"{len(frame)} joints" if isinstance(frame, list) else repr(frame)[:60]
+            raise InputError(f"{source}: skeletons[{i}]: found {found}, expected {JOINTS} joints")
+        for j, joint in enumerate(frame):
+            # type() and not isinstance(): JSON's true and false are no coordinates.
+            if not isinstance(joint, list) or len(joint) != 3 or not all(type(x) in (int, float) for x in joint):
+                raise InputError(f"{source}: skeletons[{i}][{j}]: found {repr(joint)[:60]}, expected three numbers")
+    try:
+        with np.errstate(over="ignore"):
+            frames = np.array(skeletons, np.float64).astype(np.float32)
+    except OverflowError:
+        raise InputError(f"{source}: skeletons: found an integer too large for a coordinate in metres") from None
+    if not np.isfinite(frames).all():
+        i, j, _ = np.argwhere(~np.isfinite(frames))[0]
+        raise InputError(f"{source}: skeletons[{i}][{j}]: found {skeletons[i][j]}, expected finite numbers")
+    return frames

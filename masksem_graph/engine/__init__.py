@@ -1,0 +1,1 @@
+"""The loop: optimiser, checkpoints, figures, devices."""

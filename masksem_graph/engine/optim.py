@@ -1,0 +1,79 @@
+"""Parameter groups and the learning-rate schedule."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from masksem_graph.encodings import Encoding
+from masksem_graph.errors import InputError
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """AdamW with linear warm-up and cosine decay.
+
+    Args:
+        lr: learning rate after warm-up.
+        final_lr: learning rate of the last step.
+        betas: AdamW's decay rates of the moments.
+        weight_decay: on matrices; never on biases and norms.
+        decay_encodings: weight decay on positional encodings and mask tokens too, as in the authors' code.
+    """
+
+    lr: float = 1e-3
+    final_lr: float = 5e-4
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.05
+    decay_encodings: bool = False
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0 or self.final_lr < 0:
+            raise InputError(
+                f"optim.lr, optim.final_lr: expected a rate above 0 and one of at least 0, found {self.lr}, {self.final_lr}"
+            )
+
+
+def decay_groups(module: nn.Module, config: OptimConfig) -> list[dict[str, Any]]:
+    """Trainable parameters in two groups, with weight decay and without.
+
+    Vectors (biases, norms) never decay; positional encodings and tokens do where the configuration says so.
+    """
+    places: set[int] = set()
+    for part in module.modules():
+        if isinstance(part, Encoding):
+            places.update(id(p) for p in part.parameters())
+        if isinstance(token := getattr(part, "mask_token", None), nn.Parameter):
+            places.add(id(token))
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for parameter in module.parameters():
+        if not parameter.requires_grad:
+            continue
+        decays = config.decay_encodings if id(parameter) in places else parameter.ndim > 1
+        (decayed if decays else others).append(parameter)
+    return [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def build_adamw(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+    """Fused AdamW over `decay_groups`."""
+    return torch.optim.AdamW(decay_groups(module, config), lr=config.lr, betas=config.betas, fused=True)
+
+
+def warmup_cosine(step: int, *, steps: int, warmup: int, peak: float, final: float) -> float:
+    """Learning rate of a step: linear from 0 to ``peak`` over ``warmup`` steps, then a cosine down to ``final``.
+
+    Args:
+        step: from 0.
+        steps: of the whole training.
+        warmup: steps of warm-up.
+        peak, final: learning rates.
+    """
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    progress = (step - warmup) / max(steps - warmup - 1, 1)
+    return final + (peak - final) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))

@@ -1,0 +1,41 @@
+"""Sampling without replacement by Gumbel top-k (Kool et al., ICML 2019; MaskSem Eq. 9)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+class Mask(NamedTuple):
+    """Which nodes of each body are hidden; both index lists are in graph order.
+
+    Attributes:
+        kept: [B, N - K].
+        masked: [B, K].
+    """
+
+    kept: Int64[Tensor, "B kept"]
+    masked: Int64[Tensor, "B masked"]
+
+
+def masked_count(nodes: int, ratio: float) -> int:
+    """K = round(ratio * N), at least one node hidden and at least one kept."""
+    return min(max(round(ratio * nodes), 1), nodes - 1)
+
+
+def gumbel_top_k(log_pi: Float[Tensor, "B N"], uniform: Float[Tensor, "B N"], count: int) -> Mask:
+    """Hide the ``count`` nodes with the largest ``log pi - log(-log u)``.
+
+    Equal to drawing ``count`` nodes one after the other from ``pi`` without putting any back.
+
+    Args:
+        log_pi: log-probability of each node, up to a constant.
+        uniform: draws in (0, 1), one a node; given from outside so that they need not depend on device or rank.
+        count: K.
+    """
+    tiny = 1e-20  # a draw of exactly 0 or 1 (float32 rounding) must stay finite
+    keys = log_pi - (-(uniform + tiny).log() + tiny).log()
+    order = keys.argsort(dim=1, descending=True, stable=True)
+    return Mask(kept=order[:, count:].sort(1).values, masked=order[:, :count].sort(1).values)

@@ -1,0 +1,1 @@
+"""The networks: embedding, backbones, encoder, decoder, heads."""

@@ -1,0 +1,34 @@
+"""What a backbone is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from masksem_graph.topology import Topology
+
+
+class Backbone(nn.Module, ABC):
+    """Maps node features to node features. A new one is one file with one subclass, named by its ``class_path``.
+
+    Args of every constructor, given by the builder: ``width`` (D), ``topology``, ``segments`` (Te). Options follow them.
+    """
+
+    @abstractmethod
+    def forward(self, h: Float[Tensor, "B n D"], nodes: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
+        """Features of the nodes that are there.
+
+        Args:
+            h: embedded nodes, encodings added.
+            nodes: which nodes of the graph they are (segment-major), in graph order; None where all are there.
+        """
+
+
+@runtime_checkable
+class BackboneFactory(Protocol):
+    """A backbone class with its options set; the builder gives the rest."""
+
+    def __call__(self, *, width: int, topology: Topology, segments: int) -> Backbone: ...

@@ -1,0 +1,119 @@
+"""Pre-norm transformer (Vaswani et al., 2017; as in MAE and MAMP)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from masksem_graph.errors import InputError
+from masksem_graph.models.backbones.base import Backbone
+from masksem_graph.topology import Topology
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over the nodes of a body.
+
+    Args:
+        width: D.
+        heads: how many; D must be a multiple.
+        dropout: of the attention weights.
+    """
+
+    def __init__(self, *, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, h: Float[Tensor, "B n D"]) -> Float[Tensor, "B n D"]:
+        bodies, nodes, width = h.shape
+        q, k, v = self.qkv(h).view(bodies, nodes, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        dropout = self.dropout if self.training else 0.0
+        if h.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            # The CPU's fused attention is slower in bfloat16 than in float32, its backward pass twice as slow.
+            with torch.autocast("cpu", enabled=False):
+                out = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), dropout_p=dropout)
+        else:
+            out = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+        return self.proj(out.transpose(1, 2).reshape(bodies, nodes, width))
+
+
+class DropPath(nn.Module):
+    """Leaves a residual branch out for some bodies of a batch (stochastic depth; Huang et al., ECCV 2016)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, h: Float[Tensor, "B n D"]) -> Float[Tensor, "B n D"]:
+        if not self.training or self.rate == 0:
+            return h
+        stays = torch.rand(h.shape[0], 1, 1, device=h.device) >= self.rate
+        return h * stays.to(h.dtype) / (1 - self.rate)
+
+
+class Block(nn.Module):
+    """``h + attention(norm(h))``, then ``h + mlp(norm(h))``."""
+
+    def __init__(self, *, width: int, heads: int, mlp_ratio: float, drop_path: float, dropout: float) -> None:
+        super().__init__()
+        hidden = round(width * mlp_ratio)
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = Attention(width=width, heads=heads, dropout=dropout)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, h: Float[Tensor, "B n D"]) -> Float[Tensor, "B n D"]:
+        h = h + self.drop_path(self.attention(self.norm1(h)))
+        return h + self.drop_path(self.mlp(self.norm2(h)))
+
+
+class Transformer(Backbone):
+    """Every node attends to every other node of its body; masked nodes are simply not there.
+
+    Args:
+        width: D.
+        topology: not used; the skeleton comes in through the encodings.
+        segments: not used.
+        depth: blocks.
+        heads: attention heads.
+        mlp_ratio: width of the MLP over D.
+        drop_path: rate of stochastic depth in the last block, growing linearly from 0 in the first.
+        dropout: of the attention weights.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        topology: Topology,
+        segments: int,
+        depth: int = 8,
+        heads: int = 8,
+        mlp_ratio: float = 4.0,
+        drop_path: float = 0.0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise InputError(f"heads: expected a divisor of the width {width}, found {heads}")
+        rates = torch.linspace(0, drop_path, depth).tolist()
+        self.blocks = nn.ModuleList(
+            Block(width=width, heads=heads, mlp_ratio=mlp_ratio, drop_path=rate, dropout=dropout) for rate in rates
+        )
+        self.norm = nn.LayerNorm(width)
+        self.apply(_initialise)
+
+    def forward(self, h: Float[Tensor, "B n D"], nodes: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
+        for block in self.blocks:
+            h = block(h)
+        return self.norm(h)
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,80 @@
+"""From a model's configuration to its networks: the only place that passes derived numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from masksem_graph.encodings import EncodingFactory
+from masksem_graph.errors import InputError
+from masksem_graph.models.backbones import BackboneFactory
+from masksem_graph.models.decoder import Decoder
+from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.positions import Positions
+from masksem_graph.topology import Topology
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The networks.
+
+    Args:
+        frames: T, frames of a clip after crop and resize.
+        segment: l, frames in one segment; divides ``frames``.
+        width: D, features of a node.
+        encodings: positional encodings to add up; the decoder has its own set of the same.
+        backbone: the encoder's blocks.
+        decoder: the decoder's blocks.
+    """
+
+    frames: int
+    segment: int
+    width: int
+    encodings: list[EncodingFactory]
+    backbone: BackboneFactory
+    decoder: BackboneFactory
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "segment", "width"):
+            if getattr(self, name) < 1:
+                raise InputError(f"model.{name}: expected at least 1, found {getattr(self, name)}")
+        if self.frames % self.segment:
+            raise InputError(f"model.frames: expected a multiple of model.segment = {self.segment}, found {self.frames}")
+
+    @property
+    def segments(self) -> int:
+        """Te."""
+        return self.frames // self.segment
+
+
+def build_positions(config: ModelConfig, topology: Topology) -> Positions:
+    """The sum of the configured encodings."""
+    return Positions(width=config.width, topology=topology, segments=config.segments, encodings=config.encodings)
+
+
+def build_encoder(config: ModelConfig, *, topology: Topology, channels: int) -> SkeletonEncoder:
+    """A freshly initialised encoder for clips with ``channels`` coordinates a joint."""
+    embedding = nn.Linear(config.segment * channels, config.width)
+    nn.init.xavier_uniform_(embedding.weight)
+    nn.init.zeros_(embedding.bias)
+    return SkeletonEncoder(
+        embedding=embedding,
+        positions=build_positions(config, topology),
+        backbone=config.backbone(width=config.width, topology=topology, segments=config.segments),
+        topology=topology,
+        frames=config.frames,
+        segment=config.segment,
+    )
+
+
+def build_decoder(config: ModelConfig, *, topology: Topology, channels: int, heads: Sequence[str]) -> Decoder:
+    """A freshly initialised decoder that belongs to the encoder of the same configuration."""
+    return Decoder(
+        width=config.width,
+        outputs=config.segment * channels,
+        positions=build_positions(config, topology),
+        backbone=config.decoder(width=config.width, topology=topology, segments=config.segments),
+        heads=heads,
+    )

@@ -1,0 +1,54 @@
+"""The decoder that reconstructs masked nodes; thrown away after pre-training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from masksem_graph.models.backbones import Backbone
+from masksem_graph.models.positions import Positions
+
+
+class Decoder(nn.Module):
+    """Linear layer, mask tokens at the masked places, own encodings, a few blocks, prediction layers.
+
+    Args:
+        width: D.
+        outputs: l * C, numbers to predict for a node.
+        positions: the decoder's own encodings.
+        backbone: the decoder's own blocks, final norm included.
+        heads: names of the prediction layers; one name shared by all targets, or one for each.
+    """
+
+    def __init__(self, *, width: int, outputs: int, positions: Positions, backbone: Backbone, heads: Sequence[str]) -> None:
+        super().__init__()
+        self.embedding = nn.Linear(width, width)
+        self.mask_token = nn.Parameter(torch.empty(width))
+        self.positions, self.backbone = positions, backbone
+        layers = {name: nn.Linear(width, outputs) for name in heads}
+        self.predict = nn.ModuleDict(layers)
+        for linear in (self.embedding, *layers.values()):
+            nn.init.trunc_normal_(linear.weight, std=0.02)
+            nn.init.zeros_(linear.bias)
+        nn.init.trunc_normal_(self.mask_token, std=0.02)
+
+    def forward(
+        self, h: Float[Tensor, "B kept D"], kept: Int64[Tensor, "B kept"], masked: Int64[Tensor, "B masked"]
+    ) -> dict[str, Float[Tensor, "B masked F"]]:
+        """Predictions at the masked nodes, by head.
+
+        Args:
+            h: the student's features of the kept nodes.
+            kept: which nodes those are.
+            masked: all other nodes.
+        """
+        bodies, width = h.shape[0], h.shape[2]
+        seen = self.embedding(h)
+        whole = self.mask_token.to(seen.dtype).repeat(bodies, kept.shape[1] + masked.shape[1], 1)
+        whole = whole.scatter(1, kept[..., None].expand(-1, -1, width), seen)
+        whole = self.backbone(self.positions(whole))
+        hidden = whole.gather(1, masked[..., None].expand(-1, -1, width))
+        return {name: layer(hidden) for name, layer in self.predict.items()}

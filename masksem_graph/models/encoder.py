@@ -1,0 +1,91 @@
+"""The one encoder: student, teacher, every protocol and every picture."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from masksem_graph.errors import InputError
+from masksem_graph.graph import to_segments
+from masksem_graph.models.backbones import Backbone
+from masksem_graph.models.positions import Positions
+from masksem_graph.topology import Topology
+
+
+def gather_nodes(values: Float[Tensor, "B N F"], nodes: Int64[Tensor, "B n"]) -> Float[Tensor, "B n F"]:
+    """The values of some nodes of each body."""
+    return values.gather(1, nodes[..., None].expand(-1, -1, values.shape[-1]))
+
+
+class SkeletonEncoder(nn.Module):
+    """Joint embedding + encodings + backbone.
+
+    Args:
+        embedding: the linear map from a node's l * C numbers to D; a strided convolution over time is the same thing.
+        positions: encodings added once, before the first block.
+        backbone: maps nodes to nodes.
+        topology: the skeleton that the nodes are on.
+        frames: T, what clips are resized to.
+        segment: l, frames in a segment.
+    """
+
+    def __init__(
+        self,
+        *,
+        embedding: nn.Linear,
+        positions: Positions,
+        backbone: Backbone,
+        topology: Topology,
+        frames: int,
+        segment: int,
+    ) -> None:
+        super().__init__()
+        self.embedding, self.positions, self.backbone = embedding, positions, backbone
+        self.topology, self.frames, self.segment = topology, frames, segment
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return self.embedding.out_features
+
+    @property
+    def channels(self) -> int:
+        """C, coordinates of a joint."""
+        return self.embedding.in_features // self.segment
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(Te, V)."""
+        return self.frames // self.segment, len(self.topology)
+
+    def forward(self, nodes: Float[Tensor, "B Te V F"], kept: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
+        """Features of all nodes, or of the kept ones alone: what is masked enters by no path.
+
+        Args:
+            nodes: node values, see `masksem_graph.graph.to_segments`.
+            kept: which nodes the encoder may see, in graph order; None for all.
+        """
+        flat = nodes.flatten(1, 2)
+        if kept is not None:
+            flat = gather_nodes(flat, kept)
+        return self.backbone(self.positions(self.embedding(flat), kept), kept)
+
+    def features(self, clips: Float[Tensor, "B T V C"]) -> Float[Tensor, "B N D"]:
+        """Node features of clips, one body each, already T frames long.
+
+        Raises:
+            InputError: frames, joints or coordinates are not those of this encoder.
+        """
+        expected = (self.frames, len(self.topology), self.channels)
+        if clips.ndim != 4 or tuple(clips.shape[1:]) != expected:
+            raise InputError(f"clips: expected [B, T, V, C] = [B, {', '.join(map(str, expected))}], found {list(clips.shape)}")
+        return self(to_segments(clips, self.segment))
+
+
+@torch.no_grad()
+def update_average(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
+    """Exponential moving average: ``theta <- m theta + (1 - m) phi`` for every parameter."""
+    averaged: list[Tensor] = list(teacher.parameters())
+    current: list[Tensor] = list(student.parameters())
+    torch._foreach_lerp_(averaged, current, 1 - momentum)

@@ -1,0 +1,54 @@
+"""k nearest neighbours in feature space: the quick look, without training."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from rich.progress import Progress
+from torch import Tensor
+
+from masksem_graph.errors import InputError
+from masksem_graph.protocols.base import Evaluation, Outcome, Protocol
+
+
+def knn_scores(
+    train: Float[Tensor, "train D"],
+    labels: Int64[Tensor, " train"],
+    test: Float[Tensor, "test D"],
+    *,
+    k: int,
+    classes: int,
+) -> Float[Tensor, "test classes"]:
+    """Share of votes of the ``k`` training clips of largest cosine similarity; the nearest of them breaks ties."""
+    similarity = F.normalize(test, dim=1) @ F.normalize(train, dim=1).T
+    near = similarity.topk(min(k, train.shape[0]), dim=1).indices
+    votes = F.one_hot(labels[near], classes).float()
+    # Weights within 1e-4 of each other: enough to break a tie, never enough to overturn a vote of up to 100 neighbours.
+    order = 1 - 1e-4 * torch.arange(near.shape[1], device=near.device) / near.shape[1]
+    return (votes * order[:, None]).mean(1)
+
+
+class KNN(Protocol):
+    """Cosine k-NN on mean features of the central 95 % of every clip.
+
+    Args:
+        k: neighbours that vote; the first is the result, the others are reported beside it.
+    """
+
+    def __init__(self, *, k: list[int] = [1, 20]) -> None:  # noqa: B006 - read only, and jsonargparse shows it
+        if not k or min(k) < 1:
+            raise InputError(f"k: expected numbers of neighbours from 1, found {k}")
+        self.k = list(k)
+
+    def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
+        bar = progress.add_task("k-NN", total=2, note="")
+        train = evaluation.encode_test(evaluation.train)
+        progress.advance(bar)
+        test = evaluation.encode_test(evaluation.test)
+        progress.advance(bar)
+        labels, truth = evaluation.labels(evaluation.train), evaluation.labels(evaluation.test)
+        classes = len(evaluation.classes)
+        scores = {k: knn_scores(train, labels, test, k=k, classes=classes) for k in self.k}
+        figures = {f"top1_k{k}": 100 * (s.argmax(1) == truth).float().mean().item() for k, s in scores.items()}
+        return Outcome(scores=scores[self.k[0]], figures=figures)

@@ -1,0 +1,81 @@
+"""Pictures, drawn with matplotlib and written as PNG and SVG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from masksem_graph.files import write_beside
+
+# The same picture gives the same bytes: no random ids, no date.
+matplotlib.rcParams["svg.hashsalt"] = "masksem_graph"
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write ``path`` with the endings .png and .svg."""
+    for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        with write_beside(path.with_suffix(f".{ending}")) as partial:
+            figure.savefig(partial, format=ending, dpi=150, bbox_inches="tight", metadata=metadata)
+
+
+def confusion_figure(confusion: list[list[int]], classes: tuple[str, ...], *, title: str) -> Figure:
+    """A confusion matrix: rows are true classes, cells say the share of the row in per cent.
+
+    Args:
+        confusion: clips, [true][predicted].
+        classes: names by label.
+        title: over the picture.
+    """
+    counts = np.array(confusion, dtype=float)
+    share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    size = max(4.5, 0.42 * len(classes) + 2.2)
+    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
+    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), [f"{name} ({int(n)})" for name, n in zip(classes, counts.sum(1), strict=True)])
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class (test clips)")
+    axes.set_title(title)
+    if len(classes) <= 30:
+        for i, j in zip(*np.nonzero(counts), strict=True):
+            axes.text(
+                j,
+                i,
+                f"{share[i, j]:.0f}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if share[i, j] > 55 else "black",
+            )
+    figure.colorbar(image, ax=axes, label="share of the true class's clips (%)", shrink=0.8)
+    return figure
+
+
+def curves_figure(rows: list[dict[str, float]]) -> Figure:
+    """Loss and k-NN accuracy over the epochs of a run.
+
+    Args:
+        rows: of ``metrics.csv``; a figure that an epoch lacks is left out.
+    """
+    shown = [name for name in rows[0] if name in ("loss", "velocity", "acceleration", "coordinates")]
+    neighbours = sorted({name for row in rows for name in row if name.startswith("knn_top1")})
+    figure = Figure(figsize=(9 if neighbours else 5, 3.6), layout="constrained")
+    left, *right = figure.subplots(1, 2 if neighbours else 1, squeeze=False)[0]
+    styles = ("-", "--", ":", "-.")
+    for name, style in zip(shown, styles, strict=False):
+        left.plot([row["epoch"] for row in rows], [row[name] for row in rows], style, label=name)
+    left.set(xlabel="epoch", ylabel="loss (standardised units)", title="Pre-training")
+    left.legend(frameon=False)
+    for axes in right:
+        for name, style in zip(neighbours, ("o-", "s--"), strict=False):
+            points = [(row["epoch"], row[name]) for row in rows if name in row]
+            axes.plot(*zip(*points, strict=True), style, label=f"{name.rpartition('_k')[2]} nearest", markersize=4)
+        axes.set(xlabel="epoch", ylabel="test accuracy (%)", title="k nearest neighbours")
+        axes.legend(frameon=False)
+    for axes in (left, *right):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure

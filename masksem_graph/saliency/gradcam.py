@@ -1,0 +1,60 @@
+"""Grad-CAM of how far a clip is from the average motion, in closed form (MaskSem Eq. 2-5).
+
+``sim`` is the cosine between the mean feature of a sequence and that of the reference. As it depends on the features only
+through their mean, its gradient is the same at every node and needs neither a backward pass nor an autograd graph.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from masksem_graph.masking.scores import Evidence, Scores
+from masksem_graph.models.pool import sequence_mean
+
+
+def similarity_gradient(
+    z: Float[Tensor, "S D"], reference: Float[Tensor, " D"], pooled: Float[Tensor, "S 1"]
+) -> Float[Tensor, "S D"]:
+    r""":math:`d(-\cos(z, z_{ref})) / dH` at any node, for ``pooled`` nodes averaged into ``z``.
+
+    :math:`-( z_{ref} / (|z| |z_{ref}|) - \cos \cdot z / |z|^2 ) / pooled`
+    """
+    norm, ref_norm = z.norm(dim=1, keepdim=True), reference.norm()
+    cosine = (z @ reference)[:, None] / (norm * ref_norm)
+    return -(reference / (norm * ref_norm) - cosine * z / norm**2) / pooled
+
+
+def gradcam(
+    features: Float[Tensor, "B N D"],
+    reference: Float[Tensor, "1 N D"],
+    sequence: Int64[Tensor, " B"],
+    sequences: int,
+) -> Float[Tensor, "B N"]:
+    """Saliency of each node: ``ReLU(sum_c alpha_c H_c)`` with ``alpha = ReLU(d(-sim)/dH)``, averaged over nodes (Eq. 4-5).
+
+    Args:
+        features: H, the teacher's features of the bodies.
+        reference: the teacher's features of the reference clip.
+        sequence: the sequence of each body; its bodies' nodes are pooled together.
+        sequences: S.
+    """
+    z, bodies = sequence_mean(features, sequence, sequences)
+    gradient = similarity_gradient(z, reference.mean((0, 1)), bodies * features.shape[1])
+    alpha = gradient.relu()[sequence]
+    return torch.einsum("bnd,bd->bn", features, alpha).relu()
+
+
+class GradCam(Scores):
+    """Semantic saliency: Grad-CAM against the average motion."""
+
+    needs_features: ClassVar[bool] = True
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B Te V"]:
+        if evidence.features is None or evidence.reference is None:
+            raise ValueError("GradCam needs the features of the teacher and of the reference")
+        eta = gradcam(evidence.features.float(), evidence.reference.float(), evidence.sequence, evidence.sequences)
+        return eta.view(evidence.nodes.shape[:3])

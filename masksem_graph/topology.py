@@ -1,0 +1,187 @@
+"""Skeleton topologies: a YAML file in, a validated graph of named joints out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+
+from masksem_graph.errors import InputError
+from masksem_graph.files import find_yaml, read_yaml
+
+FIELDS = {"name", "source", "units", "centre", "joints", "bones", "parts", "mirror"}
+
+
+@dataclass(frozen=True, eq=False)
+class Topology:
+    """A skeleton: named joints, the bones between them, and what is known of their places.
+
+    Args:
+        name: what the topology is called.
+        joints: joint names, in the order of the data's joint axis.
+        bones: (child, parent) pairs of joint names.
+        parts: body part -> its joints; every joint is in exactly one part.
+        mirror: joint -> its counterpart on the other side; a joint without one maps to itself.
+        centre: the joint that the bone stream starts from and that clips are centred on.
+        units: unit of the coordinates, ``metres`` for Kinect data.
+        source: where the joint order and the bones come from.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    bones: tuple[tuple[str, str], ...]
+    parts: dict[str, tuple[str, ...]]
+    mirror: dict[str, str]
+    centre: str
+    units: str = "metres"
+    source: str = ""
+    graph: nx.Graph = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        graph = nx.Graph(name=self.name)
+        graph.add_nodes_from(self.joints)
+        graph.add_edges_from(self.bones)
+        object.__setattr__(self, "graph", graph)
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Joint name -> position on the joint axis."""
+        return {joint: i for i, joint in enumerate(self.joints)}
+
+    @cached_property
+    def parents(self) -> tuple[int, ...]:
+        """For each joint the position of its neighbour on the way to the centre; the centre is its own parent."""
+        towards = {child: parent for parent, child in nx.bfs_edges(self.graph, self.centre)}
+        return tuple(self.index[towards.get(joint, joint)] for joint in self.joints)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as they stand in a topology file; `parse_topology` reads them back."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "units": self.units,
+            "centre": self.centre,
+            "joints": list(self.joints),
+            "bones": [list(bone) for bone in self.bones],
+            "parts": {part: list(joints) for part, joints in self.parts.items()},
+            "mirror": [[a, b] for a, b in self.mirror.items() if self.index[a] < self.index[b]],
+        }
+
+
+def load_topology(name_or_path: str | os.PathLike[str]) -> Topology:
+    """Load and validate a topology.
+
+    Args:
+        name_or_path: a YAML file, or the name of one in ``graphs/`` (``ntu25``, ``kinect20``, ...).
+
+    Raises:
+        InputError: the file is missing or breaks a rule; the line names the file, the field and the fault.
+    """
+    path = find_yaml(name_or_path, "graphs")
+    return parse_topology(read_yaml(path), source_file=path)
+
+
+def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topology:
+    """Validate the fields of a topology file.
+
+    Raises:
+        InputError: a fault, in one line that starts with ``source_file``.
+    """
+
+    def fault(name: str, message: str) -> InputError:
+        return InputError(f"{Path(source_file)}: {name}: {message}")
+
+    if not isinstance(fields, dict):
+        raise fault("file", f"expected a mapping with {', '.join(sorted(FIELDS))}, found {type(fields).__name__}")
+    if unknown := set(map(str, fields)) - FIELDS:
+        raise fault(sorted(unknown)[0], f"unknown field; a topology has {', '.join(sorted(FIELDS))}")
+    if missing := {"name", "joints", "bones", "parts", "centre"} - set(fields):
+        raise fault(sorted(missing)[0], "this field is missing")
+
+    joints = _names(fields["joints"], "joints", fault)
+    bones = _pairs(fields["bones"], "bones", set(joints), fault)
+    _check_bones(bones, joints, fault)
+    parts = _parts(fields["parts"], joints, fault)
+    mirror = _mirror(_pairs(fields.get("mirror") or [], "mirror", set(joints), fault), joints, fault)
+    centre = fields["centre"]
+    if centre not in joints:
+        raise fault("centre", f"no joint is called {centre!r}")
+    return Topology(
+        name=str(fields["name"]),
+        joints=joints,
+        bones=bones,
+        parts=parts,
+        mirror=mirror,
+        centre=centre,
+        units=str(fields.get("units", "metres")),
+        source=str(fields.get("source", "")).strip(),
+    )
+
+
+def _names(value: Any, name: str, fault: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
+        raise fault(name, f"expected a list of joint names, found {value!r}")
+    if twice := [joint for joint in value if value.count(joint) > 1]:
+        raise fault(name, f"{twice[0]!r} stands {value.count(twice[0])} times, expected once")
+    return tuple(value)
+
+
+def _pairs(value: Any, name: str, joints: set[str], fault: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, list):
+        raise fault(name, f"expected a list of [joint, joint] pairs, found {value!r}")
+    for pair in value:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(joint, str) for joint in pair):
+            raise fault(name, f"expected a [joint, joint] pair, found {pair!r}")
+        if unknown := [joint for joint in pair if joint not in joints]:
+            raise fault(name, f"no joint is called {unknown[0]!r} (in {pair})")
+    return tuple((a, b) for a, b in value)
+
+
+def _check_bones(bones: tuple[tuple[str, str], ...], joints: tuple[str, ...], fault: Any) -> None:
+    seen: set[frozenset[str]] = set()
+    for a, b in bones:
+        if a == b:
+            raise fault("bones", f"{a!r} is joined to itself")
+        if frozenset((a, b)) in seen:
+            raise fault("bones", f"the bone {a} - {b} stands twice")
+        seen.add(frozenset((a, b)))
+    graph = nx.Graph(bones)
+    graph.add_nodes_from(joints)
+    if not nx.is_connected(graph):
+        pieces = [list(piece) for piece in nx.connected_components(graph)]
+        apart = sorted(min(pieces, key=len), key=joints.index)
+        raise fault("bones", f"the skeleton is not connected: {', '.join(apart)} cannot be reached from the other joints")
+
+
+def _parts(value: Any, joints: tuple[str, ...], fault: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, dict):
+        raise fault("parts", f"expected part: [joints], found {value!r}")
+    parts = {str(part): _names(members, f"parts.{part}", fault) for part, members in value.items()}
+    home: dict[str, str] = {}
+    for part, members in parts.items():
+        for joint in members:
+            if joint not in joints:
+                raise fault(f"parts.{part}", f"no joint is called {joint!r}")
+            if joint in home:
+                raise fault(f"parts.{part}", f"{joint!r} is already in part {home[joint]!r}")
+            home[joint] = part
+    if left_out := [joint for joint in joints if joint not in home]:
+        raise fault("parts", f"{left_out[0]!r} is in no part, expected every joint in exactly one")
+    return parts
+
+
+def _mirror(pairs: tuple[tuple[str, str], ...], joints: tuple[str, ...], fault: Any) -> dict[str, str]:
+    mirror = {joint: joint for joint in joints}
+    for a, b in pairs:
+        for one, other in ((a, b), (b, a)):
+            if mirror[one] not in (one, other) or one == other:
+                raise fault("mirror", f"{one!r} is paired with {mirror[one]!r} and with {other!r}, expected one partner")
+            mirror[one] = other
+    return mirror

@@ -1,0 +1,167 @@
+"""From files to a store: what is skipped, what is refused, and the cache."""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from masksem_graph.cli.prepare import main
+from masksem_graph.data import prepare as module
+from masksem_graph.data.prepare import cached_store, prepare
+from masksem_graph.data.readers.nw_ucla import NWUCLAReader
+from masksem_graph.data.store import open_store
+from masksem_graph.errors import InputError
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Six NW-UCLA files: two bad, one of a single frame, one with a frame of zeros."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for i in range(6):
+        frames = 1 + np.random.rand(1 if i == 2 else 5, 20, 3)
+        if i == 3:
+            frames[0] = 0
+        text = json.dumps({"file_name": "", "skeletons": frames.tolist(), "label": i + 1})
+        (folder / f"a0{i + 1}_s01_e00_v0{1 + i % 3}.json").write_text(text[:200] if i in (1, 4) else text)
+    return folder
+
+
+def test_skips_and_lists_bad_clips(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = prepare("nw_ucla", source, tmp_path / "store")
+    store = open_store(report.store)
+    assert report.clips == len(store) == 4
+    assert [path.name for path, _ in report.skipped] == ["a02_s01_e00_v02.json", "a05_s01_e00_v02.json"]
+    with (report.store / "skipped.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["file"]).name for row in rows] == [path.name for path, _ in report.skipped]
+    assert all("not a whole JSON file" in row["error"] for row in rows)
+    assert "2 bad files SKIPPED" in capsys.readouterr().err
+
+
+def test_strict_stops_at_the_first_and_leaves_the_old_store(source: Path, tmp_path: Path) -> None:
+    prepare("nw_ucla", source, tmp_path / "store")
+    with pytest.raises(InputError, match="a02_s01_e00_v02"):
+        prepare("nw_ucla", source, tmp_path / "store", strict=True)
+    assert len(open_store(tmp_path / "store")) == 4
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["source", "store"]
+
+
+def test_nothing_good_is_an_error(source: Path, tmp_path: Path) -> None:
+    for path in source.iterdir():
+        path.write_text("{")
+    with pytest.raises(InputError, match="none of its 6 files can be used, the first"):
+        prepare("nw_ucla", source, tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+def test_origin(source: Path, tmp_path: Path) -> None:
+    prepare("nw_ucla", source, tmp_path / "centre")
+    prepare("nw_ucla", source, tmp_path / "none", origin="none")
+    centre, none = open_store(tmp_path / "centre"), open_store(tmp_path / "none")
+    for a, b in zip(centre, none, strict=True):
+        joint = centre.topology.index[centre.topology.centre]
+        assert not a.bodies[0].frames[0, joint].any()
+        np.testing.assert_array_equal(a.bodies[0].frames, b.bodies[0].frames - b.bodies[0].frames[0, joint])
+    assert (centre.origin, none.origin) == ("centre", "none")
+    zeros = centre[int(np.flatnonzero(centre.label == 3)[0])]
+    assert (zeros.bodies[0].start, zeros.length) == (1, 5), "a frame of zeros is not present"
+
+
+def test_second_clip_of_a_name_is_skipped(source: Path, tmp_path: Path) -> None:
+    shutil.copytree(source, source / "copy")
+    report = prepare("nw_ucla", source, tmp_path / "store")
+    assert report.clips == 4
+    assert sum("a second clip called" in error for _, error in report.skipped) == 4
+
+
+def test_workers_give_the_same_store(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FILES_PER_WORKER", 6)
+    monkeypatch.setattr(module, "CHUNK", 2)
+    for workers in (1, 2):
+        prepare("ntu", shared / "ntu-rgbd-samples", tmp_path / str(workers), workers=workers)
+    one, two = open_store(tmp_path / "1"), open_store(tmp_path / "2")
+    assert one.name.tolist() == two.name.tolist() == sorted(one.name.tolist())
+    np.testing.assert_array_equal(one.frames, two.frames)
+
+
+def test_all_of_nw_ucla(shared: Path, tmp_path: Path) -> None:
+    report = prepare("nw_ucla", shared / "nw-ucla", tmp_path / "store", workers=1, strict=True)
+    store = open_store(report.store)
+    assert len(store) == 1484
+    assert {part: len(index) for part, index in store.splits["xview"].items()} == {"train": 1020, "test": 464}
+    assert (store.length.min(), np.median(store.length), store.length.max()) == (1, 31, 201)
+    assert not report.skipped
+
+
+def test_cache(source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    store = cached_store("nw_ucla", source)
+    assert store.path.parent == cache
+    assert f"into {store.path}" in capsys.readouterr().err.replace("\n", "")
+    assert not [p.name for p in cache.iterdir() if p.name.startswith(".")]
+
+    def fail(*_: object) -> None:
+        raise AssertionError("the cached store is to be used")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NWUCLAReader, "read", fail)
+        assert cached_store("nw_ucla", source).path == store.path
+        assert cached_store("nw_ucla", store.path).path == store.path, "a store is opened where it is"
+    other = cached_store("nw_ucla", source, origin="none")
+    (source / "a01_s01_e00_v01.json").unlink()
+    assert len({store.path, other.path, cached_store("nw_ucla", source).path}) == 3
+    with pytest.raises(InputError, match="no source given"):
+        cached_store("nw_ucla", None)
+
+
+def _open_in_process(source: Path) -> int:
+    return len(cached_store("nw_ucla", source))
+
+
+def test_two_processes_share_one_cache(source: Path, cache: Path) -> None:
+    before = len(list(cache.iterdir()))
+    # fork: what is under test is the race, and a start by spawn would spread the two in time.
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map(_open_in_process, [source, source], chunksize=1) == [4, 4]
+    assert len(list(cache.iterdir())) == before + 1
+
+
+def test_demo_needs_no_source(cache: Path) -> None:
+    store = cached_store("demo", None)
+    assert store.topology.name == "ntu25"
+    assert {name: len(parts["train"]) for name, parts in store.splits.items()} == {"xsub": 360, "xview": 480}
+    assert (np.diff(store.clip_offset).max(), len(store.classes)) == (2, 12)
+
+
+def test_command_line(shared: Path, tmp_path: Path) -> None:
+    output = tmp_path / "store"
+    main(
+        [
+            "ntu",
+            str(shared / "golden/ntu"),
+            "--output",
+            str(output),
+            "--cleaning",
+            "recorded",
+            "--origin",
+            "none",
+            "--workers",
+            "1",
+        ]
+    )
+    store = open_store(output)
+    assert (len(store), store.origin, store.options["cleaning"]) == (5, "none", "recorded")
+    with pytest.raises(InputError, match="cleaning"):
+        main(["ntu", str(shared), "--output", str(output), "--cleaning", "thorough"])
+    with pytest.raises(InputError, match="exclude"):
+        main(["nw_ucla", str(shared), "--output", str(output), "--exclude", "x"])
+    with pytest.raises(InputError, match="demo, ntu, nw_ucla"):
+        main(["kinetics", str(shared), "--output", str(output)])
+    with pytest.raises(InputError, match="output"):
+        main(["ntu", str(shared)])

@@ -1,0 +1,115 @@
+"""Our parts reproduce what the authors' MAMP code computes (shared/data/golden)."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from masksem_graph.data.clips import ClipBatch
+from masksem_graph.encodings import Learned
+from masksem_graph.graph import to_segments
+from masksem_graph.masking import Evidence, Motion, Uniform, gumbel_top_k, score_distribution
+from masksem_graph.models.backbones import Transformer
+from masksem_graph.models.build import ModelConfig
+from masksem_graph.operators import Identity
+from masksem_graph.targets import VelocityAcceleration
+from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
+from masksem_graph.topology import load_topology
+
+MASKED = 136  # the authors truncate 0.1 * 150 in floating point: 14 stay
+
+
+@pytest.fixture(scope="module")
+def golden(shared: Path) -> Path:
+    return shared / "golden"
+
+
+def load(golden: Path, name: str) -> torch.Tensor:
+    return torch.from_numpy(np.load(golden / name))
+
+
+def authors_weights(golden: Path) -> dict[str, torch.Tensor]:
+    """The checkpoint under our names."""
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        theirs = torch.load(golden / "mamp_tiny.pth", weights_only=True)["model"]
+    ours = {}
+    for name, value in theirs.items():
+        side = "decoder" if name.startswith(("decoder_", "mask_token")) else "student"
+        name = name.removeprefix("decoder_")
+        if name == "mask_token":
+            value = value[0, 0]
+        elif name == "joints_embed.proj.weight":  # [D, C, l, 1] -> numbers of a node in the order (frame, coordinate)
+            value = value[..., 0].transpose(1, 2).flatten(1)
+        elif name in ("temp_embed", "pos_embed"):
+            value = value[0]
+        for old, new in (
+            ("joints_embed.proj", "embedding"),
+            ("temp_embed", "positions.encodings.0.table"),
+            ("pos_embed", "positions.encodings.1.table"),
+            ("blocks.", "backbone.blocks."),
+            ("attn.", "attention."),
+            ("mlp.fc1", "mlp.0"),
+            ("mlp.fc2", "mlp.2"),
+        ):
+            name = name.replace(old, new)
+        name = {"embed": "embedding", "pred": "predict.shared", "norm": "backbone.norm"}.get(
+            name.split(".")[0], name.split(".")[0]
+        ) + ("." + name.split(".", 1)[1] if "." in name else "")
+        ours[f"{side}.{name}"] = value
+    return ours
+
+
+@pytest.fixture(scope="module")
+def task(golden: Path) -> Pretrain:
+    topology = load_topology("ntu25")
+    model = ModelConfig(
+        frames=24,
+        segment=4,
+        width=32,
+        encodings=[partial(Learned, over="segments"), partial(Learned, over="joints")],
+        backbone=partial(Transformer, depth=2, heads=4),
+        decoder=partial(Transformer, depth=2, heads=4),
+    )
+    method = MethodConfig(scores=Motion(), target=VelocityAcceleration(beta=0.0), operator=Identity)
+    task = build_pretrain(model, method, topology=topology, channels=3)
+    task.load_state_dict({**task.state_dict(), **authors_weights(golden)})
+    task.masked = MASKED
+    return task.eval()
+
+
+@pytest.fixture(scope="module")
+def clips(golden: Path) -> ClipBatch:
+    """All body slots, absent ones as zeros, as the authors' code has them."""
+    array = load(golden, "clips_NCTVM.npy")
+    count, channels, frames, joints, slots = array.shape
+    bodies = array.permute(0, 4, 2, 3, 1).reshape(count * slots, frames, joints, channels)
+    return ClipBatch(bodies, torch.arange(count).repeat_interleave(slots), torch.zeros(count, dtype=torch.int64))
+
+
+def test_features(golden: Path, task: Pretrain, clips: ClipBatch) -> None:
+    features = task.student.features(clips.coordinates)
+    torch.testing.assert_close(
+        features, load(golden, "mamp_node_features_NMTVD.npy").flatten(2, 3).flatten(0, 1), atol=1e-5, rtol=0
+    )
+
+
+@pytest.mark.parametrize("kind", ["random", "motion"])
+def test_mask_prediction_and_loss(golden: Path, task: Pretrain, clips: ClipBatch, kind: str) -> None:
+    scores = Uniform() if kind == "random" else Motion()
+    eta = scores(Evidence(to_segments(clips.coordinates, 4), clips.sequence, 3)).flatten(1)
+    mask = gumbel_top_k(score_distribution(eta, 0.8).log(), load(golden, "uniform_draws.npy"), MASKED)
+    ours = torch.zeros(6, 150, dtype=torch.uint8).scatter_(1, mask.masked, 1)
+    assert torch.equal(ours, load(golden, f"mamp_{kind}_mask.npy"))
+
+    predictions = task.predict(clips, mask)
+    theirs = load(golden, f"mamp_{kind}_pred.npy").gather(1, mask.masked[..., None].expand(-1, -1, 12))
+    torch.testing.assert_close(predictions["shared"], theirs, atol=1e-5, rtol=0)
+
+    loss = task.losses(clips, mask, torch.full((6, 150), 1 / 150), predictions)["velocity"] / (6 * MASKED)
+    published = dict(line.split() for line in (golden / "losses.txt").read_text().splitlines())
+    assert loss.item() == pytest.approx(float(published[f"mamp_{kind}"]), abs=1e-5)

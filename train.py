@@ -1,0 +1,8 @@
+"""Pre-train an encoder: ``python train.py --config F [--config G ...] [--a.b value ...] --output RUN``."""
+
+import sys
+
+from masksem_graph.cli import main
+
+if __name__ == "__main__":
+    main(["train", *sys.argv[1:]])
