@@ -57,7 +57,7 @@ def instantiate(parser: jsonargparse.ArgumentParser, parsed: Any) -> dict[str, A
 
 def resolved(parser: jsonargparse.ArgumentParser, parsed: Any) -> dict[str, Any]:
     """The parsed arguments as plain data with every default filled in; what a run saves."""
-    return yaml.safe_load(parser.dump(parsed, skip_none=False))
+    return yaml.safe_load(parser.dump(parsed))
 
 
 def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str | os.PathLike[str]) -> Config:

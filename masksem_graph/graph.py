@@ -28,7 +28,8 @@ def skeleton_edges(topology: Topology, segments: int) -> tuple[Int64[Tensor, "2 
         ``edge_index`` [2, E] and ``edge_type`` [E], `BONE` or `TIME`.
     """
     joints = len(topology)
-    bones = torch.tensor([[topology.index[a], topology.index[b]] for a, b in topology.bones]).T.reshape(2, -1)
+    pairs = [[topology.index[a], topology.index[b]] for a, b in topology.bones]
+    bones = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).T
     bones = torch.cat([bones, bones.flip(0)], 1)
     bones = (bones[:, None, :] + joints * torch.arange(segments)[None, :, None]).reshape(2, -1)
     now = torch.arange((segments - 1) * joints)
@@ -69,8 +70,10 @@ class SkeletonBatch(Data):
     @property
     def segments_and_joints(self) -> tuple[int, int]:
         """Te and V, the same for every body."""
+        # torch_geometric turns the pair into a list when it copies or moves a graph, and lists pairs when it collates.
         grid = self.grid
-        return grid[0] if isinstance(grid, list) else grid
+        segments, joints = grid if isinstance(grid[0], int) else grid[0]
+        return segments, joints
 
     @classmethod
     def from_bodies(

@@ -96,7 +96,7 @@ def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topol
     """
 
     def fault(name: str, message: str) -> InputError:
-        return InputError(f"{Path(source_file)}: {name}: {message}")
+        return InputError(" ".join(f"{Path(source_file)}: {name}: {message}".splitlines()))
 
     if not isinstance(fields, dict):
         raise fault("file", f"expected a mapping with {', '.join(sorted(FIELDS))}, found {type(fields).__name__}")
@@ -120,8 +120,8 @@ def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topol
         parts=parts,
         mirror=mirror,
         centre=centre,
-        units=str(fields.get("units", "metres")),
-        source=str(fields.get("source", "")).strip(),
+        units=str(fields.get("units") or "metres"),
+        source=str(fields.get("source") or "").strip(),
     )
 
 
@@ -155,8 +155,8 @@ def _check_bones(bones: tuple[tuple[str, str], ...], joints: tuple[str, ...], fa
     graph = nx.Graph(bones)
     graph.add_nodes_from(joints)
     if not nx.is_connected(graph):
-        pieces = [list(piece) for piece in nx.connected_components(graph)]
-        apart = sorted(min(pieces, key=len), key=joints.index)
+        smallest = min(nx.connected_components(graph), key=len)
+        apart = sorted(smallest, key=joints.index)
         raise fault("bones", f"the skeleton is not connected: {', '.join(apart)} cannot be reached from the other joints")
 
 

@@ -168,9 +168,10 @@ def cached_store(
 
 
 def _own_source(format: str, reader: Reader) -> Path:
-    if not getattr(reader, "embedded", False):
+    recipe = getattr(reader, "embedded", None)
+    if recipe is None:
         raise InputError(f"format {format!r}: no source given, expected a store or the data's folder")
-    return _cache() / "sources" / format
+    return _cache() / "sources" / f"{format}-{recipe}"
 
 
 def _cache() -> Path:

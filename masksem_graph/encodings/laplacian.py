@@ -11,6 +11,7 @@ from masksem_graph.operators import hop_distance
 from masksem_graph.topology import Topology
 
 EIGENVALUE_GAP = 1e-8  # float64 eigenvalues closer than this are one; bones of a body give gaps of 1e-3 and more
+CLEAR = 0.6  # not 1/2: bodies have joints at exactly half the largest projection, where rounding would choose
 
 
 def laplacian_eigenvectors(topology: Topology, count: int) -> Float[Tensor, "V count"]:
@@ -39,7 +40,7 @@ def _fixed_basis(projector: Float[Tensor, "V V"], dimension: int) -> Float[Tenso
     rest = projector.clone()
     while len(basis) < dimension:
         # A column's squared length is its diagonal entry; a near-zero one would be noise blown up.
-        clear = (rest.diagonal() > 0.5 * rest.diagonal().max()).nonzero()[0, 0]
+        clear = (rest.diagonal() > CLEAR * rest.diagonal().max()).nonzero()[0, 0]
         column = rest[:, clear] / rest[clear, clear].sqrt()
         basis.append(column)
         rest = rest - column[:, None] * column[None, :]

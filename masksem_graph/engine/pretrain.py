@@ -217,7 +217,7 @@ class PretrainLoop:
         uniform = torch.rand(len(clips), self.source.max_bodies, self.task.nodes, generator=generator)
         return plan, uniform[plan.sequence, plan.slot]
 
-    def _my_parts(self, plan: Plan, uniform: Float[Tensor, "B N"]) -> list[tuple[Plan, Float[Tensor, "B N"]]]:
+    def _my_parts(self, plan: Plan, uniform: Float[Tensor, "B N"]) -> list[tuple[Plan, Tensor]]:
         """This process's share of a global batch, in ``accumulate`` parts, as many in every process; some may be empty."""
         sequences, world = len(plan.view.clips), self.fabric.world_size
         edges = torch.linspace(0, sequences, world * self.config.accumulate + 1).round().long().tolist()

@@ -56,11 +56,8 @@ def build_positions(config: ModelConfig, topology: Topology) -> Positions:
 
 def build_encoder(config: ModelConfig, *, topology: Topology, channels: int) -> SkeletonEncoder:
     """A freshly initialised encoder for clips with ``channels`` coordinates a joint."""
-    embedding = nn.Linear(config.segment * channels, config.width)
-    nn.init.xavier_uniform_(embedding.weight)
-    nn.init.zeros_(embedding.bias)
     return SkeletonEncoder(
-        embedding=embedding,
+        embedding=nn.Linear(config.segment * channels, config.width),
         positions=build_positions(config, topology),
         backbone=config.backbone(width=config.width, topology=topology, segments=config.segments),
         topology=topology,

@@ -31,7 +31,7 @@ class Decoder(nn.Module):
         layers = {name: nn.Linear(width, outputs) for name in heads}
         self.predict = nn.ModuleDict(layers)
         for linear in (self.embedding, *layers.values()):
-            nn.init.trunc_normal_(linear.weight, std=0.02)
+            nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
         nn.init.trunc_normal_(self.mask_token, std=0.02)
 

@@ -57,6 +57,10 @@ def describe_encoder(run: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"{path}: format: expected {FORMAT}, found {found}")
     if missing := {"channels", "topology", "model"} - set(described):
         raise InputError(f"{path}: {sorted(missing)[0]}: this field is missing")
+    if type(described["channels"]) is not int or described["channels"] < 1:
+        raise InputError(f"{path}: channels: expected a whole number from 1, found {described['channels']!r}")
+    if not isinstance(described["model"], dict):
+        raise InputError(f"{path}: model: expected a mapping, found {described['model']!r}")
     return described
 
 
@@ -65,7 +69,10 @@ def new_encoder(run: str | os.PathLike[str], topology: Topology | None = None) -
     described, path = describe_encoder(run), Path(run) / "encoder.yaml"
     own = parse_topology(described["topology"], source_file=path)
     model = parse_mapping(ModelConfig, described["model"], source=path)
-    return build_encoder(model, topology=topology or own, channels=described["channels"])
+    try:
+        return build_encoder(model, topology=topology or own, channels=described["channels"])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def load_encoder(run: str | os.PathLike[str], topology: Topology | None = None) -> SkeletonEncoder:

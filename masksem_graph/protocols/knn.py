@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from rich.progress import Progress
@@ -24,9 +23,9 @@ def knn_scores(
     similarity = F.normalize(test, dim=1) @ F.normalize(train, dim=1).T
     near = similarity.topk(min(k, train.shape[0]), dim=1).indices
     votes = F.one_hot(labels[near], classes).float()
-    # Weights within 1e-4 of each other: enough to break a tie, never enough to overturn a vote of up to 100 neighbours.
-    order = 1 - 1e-4 * torch.arange(near.shape[1], device=near.device) / near.shape[1]
-    return (votes * order[:, None]).mean(1)
+    # The sooner a class comes up, the more of a hundredth of a vote it gets on top: it breaks a tie and overturns no vote.
+    first = votes.argmax(1) / near.shape[1]
+    return votes.mean(1) + votes.amax(1) * (1 - first) * 0.01 / near.shape[1]
 
 
 class KNN(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from jaxtyping import Float
@@ -99,11 +99,19 @@ class Pretrain(nn.Module):
         self.nodes = segments * joints
         self.masked = masked_count(self.nodes, config.mask_ratio)
         self.register_buffer("reference", torch.zeros(student.frames, joints, student.channels))
+        self.train()
 
     @property
     def needs_reference(self) -> bool:
         """Whether a reference clip has to be given: `reference` for the data set's, or ``forward``'s for the batch's."""
         return self.scores.needs_features
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode for all but the teacher, whose saliency must not depend on dropout."""
+        super().train(mode)
+        if self.teacher is not None:
+            self.teacher.eval()
+        return self
 
     def update_teacher(self) -> None:
         """``theta <- m theta + (1 - m) phi``; before each step."""

@@ -16,7 +16,7 @@ DISTANCE_M, DISTANCE_SPREAD_M = 3.5, 0.15
 TILT_DEG, TILT_SPREAD_DEG = 4.0, 2.0
 """Sensors look down by this."""
 
-JITTER_M = 0.004
+JITTER_M = 0.002
 JITTER_OF_JOINT = {
     "wrist": 1.8,
     "hand": 2.4,

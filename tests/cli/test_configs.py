@@ -1,0 +1,60 @@
+"""Every shipped YAML starts through the real command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from masksem_graph.cli import main
+from masksem_graph.cli.train import parse
+from masksem_graph.files import shipped
+
+CONFIGS = {kind: sorted(path.stem for path in (shipped("configs") / kind).glob("*.yaml")) for kind in ("data", "model", "method")}
+SMALL = ["--model.width", "16", "--model.backbone.depth", "1", "--model.decoder.depth", "1", "--device.accelerator", "cpu"]
+
+
+@pytest.mark.parametrize("method", CONFIGS["method"])
+@pytest.mark.parametrize("model", CONFIGS["model"])
+def test_method_and_model_train(small_store: Path, tmp_path: Path, method: str, model: str) -> None:
+    data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)]
+    chosen = ["--config", f"model/{model}", "--config", f"configs/method/{method}.yaml"]
+    main(["train", *chosen, *data, *SMALL, "--epochs", "1", "--output", str(tmp_path / "run")])
+    assert (tmp_path / "run" / "encoder.safetensors").is_file()
+
+
+@pytest.mark.parametrize("data", CONFIGS["data"])
+def test_data_configurations_name_a_known_format(data: str, tmp_path: Path) -> None:
+    config, plain = parse(
+        ["--config", f"data/{data}", "--config", "model/tiny", "--config", "method/mamp", "--output", str(tmp_path)]
+    )
+    from masksem_graph.data.readers import load_reader
+
+    assert load_reader(config.data.format, **config.data.options).topology
+    assert yaml.safe_load(yaml.safe_dump(plain)) == plain
+
+
+def test_demo_data_trains_from_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    chosen = ["--config", "data/demo_xview", "--config", "model/tiny", "--config", "method/mamp"]
+    main(["train", *chosen, *SMALL, "--batch_size", "240", "--epochs", "1", "--evaluate_every", "0", "--output", str(folder)])
+    assert (folder / "metrics.csv").read_text().count("\n") == 2
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "prepare", "inspect", "benchmark", "demo"])
+def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--config", "protocol/linear", "--help"] if command == "evaluate" else ["--help"]
+    with pytest.raises(SystemExit) as stopped:
+        main([command, *arguments])
+    assert stopped.value.code == 0
+    assert "usage" in capsys.readouterr().out
+
+
+def test_overview_and_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
+    main([])
+    assert "train" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stopped:
+        main(["trian"])
+    assert stopped.value.code == 2
+    assert "trian: no such command" in capsys.readouterr().err

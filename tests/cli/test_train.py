@@ -1,0 +1,219 @@
+"""The training command: resuming, stopping, refusing, and several processes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from masksem_graph.cli import main
+from masksem_graph.cli.train import parse, pretrain
+from masksem_graph.engine.checkpoint import load_checkpoint
+from masksem_graph.engine.pretrain import NonFiniteLoss, PretrainLoop
+from masksem_graph.errors import InputError
+from masksem_graph.models.io import load_encoder
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Killed(Exception):
+    """Stands in for the power going off."""
+
+
+def train(arguments: list[str], folder: Path, *more: str) -> Path:
+    config, plain = parse([*arguments, "--output", str(folder), *more])
+    pretrain(config, plain)
+    return folder
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(folder / "last.pt")["task"]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    for left, right in ((weights(one), weights(other)), *[(load_file(f / "encoder.safetensors"),) * 2 for f in (one,)]):
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[name], right[name]) for name in left)
+    assert (one / "encoder.safetensors").read_bytes() == (other / "encoder.safetensors").read_bytes()
+    states = [load_checkpoint(folder / "last.pt")["optimiser"]["state"] for folder in (one, other)]
+    for name, state in states[0].items():
+        assert all(torch.equal(torch.as_tensor(value), torch.as_tensor(states[1][name][key])) for key, value in state.items())
+
+
+def figures(folder: Path) -> list[dict[str, str]]:
+    timed = ("seconds", "sequences_per_second")
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if k not in timed} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def whole_run(train_arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    return train(train_arguments, tmp_path_factory.mktemp("runs") / "whole")
+
+
+def test_run_folder(whole_run: Path, train_arguments: list[str]) -> None:
+    for name in ("config.yaml", "metrics.csv", "last.pt", "encoder.safetensors", "encoder.yaml"):
+        assert (whole_run / name).is_file(), name
+    rows = figures(whole_run)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert rows[1]["knn_top1_k1"] and rows[3]["knn_top1_k1"] and not rows[0]["knn_top1_k1"]
+    again, _ = parse(["--config", str(whole_run / "config.yaml")])
+    assert again.epochs == 4 and again.model.width == 16
+
+
+@pytest.mark.parametrize("step", range(0, 12, 3))
+def test_resumed_equals_uninterrupted(
+    whole_run: Path,
+    train_arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
+    one_thread: None,
+) -> None:
+    taken = 0
+    original = PretrainLoop._step
+
+    def dying(self: PretrainLoop, *arguments: Any) -> int:
+        nonlocal taken
+        if taken == step + 1:
+            raise Killed
+        taken += 1
+        return original(self, *arguments)
+
+    # A checkpoint after every step, so that the run goes on in the middle of an epoch.
+    often = ("--checkpoint_minutes", "0")
+    monkeypatch.setattr(PretrainLoop, "_step", dying)
+    with pytest.raises(Killed):
+        train(train_arguments, tmp_path / "run", *often)
+    monkeypatch.setattr(PretrainLoop, "_step", original)
+    torch.rand(7)  # whatever else drew random numbers must not matter
+    train(train_arguments, tmp_path / "run")
+    assert_same_run(whole_run, tmp_path / "run")
+    assert figures(whole_run) == figures(tmp_path / "run")
+
+
+def test_killed_process_resumes_to_the_bit(
+    whole_run: Path, train_arguments: list[str], tmp_path: Path, command: Command
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    arguments = ["train.py", *train_arguments, "--output", str(tmp_path / "run"), "--checkpoint_minutes", "0"]
+    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        if (tmp_path / "run" / "last.pt").exists():
+            break
+        time.sleep(0.1)
+    time.sleep(random.Random(0).uniform(0, 0.1))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    command("-m", "masksem_graph", "train", *train_arguments, "--output", str(tmp_path / "run"))
+    assert_same_run(whole_run, tmp_path / "run")
+
+
+def test_sigterm_saves_and_says_how_to_go_on(train_arguments: list[str], tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    arguments = ["train.py", *train_arguments, "--output", str(tmp_path / "run"), "--epochs", "100000"]
+    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    for _ in range(600):
+        if (tmp_path / "run" / "metrics.csv").exists():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "the same command goes on" in " ".join(errors.split())
+    assert not load_checkpoint(tmp_path / "run" / "last.pt")["finished"]
+
+
+def test_accumulation_equals_the_larger_batch(whole_run: Path, train_arguments: list[str], tmp_path: Path) -> None:
+    parts = train(train_arguments, tmp_path / "parts", "--accumulate", "3")
+    for name, value in weights(whole_run).items():
+        torch.testing.assert_close(weights(parts)[name], value, atol=2e-5, rtol=0, msg=lambda text, n=name: f"{n}: {text}")
+
+
+@pytest.mark.parametrize("reference", ["dataset", "batch"])
+def test_two_processes_equal_one(train_arguments: list[str], tmp_path: Path, command: Command, reference: str) -> None:
+    more = ("--method.reference", reference, "--epochs", "2")
+    one = train(train_arguments, tmp_path / "one", *more)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(ROOT / "train.py"))
+    command(*launcher, *train_arguments, "--output", str(tmp_path / "two"), *more)
+    for name, value in weights(one).items():
+        torch.testing.assert_close(weights(tmp_path / "two")[name], value, atol=2e-5, rtol=0)
+    losses = [[float(row["loss"]) for row in figures(folder)] for folder in (one, tmp_path / "two")]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+
+
+def test_refuses_to_overwrite_a_finished_run(whole_run: Path, train_arguments: list[str]) -> None:
+    with pytest.raises(InputError, match="holds a finished run.*--overwrite"):
+        train(train_arguments, whole_run)
+
+
+def test_refuses_to_go_on_with_another_configuration(
+    train_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = PretrainLoop._end_epoch
+
+    def dying(self: PretrainLoop) -> dict[str, float]:
+        if self.progressed.epoch == 1:
+            raise Killed
+        return original(self)
+
+    monkeypatch.setattr(PretrainLoop, "_end_epoch", dying)
+    with pytest.raises(Killed):
+        train(train_arguments, tmp_path / "run")
+    with pytest.raises(InputError, match=r"--optim\.lr: .*unfinished run with 0\.001, found 0\.01"):
+        train(train_arguments, tmp_path / "run", "--optim.lr", "0.01")
+
+
+def test_non_finite_loss_keeps_the_last_good_checkpoint(
+    train_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = PretrainLoop._step
+
+    def spoiling(self: PretrainLoop, epoch: int, step: int, clips: torch.Tensor) -> int:
+        if epoch == 1:
+            with torch.no_grad():
+                next(self.task.student.parameters()).fill_(float("nan"))
+        return original(self, epoch, step, clips)
+
+    monkeypatch.setattr(PretrainLoop, "_step", spoiling)
+    with pytest.raises(NonFiniteLoss, match=r"found nan in epoch 2.*last\.pt"):
+        train(train_arguments, tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run" / "last.pt")["epoch"] == 1
+    assert all(p.isfinite().all() for p in load_encoder(tmp_path / "run").parameters())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--optim.lrr", "1"], "optim.lrr"),
+        (["--epochs", "many"], "epochs"),
+        (["--method.target.init_args.betta", "1"], "betta"),
+        (["--model.backbone.class_path", "masksem_graph.models.backbones.Nothing"], "Nothing"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["--model.segment", "5"], "model.frames"),
+        (["--data.split", "thirds"], "data.split"),
+        (["--data.root", "no/such/folder"], "no/such/folder"),
+    ],
+)
+def test_bad_options_are_one_line_and_exit_code_2(
+    train_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", *train_arguments, "--output", str(tmp_path / "run"), *arguments])
+    assert stopped.value.code == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("error: ") and named in lines[-1], lines
+    assert not any("Traceback" in line for line in lines)

@@ -1,0 +1,143 @@
+"""The encoder: all nodes or some, nothing masked gets in, joints may be listed in any order."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from masksem_graph.encodings import Laplacian, Learned, RandomWalk, Sinusoidal
+from masksem_graph.errors import InputError
+from masksem_graph.graph import to_segments
+from masksem_graph.models.backbones import Transformer
+from masksem_graph.models.build import ModelConfig, build_encoder
+from masksem_graph.models.encoder import SkeletonEncoder, gather_nodes, update_average
+from masksem_graph.models.pool import sequence_mean
+from masksem_graph.topology import Topology, load_topology, parse_topology
+
+TINY = load_topology("tiny5")
+LEARNED = [partial(Learned, over="segments"), partial(Learned, over="joints")]
+GRAPH = [Sinusoidal, partial(Laplacian, vectors=4), partial(RandomWalk, steps=4)]
+
+
+def encoder(encodings: list[Any], topology: Topology = TINY) -> SkeletonEncoder:
+    blocks = partial(Transformer, depth=2, heads=2)
+    config = ModelConfig(frames=6, segment=2, width=8, encodings=encodings, backbone=blocks, decoder=blocks)
+    return build_encoder(config, topology=topology, channels=3).eval()
+
+
+def test_gather_by_hand() -> None:
+    values = torch.arange(24.0).view(2, 4, 3)
+    picked = gather_nodes(values, torch.tensor([[0, 3], [1, 2]]))
+    assert picked.tolist() == [[[0, 1, 2], [9, 10, 11]], [[15, 16, 17], [18, 19, 20]]]
+
+
+def test_sequence_mean_by_hand() -> None:
+    features = torch.tensor([[[1.0], [3.0]], [[5.0], [7.0]], [[10.0], [20.0]]])
+    mean, bodies = sequence_mean(features, torch.tensor([0, 0, 2]), 3)
+    assert mean.tolist() == [[4.0], [0.0], [15.0]], "a sequence without bodies is zero, not NaN"
+    assert bodies.tolist() == [[2.0], [0.0], [1.0]]
+
+
+@pytest.mark.parametrize("encodings", [LEARNED, GRAPH], ids=["learned", "graph"])
+def test_features_are_forward_on_all_nodes(encodings: list[Any]) -> None:
+    one, clips = encoder(encodings), torch.randn(3, 6, 5, 3)
+    features = one.features(clips)
+    assert features.shape == (3, 15, 8) and (one.width, one.channels, one.grid) == (8, 3, (3, 5))
+    nodes = to_segments(clips, 2)
+    assert torch.equal(features, one(nodes))
+    everything = torch.arange(15).expand(3, -1)
+    torch.testing.assert_close(one(nodes, everything), features)
+
+
+def test_kept_nodes_get_their_own_positions() -> None:
+    """Alone in the network a node's feature says which node it is: its value and its encoding, and nothing else."""
+    one, nodes = encoder(LEARNED), torch.randn(1, 3, 5, 6)
+    table = one.positions.table()
+    for node in (0, 7, 14):
+        alone = one(nodes, torch.tensor([[node]]))
+        value = one.embedding(nodes.flatten(1, 2)[:, node : node + 1])
+        torch.testing.assert_close(alone, one.backbone(value + table[node]))
+
+
+def test_what_is_masked_enters_by_no_path() -> None:
+    one, nodes = encoder(LEARNED), torch.randn(2, 3, 5, 6)
+    kept = torch.tensor([[0, 4, 9], [2, 7, 14]])
+    before = one(nodes, kept)
+    masked = torch.ones(2, 15, dtype=torch.bool).scatter_(1, kept, False)
+    other = torch.where(masked.view(2, 3, 5, 1), 1e3 * torch.randn(2, 3, 5, 6), nodes)
+    assert torch.equal(one(other, kept), before)
+    touched = nodes.clone()
+    touched[0, 0, 4] += 1.0
+    assert not torch.equal(one(touched, kept)[0], before[0]), "while a kept node does"
+
+
+def test_bodies_do_not_see_each_other() -> None:
+    one, clips = encoder(GRAPH), torch.randn(3, 6, 5, 3)
+    torch.testing.assert_close(one.features(clips)[1:2], one.features(clips[1:2]))
+
+
+@pytest.mark.parametrize(("encodings", "equivariant"), [(GRAPH, True), (LEARNED, False)], ids=["graph", "learned"])
+def test_joint_order(encodings: list[Any], equivariant: bool) -> None:
+    order = [3, 0, 4, 1, 2]
+    fields = TINY.to_dict() | {"joints": [TINY.joints[i] for i in order]}
+    here, there = encoder(encodings), encoder(encodings, parse_topology(fields, source_file="reordered"))
+    there.load_state_dict(here.state_dict())
+    with torch.no_grad():  # encodings that matter
+        for position in (*here.positions.parameters(), *there.positions.parameters()):
+            position.mul_(50)
+    clips = torch.randn(2, 6, 5, 3)
+    features = here.features(clips).view(2, 3, 5, 8)[:, :, order]
+    others = there.features(clips[:, :, order]).view(2, 3, 5, 8)
+    assert torch.allclose(features, others, atol=1e-5) == equivariant
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 4, 3), (2, 8, 5, 3), (2, 6, 5, 2)])
+def test_clips_of_another_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"^clips: expected \[B, T, V, C\] = \[B, 6, 5, 3\], found \["):
+        encoder(GRAPH).features(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"frames": 7}, "model.frames: expected a multiple of model.segment = 2, found 7"),
+        ({"segment": 0}, "model.segment: expected at least 1, found 0"),
+        ({"width": -8}, "model.width: expected at least 1, found -8"),
+    ],
+)
+def test_numbers_that_do_not_fit(change: dict[str, int], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}$"):
+        ModelConfig(
+            **({"frames": 6, "segment": 2, "width": 8} | change), encodings=[], backbone=Transformer, decoder=Transformer
+        )
+
+
+def test_width_and_heads_that_do_not_fit() -> None:
+    with pytest.raises(InputError, match=r"^heads: expected a divisor of the width 8, found 3$"):
+        Transformer(width=8, topology=TINY, segments=3, heads=3)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.25, 0.99, 1.0])
+def test_the_average_moves_by_its_share_of_the_gap(momentum: float) -> None:
+    teacher, student = encoder(LEARNED).requires_grad_(False), encoder(LEARNED)
+    before = [p.clone() for p in teacher.parameters()]
+    sources = copy.deepcopy(list(student.parameters()))
+    update_average(teacher, student, momentum)
+    for old, new, source in zip(before, teacher.parameters(), student.parameters(), strict=True):
+        torch.testing.assert_close(new, (momentum * old.double() + (1 - momentum) * source.double()).float())
+        assert not new.requires_grad
+    assert all(torch.equal(a, b) for a, b in zip(sources, student.parameters(), strict=True))
+    if momentum in (0.0, 1.0):
+        kept = before if momentum == 1.0 else sources
+        assert all(torch.equal(a, b) for a, b in zip(kept, teacher.parameters(), strict=True))
+
+
+def test_every_parameter_of_an_encoder_is_in_its_average() -> None:
+    one = encoder(LEARNED)
+    assert not [name for name, _ in one.named_buffers() if name in one.state_dict()], "a buffer would need a rule of its own"
+    assert isinstance(one.embedding, nn.Linear)

@@ -1,0 +1,184 @@
+"""Operators: by hand on five joints, and equal to torch_geometric's message passing on every shipped skeleton."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import networkx as nx
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric.nn import APPNP, GCNConv
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
+from torch_geometric.transforms import GDC
+
+from masksem_graph.errors import InputError
+from masksem_graph.graph import skeleton_edges
+from masksem_graph.operators import (
+    Adjacency,
+    Heat,
+    Identity,
+    Operator,
+    OperatorFactory,
+    PartAverage,
+    PersonalisedPageRank,
+    SpatioTemporal,
+    heat_kernel,
+    hop_distance,
+    normalised_adjacency,
+    part_average,
+    personalised_pagerank,
+)
+from masksem_graph.topology import Topology, load_topology, parse_topology
+
+TINY = load_topology("tiny5")  # hip - head, hip - foot, head - left_hand, head - right_hand
+SKELETONS = ["tiny5", "kinect20", "ntu25"]
+
+
+def gcn_propagation(edges: Tensor, nodes: int) -> Tensor:
+    """What GCNConv computes from one-hot features with an identity weight."""
+    layer = GCNConv(nodes, nodes, bias=False).requires_grad_(False)
+    layer.lin.weight.copy_(torch.eye(nodes))
+    return layer(torch.eye(nodes), edges)
+
+
+def edges_within(topology: Topology, hops: int) -> Tensor:
+    """Both directions of every pair of joints 1 to ``hops`` bones apart, found by networkx."""
+    reach = dict(nx.all_pairs_shortest_path_length(topology.graph, cutoff=hops))
+    pairs = [(topology.index[a], topology.index[b]) for a in reach for b in reach[a] if a != b]
+    return torch.tensor(pairs).T
+
+
+def test_hop_distance_by_hand() -> None:
+    expected = [[0, 1, 2, 2, 1], [1, 0, 1, 1, 2], [2, 1, 0, 2, 3], [2, 1, 2, 0, 3], [1, 2, 3, 3, 0]]
+    assert hop_distance(TINY).tolist() == expected
+
+
+@pytest.mark.parametrize("name", SKELETONS)
+def test_hop_distance_is_the_shortest_path(name: str) -> None:
+    topology = load_topology(name)
+    expected = torch.from_numpy(nx.floyd_warshall_numpy(topology.graph, nodelist=list(topology.joints)))
+    assert torch.equal(hop_distance(topology), expected.long())
+
+
+def test_adjacency_by_hand() -> None:
+    # Degrees with the loop: hip 3, head 4, hands 2, foot 2.
+    a, b, c = 1 / 12**0.5, 1 / 6**0.5, 1 / 8**0.5
+    expected = [
+        [1 / 3, a, 0, 0, b],
+        [a, 1 / 4, c, c, 0],
+        [0, c, 1 / 2, 0, 0],
+        [0, c, 0, 1 / 2, 0],
+        [b, 0, 0, 0, 1 / 2],
+    ]
+    torch.testing.assert_close(normalised_adjacency(TINY), torch.tensor(expected))
+
+
+def test_adjacency_over_the_whole_skeleton_is_the_mean() -> None:
+    torch.testing.assert_close(normalised_adjacency(TINY, hops=3), torch.full((5, 5), 0.2))
+
+
+@pytest.mark.parametrize("name", SKELETONS)
+@pytest.mark.parametrize("hops", [1, 2, 3])
+def test_adjacency_is_gcn_propagation(name: str, hops: int) -> None:
+    topology = load_topology(name)
+    expected = gcn_propagation(edges_within(topology, hops), len(topology))
+    torch.testing.assert_close(normalised_adjacency(topology, hops), expected)
+
+
+def test_parts_by_hand() -> None:
+    half = 0.5
+    expected = [[half, half, 0, 0, 0], [half, half, 0, 0, 0], [0, 0, half, half, 0], [0, 0, half, half, 0], [0, 0, 0, 0, 1]]
+    assert part_average(TINY).tolist() == expected
+    smoothed = PartAverage(topology=TINY, segments=1)(torch.tensor([[[2.0, 4.0, 1.0, 5.0, 9.0]]]))
+    assert smoothed.tolist() == [[[3.0, 3.0, 3.0, 3.0, 9.0]]]
+
+
+def gdc(topology: Topology, **diffusion: float | str) -> Tensor:
+    """torch_geometric's exact diffusion matrix of the bones."""
+    transform = GDC(self_loop_weight=1, normalization_in="sym", diffusion_kwargs=diffusion, exact=True)
+    nodes = len(topology)
+    edges = torch.cat([skeleton_edges(topology, 1)[0], torch.arange(nodes).expand(2, -1)], 1)
+    edges, weights = transform.transition_matrix(edges, torch.ones(edges.shape[1]), nodes, "sym")
+    return transform.diffusion_matrix_exact(edges, weights, nodes, **diffusion)
+
+
+@pytest.mark.parametrize("name", SKELETONS)
+@pytest.mark.parametrize("restart", [0.05, 0.15, 0.9])
+def test_pagerank_is_torch_geometrics(name: str, restart: float) -> None:
+    topology = load_topology(name)
+    matrix = personalised_pagerank(topology, restart)
+    torch.testing.assert_close(matrix, gdc(topology, method="ppr", alpha=restart), atol=1e-5, rtol=1e-4)
+    steps = APPNP(K=400, alpha=restart)(torch.eye(len(topology)), skeleton_edges(topology, 1)[0])
+    torch.testing.assert_close(matrix, steps, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", SKELETONS)
+@pytest.mark.parametrize("time", [0.5, 1.0, 4.0])
+def test_heat_is_torch_geometrics(name: str, time: float) -> None:
+    topology = load_topology(name)
+    torch.testing.assert_close(heat_kernel(topology, time), gdc(topology, method="heat", t=time), atol=1e-5, rtol=1e-4)
+
+
+def test_diffusions_that_do_not_move() -> None:
+    torch.testing.assert_close(personalised_pagerank(TINY, 1.0), torch.eye(5))
+    torch.testing.assert_close(heat_kernel(TINY, 0.0), torch.eye(5))
+
+
+@pytest.mark.parametrize("name", SKELETONS)
+@pytest.mark.parametrize("segments", [1, 2, 3, 6])
+def test_spatio_temporal_is_gcn_propagation(name: str, segments: int) -> None:
+    topology = load_topology(name)
+    nodes = segments * len(topology)
+    eta = torch.rand(3, segments, len(topology))
+    edges, weights = gcn_norm(skeleton_edges(topology, segments)[0], num_nodes=nodes)
+    matrix = torch.zeros(nodes, nodes).index_put_((edges[1], edges[0]), weights, accumulate=True)
+    smoothed = SpatioTemporal(topology=topology, segments=segments)(eta)
+    torch.testing.assert_close(smoothed.flatten(1), eta.flatten(1) @ matrix.T)
+
+
+FACTORIES: list[tuple[OperatorFactory, Callable[[Topology], Tensor]]] = [
+    (Identity, lambda topology: torch.eye(len(topology))),
+    (partial(Adjacency, hops=2), lambda topology: normalised_adjacency(topology, 2)),
+    (PartAverage, part_average),
+    (partial(PersonalisedPageRank, restart=0.3), lambda topology: personalised_pagerank(topology, 0.3)),
+    (partial(Heat, time=2.0), lambda topology: heat_kernel(topology, 2.0)),
+]
+
+
+@pytest.mark.parametrize(("make", "matrix"), FACTORIES, ids=["identity", "adjacency", "parts", "ppr", "heat"])
+def test_modules_multiply_each_segment_by_their_matrix(make: OperatorFactory, matrix: Callable[[Topology], Tensor]) -> None:
+    operator = make(topology=TINY, segments=2)
+    assert isinstance(operator, Operator)
+    assert not operator.state_dict(), "computed from the topology, never saved"
+    eta = torch.rand(3, 2, 5)
+    expected = torch.stack([torch.stack([segment @ matrix(TINY) for segment in body]) for body in eta])
+    torch.testing.assert_close(operator(eta), expected)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Identity, partial(Adjacency, hops=2), PartAverage, PersonalisedPageRank, Heat, SpatioTemporal],
+    ids=["identity", "adjacency", "parts", "ppr", "heat", "spatio_temporal"],
+)
+def test_joint_order_does_not_matter(make: OperatorFactory) -> None:
+    order = [3, 0, 4, 1, 2]
+    other = parse_topology({**TINY.to_dict(), "joints": [TINY.joints[i] for i in order]}, source_file="other")
+    eta = torch.rand(2, 3, 5)
+    there = make(topology=other, segments=3)(eta[:, :, order])
+    torch.testing.assert_close(there, make(topology=TINY, segments=3)(eta)[:, :, order])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (partial(Adjacency, hops=0), "hops: expected at least 1, found 0"),
+        (partial(PersonalisedPageRank, restart=0.0), r"restart: expected a share in \(0, 1\], found 0.0"),
+        (partial(PersonalisedPageRank, restart=1.5), r"restart: expected a share in \(0, 1\], found 1.5"),
+        (partial(Heat, time=-1.0), "time: expected a diffusion time of at least 0, found -1.0"),
+    ],
+)
+def test_options_out_of_range(make: OperatorFactory, message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}$"):
+        make(topology=TINY, segments=1)

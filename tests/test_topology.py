@@ -1,0 +1,193 @@
+"""Topologies: what is shipped loads, what breaks a rule is refused in one line."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from masksem_graph.errors import InputError
+from masksem_graph.files import shipped
+from masksem_graph.topology import Topology, load_topology, parse_topology
+
+SHIPPED = sorted(path.stem for path in shipped("graphs").glob("*.yaml"))
+TINY: dict[str, Any] = load_topology("tiny5").to_dict()
+
+
+def check_rules(topology: Topology) -> None:
+    """What every topology promises to those who use it."""
+    joints = topology.joints
+    assert len(set(joints)) == len(joints) == len(topology) >= 1
+    assert {joint for bone in topology.bones for joint in bone} <= set(joints)
+    assert all(a != b for a, b in topology.bones)
+    assert len({frozenset(bone) for bone in topology.bones}) == len(topology.bones)
+    assert nx.is_connected(topology.graph)
+    assert sorted(joint for part in topology.parts.values() for joint in part) == sorted(joints)
+    assert {joint: topology.mirror[topology.mirror[joint]] for joint in joints} == {joint: joint for joint in joints}
+    assert topology.centre in joints
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped(name: str) -> None:
+    topology = load_topology(name)
+    check_rules(topology)
+    assert topology.name == name
+    assert topology.source and topology.units == "metres"
+    assert topology.index == {joint: i for i, joint in enumerate(topology.joints)}
+    # Mirrored, a body has the same bones and the same parts.
+    mirror = topology.mirror
+    bones = {frozenset(bone) for bone in topology.bones}
+    assert {frozenset(mirror[joint] for joint in bone) for bone in bones} == bones
+    parts = {frozenset(members) for members in topology.parts.values()}
+    assert {frozenset(mirror[joint] for joint in members) for members in parts} == parts
+    again = parse_topology(yaml.safe_load(yaml.safe_dump(topology.to_dict())), source_file="again")
+    assert again.to_dict() == topology.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("name", "joints", "bones", "parts", "pairs"),
+    [("ntu25", 25, 24, 5, 10), ("kinect20", 20, 19, 5, 8), ("tiny5", 5, 4, 3, 1)],
+)
+def test_counts(name: str, joints: int, bones: int, parts: int, pairs: int) -> None:
+    topology = load_topology(name)
+    assert (len(topology), len(topology.bones), len(topology.parts)) == (joints, bones, parts)
+    assert sum(a != b for a, b in topology.mirror.items()) == 2 * pairs
+
+
+def test_ntu25_has_the_published_bones() -> None:
+    # Joint numbers from 1, as ST-GCN lists them (feeders/graph of its repository).
+    published = (
+        "1-2 2-21 3-21 4-3 5-21 6-5 7-6 8-7 9-21 10-9 11-10 12-11 13-1 14-13 15-14 16-15 17-1 18-17 19-18 20-19 "
+        "22-23 23-8 24-25 25-12"
+    )
+    topology = load_topology("ntu25")
+    ours = {(topology.index[a] + 1, topology.index[b] + 1) for a, b in topology.bones}
+    assert ours == {tuple(map(int, bone.split("-"))) for bone in published.split()}
+
+
+def test_parents() -> None:
+    assert load_topology("tiny5").parents == (0, 0, 1, 1, 0)
+    topology = load_topology("ntu25")
+    named = {joint: topology.joints[parent] for joint, parent in zip(topology.joints, topology.parents, strict=True)}
+    assert named["spine_middle"] == "spine_middle"
+    assert named["spine_base"] == named["spine_shoulder"] == "spine_middle"
+    assert named["left_hand_tip"] == "left_thumb"
+    assert named["right_hip"] == "spine_base"
+
+
+def test_parents_do_not_depend_on_how_bones_are_written() -> None:
+    turned = {**TINY, "bones": [bone[::-1] for bone in reversed(TINY["bones"])]}
+    assert parse_topology(turned, source_file="turned").parents == (0, 0, 1, 1, 0)
+
+
+def test_mirror_and_texts_may_be_left_out() -> None:
+    fields = {name: value for name, value in TINY.items() if name not in ("mirror", "source", "units")}
+    topology = parse_topology(fields, source_file="bare")
+    assert topology.mirror == {joint: joint for joint in TINY["joints"]}
+    assert (topology.units, topology.source) == ("metres", "")
+
+
+FAULTS: list[tuple[dict[str, Any], str]] = [
+    ({"bones": TINY["bones"][:-1]}, "bones: the skeleton is not connected: foot cannot be reached from the other joints"),
+    ({"bones": [*TINY["bones"], ["foot", "foot"]]}, "bones: 'foot' is joined to itself"),
+    ({"bones": [*TINY["bones"], ["hip", "foot"]]}, "bones: the bone hip - foot stands twice"),
+    ({"bones": [*TINY["bones"], ["hip", "tail"]]}, "bones: no joint is called 'tail' (in ['hip', 'tail'])"),
+    ({"bones": [*TINY["bones"], ["hip"]]}, "bones: expected a [joint, joint] pair, found ['hip']"),
+    ({"bones": "hip-head"}, "bones: expected a list of [joint, joint] pairs, found 'hip-head'"),
+    ({"joints": [*TINY["joints"], "hip"]}, "joints: 'hip' stands 2 times, expected once"),
+    ({"joints": []}, "joints: expected a list of joint names, found []"),
+    ({"joints": ["hip", 3]}, "joints: expected a list of joint names, found ['hip', 3]"),
+    ({"parts": {**TINY["parts"], "leg": ["foot", "hip"]}}, "parts.leg: 'hip' is already in part 'trunk'"),
+    (
+        {"parts": {"trunk": ["hip", "head"], "leg": ["foot"]}},
+        "parts: 'left_hand' is in no part, expected every joint in exactly one",
+    ),
+    ({"parts": {**TINY["parts"], "tail": ["tail"]}}, "parts.tail: no joint is called 'tail'"),
+    ({"parts": {**TINY["parts"], "tail": []}}, "parts.tail: expected a list of joint names, found []"),
+    ({"parts": [["hip"]]}, "parts: expected part: [joints], found [['hip']]"),
+    (
+        {"mirror": [["left_hand", "right_hand"], ["left_hand", "foot"]]},
+        "mirror: 'left_hand' is paired with 'right_hand' and with 'foot', expected one partner",
+    ),
+    ({"mirror": [["left_hand", "tail"]]}, "mirror: no joint is called 'tail' (in ['left_hand', 'tail'])"),
+    (
+        {"mirror": {"left_hand": "right_hand"}},
+        "mirror: expected a list of [joint, joint] pairs, found {'left_hand': 'right_hand'}",
+    ),
+    ({"centre": "tail"}, "centre: no joint is called 'tail'"),
+    ({"centre": ["hip"]}, "centre: no joint is called ['hip']"),
+    ({"limbs": []}, "limbs: unknown field; a topology has bones, centre, joints, mirror, name, parts, source, units"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), FAULTS, ids=[message.split(",")[0][:50] for _, message in FAULTS])
+def test_each_fault_is_one_line(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({**TINY, **change}, sort_keys=False))
+    with pytest.raises(InputError) as error:
+        load_topology(path)
+    assert str(error.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize("name", ["name", "joints", "bones", "parts", "centre"])
+def test_a_missing_field(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in TINY.items() if key != name}))
+    with pytest.raises(InputError) as error:
+        load_topology(path)
+    assert str(error.value) == f"{path}: {name}: this field is missing"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- hip\n- head\n", "file: expected a mapping with bones, centre, .* found list"),
+        ("", "file: expected a mapping with .* found NoneType"),
+        ("name: [tiny\njoints: x", "not a readable YAML file: "),
+        ("\xff\xfe", "not a readable YAML file: "),
+    ],
+)
+def test_what_is_no_mapping(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match=f"^{path}: {message}") as error:
+        load_topology(path)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_name() -> None:
+    with pytest.raises(InputError, match=r"^ntu26: no such file, and none of the shipped graphs: kinect20, ntu25, tiny5$"):
+        load_topology("ntu26")
+
+
+names = st.sampled_from([*TINY["joints"], "tail", "", "two\nlines"])
+junk = st.one_of(st.none(), st.booleans(), st.integers(-1, 2), names, st.just([]), st.just({}), st.lists(names, max_size=3))
+mutations = st.one_of(
+    st.tuples(st.sampled_from([*TINY, "limbs", "new\nline"]), junk),
+    st.tuples(st.just("joints"), st.permutations(TINY["joints"]).flatmap(lambda j: st.sampled_from([j, j[:4], [*j, "tail"]]))),
+    st.tuples(st.just("bones"), st.lists(st.tuples(names, names).map(list), max_size=7)),
+    st.tuples(st.just("mirror"), st.lists(st.tuples(names, names).map(list), max_size=3)),
+    st.tuples(st.just("parts"), st.dictionaries(names, st.lists(names, max_size=4), max_size=3)),
+    st.tuples(st.just("centre"), names),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(changes=st.lists(mutations, max_size=3), dropped=st.sets(st.sampled_from(list(TINY)), max_size=1))
+def test_any_mapping_is_refused_in_one_line_or_keeps_the_rules(changes: list[tuple[str, Any]], dropped: set[str]) -> None:
+    fields = copy.deepcopy({name: value for name, value in TINY.items() if name not in dropped})
+    fields.update(copy.deepcopy(dict(changes)))
+    try:
+        topology = parse_topology(fields, source_file="mutant.yaml")
+    except InputError as error:
+        assert str(error).startswith("mutant.yaml: ")
+        assert "\n" not in str(error)
+    else:
+        check_rules(topology)
+        assert topology.parents[topology.index[topology.centre]] == topology.index[topology.centre]
