@@ -14,7 +14,7 @@ import torch
 from rich.progress import Progress, TaskID
 
 from masksem_graph.benchmark.memory import CPU_KIND, GPU_KIND, peak_on_cpu, peak_on_gpu
-from masksem_graph.benchmark.timing import count_flop, interleaved, matrix_product, seconds_of
+from masksem_graph.benchmark.timing import count_flop, interleaved, matrix_products, seconds_of
 from masksem_graph.benchmark.variants import Variant, loss_of, train_step
 from masksem_graph.benchmark.workload import Workload, build_workload
 from masksem_graph.engine.pretrain import compile_networks
@@ -47,7 +47,6 @@ CHOICES = {
     "precision": Choice("fp32", "bf16 autocast", Variant(bf16=True)),
     "compile": Choice("eager", "compiled", None),
     "linear": Choice("oneDNN on AVX-512", "torch's linear", Variant(torch_linear=True)),
-    "memory": Choice("kept", "returned", Variant(memory_returned=True)),
     "all_slow": Choice(
         "as above",
         "absent computed, autograd, explicit",
@@ -86,20 +85,20 @@ class BenchmarkConfig:
 
 def measure(config: BenchmarkConfig, device: torch.device, progress: Progress) -> dict[str, Any]:
     """Every figure, by name."""
-    bar = progress.add_task("benchmark", total=len(CHOICES) + 4 + config.rounds * (len(CHOICES) + 4), note="building")
+    bar = progress.add_task("benchmark", total=len(CHOICES) + 4 + config.rounds * (len(CHOICES) + 5), note="building")
     work = build_workload(config.model, sequences=config.sequences, two_person=config.two_person, device=device)
     memory = _peak_memory(config, work, device)
     _tell(progress, bar, "counting")
     flop = count_flop(partial(train_step, work, Variant()))
-    runs, skipped, differences = _prepare(config, work, device, progress, bar)
-    products = {name: matrix_product(device, dtype) for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))}
-    runs |= {f"product_{name}": run for name, (run, _) in products.items()}
-    runs["encode"] = partial(_encode, work)
-    for name in ("product_fp32", "product_bf16", "encode"):
-        seconds_of(runs[name], device)
-    seconds = interleaved(runs, rounds=config.rounds, device=device, advance=partial(_tell, progress, bar))
+    runs, skipped, differences = _prepare(config, work, progress, bar)
+    products, product_flop = matrix_products(device)
+    extra = {f"product_{name}": run for name, run in products.items()} | {"encode": partial(_encode, work)}
+    for run in extra.values():
+        seconds_of(run, device)
+    runs |= extra
+    seconds, processor = interleaved(runs, rounds=config.rounds, device=device, advance=partial(_tell, progress, bar))
     typical = {name: median(values) for name, values in seconds.items()}
-    rate = {name: work_flop / typical[f"product_{name}"] for name, (_, work_flop) in products.items()}
+    rate = {name: product_flop / typical[f"product_{name}"] for name in products}
     step = typical["default"]
     return {
         "model": config.model,
@@ -116,12 +115,19 @@ def measure(config: BenchmarkConfig, device: torch.device, progress: Progress) -
             "flop": flop,
             "flops_per_second": flop / step,
             "utilisation": flop / step / rate["fp32"],
+            "utilisation_of_fastest": flop / step / max(rate["fp32"], rate["layer"]),
+            "processor_share": _processor_share(seconds["default"], processor["default"]) if device.type == "cpu" else None,
         },
-        "matmul": {"flops_per_second": rate["fp32"], "bf16_flops_per_second": rate["bf16"]},
+        "matmul": {
+            "flops_per_second": rate["fp32"],
+            "layer_flops_per_second": rate["layer"],
+            "bf16_flops_per_second": rate["bf16"],
+        },
         "linear": _linear(config, work, typical["encode"], device),
         "choices": {name: _row(name, typical, skipped, differences) for name in CHOICES},
         "goals": _goals(typical["all_slow"] / step, flop / step / rate["fp32"]),
         "seconds_by_round": seconds,
+        "processor_seconds_by_round": processor,
     }
 
 
@@ -137,26 +143,26 @@ def _peak_memory(config: BenchmarkConfig, work: Workload, device: torch.device) 
 
 
 def _prepare(
-    config: BenchmarkConfig, work: Workload, device: torch.device, progress: Progress, bar: TaskID
+    config: BenchmarkConfig, work: Workload, progress: Progress, bar: TaskID
 ) -> tuple[dict[str, Callable[[], object]], dict[str, str], dict[str, float]]:
     """What to time, by name, each warmed up; why some is left out; how far each one's loss is from the default's."""
     start = copy.deepcopy(work.task.state_dict())
-    runs: dict[str, Callable[[], object]] = {"default": partial(_step, work, Variant(), device)}
-    losses = {"default": _warm(work, Variant(), device)}
+    runs: dict[str, Callable[[], object]] = {"default": partial(_step, work, Variant())}
+    losses = {"default": _warm(work, Variant())}
     _tell(progress, bar, "default")
     skipped: dict[str, str] = {}
     for name, choice in CHOICES.items():
         work.task.load_state_dict(start)
         if choice.variant is not None:
-            runs[name] = partial(_step, work, choice.variant, device)
-            losses[name] = _warm(work, choice.variant, device)
+            runs[name] = partial(_step, work, choice.variant)
+            losses[name] = _warm(work, choice.variant)
         elif not config.compile:
             skipped[name] = "left out by --compile false"
         else:
             try:
                 compiled = _compiled(work)
-                losses[name] = _warm(compiled, Variant(), device)
-                runs[name] = partial(_step, compiled, Variant(), device)
+                losses[name] = _warm(compiled, Variant())
+                runs[name] = partial(_step, compiled, Variant())
             except Exception as error:  # torch.compile fails in as many ways as there are compilers
                 skipped[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:100]}"
         _tell(progress, bar, name)
@@ -170,9 +176,9 @@ def _compiled(work: Workload) -> Workload:
     return Workload(task, optimiser, work.clips, work.padded, work.uniform)
 
 
-def _warm(work: Workload, variant: Variant, device: torch.device) -> float:
+def _warm(work: Workload, variant: Variant) -> float:
     """One whole step of a variant; returns the loss that it started from."""
-    with variant.applied(device):
+    with variant.applied():
         work.task.update_teacher()
         loss = loss_of(work, variant)
         loss.backward()
@@ -181,8 +187,8 @@ def _warm(work: Workload, variant: Variant, device: torch.device) -> float:
         return loss.item()
 
 
-def _step(work: Workload, variant: Variant, device: torch.device) -> None:
-    with variant.applied(device):
+def _step(work: Workload, variant: Variant) -> None:
+    with variant.applied():
         train_step(work, variant)
 
 
@@ -224,6 +230,11 @@ def _row(name: str, typical: dict[str, float], skipped: dict[str, str], differen
         "loss_difference": differences[name],
         "skipped": None,
     }
+
+
+def _processor_share(seconds: list[float], processor: list[float]) -> float:
+    """How much of its threads' time the process got; well below 1 where other programs kept the machine busy."""
+    return sum(processor) / (sum(seconds) * torch.get_num_threads())
 
 
 def _goals(speedup: float, utilisation: float) -> dict[str, Any]:

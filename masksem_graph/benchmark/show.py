@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 GIGA = 1e9
+IDLE_SHARE = 0.85  # of its threads' time, what a step gets on a machine with nothing else to do
 
 
 def show(console: Console, found: dict[str, Any]) -> None:
@@ -22,6 +23,9 @@ def show(console: Console, found: dict[str, Any]) -> None:
     for name, row in found["choices"].items():
         if row["skipped"] is not None:
             console.print(f"{_title(name)} was skipped: {row['skipped']}")
+    share = found["step"]["processor_share"]
+    if share is not None and share < IDLE_SHARE:
+        console.print(f"The machine was busy: a step had {share:.2f} of its threads' time. Take the figures on an idle one.")
     speedup, utilisation = found["goals"]["speedup"], found["goals"]["utilisation"]
     console.print(
         f"default over all slow: {speedup['found']:.2f} times as fast; "
@@ -46,9 +50,11 @@ def _figures(found: dict[str, Any]) -> Table:
         "peak memory": f"{step['peak_memory_bytes'] / 2**30:.2f} GiB ({step['peak_memory_is']})",
         "operations a step": f"{step['flop'] / GIGA:,.1f} GFLOP",
         "reached": f"{step['flops_per_second'] / GIGA:,.1f} GFLOP/s",
-        "large matrix product, fp32": f"{found['matmul']['flops_per_second'] / GIGA:,.1f} GFLOP/s",
+        "large matrix product, fp32, torch.mm": f"{found['matmul']['flops_per_second'] / GIGA:,.1f} GFLOP/s",
+        "the same by the networks' linear layer": f"{found['matmul']['layer_flops_per_second'] / GIGA:,.1f} GFLOP/s",
         "large matrix product, bf16": f"{found['matmul']['bf16_flops_per_second'] / GIGA:,.1f} GFLOP/s",
-        "utilisation (reached / product, fp32)": f"{step['utilisation']:.2f}",
+        "utilisation (reached / fp32 product)": f"{step['utilisation']:.2f}",
+        "reached / the faster of the two fp32 products": f"{step['utilisation_of_fastest']:.2f}",
         "linear protocol: encoding": f"{linear['encode_clips_per_second']:.2f} clips/s",
         "linear protocol: head, an epoch": f"{linear['head_epoch_seconds']:.2f} s for {linear['clips']:,} clips",
         "linear protocol: an epoch": f"{linear['epoch_seconds']:,.0f} s, from the two above",

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import prod
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}
+from masksem_graph.models.linear import Linear
+
+PRODUCT_SIZE, REPEATS = {"cpu": 2048, "cuda": 8192}, 6
 
 
 def seconds_of(run: Callable[[], object], device: torch.device) -> float:
@@ -30,21 +34,27 @@ def _synchronise(device: torch.device) -> None:
 
 def interleaved(
     runs: Mapping[str, Callable[[], object]], *, rounds: int, device: torch.device, advance: Callable[[str], None]
-) -> dict[str, list[float]]:
-    """Wall seconds of each call, by name: in every round each runs once, so that a slow moment of the machine meets all.
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Time each call: in every round each runs once, so that a slow moment of the machine meets all.
 
     Args:
-        runs: what to time; each has run before.
+        runs: what to time, by name; each has run before.
         rounds: how often.
         device: waited for.
         advance: told the name of each call that is done.
+
+    Returns:
+        wall seconds, and processor seconds of all threads together, by name and round.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    wall: dict[str, list[float]] = {name: [] for name in runs}
+    processor: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
-            seconds[name].append(seconds_of(run, device))
+            began = time.process_time()
+            wall[name].append(seconds_of(run, device))
+            processor[name].append(time.process_time() - began)
             advance(name)
-    return seconds
+    return wall, processor
 
 
 def count_flop(run: Callable[[], object]) -> int:
@@ -62,8 +72,23 @@ def count_flop(run: Callable[[], object]) -> int:
     return int(counter.get_total_flops())
 
 
-def matrix_product(device: torch.device, dtype: torch.dtype) -> tuple[Callable[[], object], int]:
-    """A large square product, and its floating-point operations."""
+def matrix_products(device: torch.device) -> tuple[dict[str, Callable[[], object]], int]:
+    """A large square product, several times over, in three ways, and the floating-point operations of each.
+
+    Returns:
+        ``fp32`` and ``bf16``, by ``torch.mm``, and ``layer``, float32 by the networks' own linear layer; operations.
+    """
     size = PRODUCT_SIZE.get(device.type, PRODUCT_SIZE["cpu"])
-    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    return lambda: torch.mm(a, b), 2 * size**3
+    layer = Linear(size, size, bias=False, device=device).requires_grad_(False)
+    a, b = torch.randn(size, size, device=device), layer.weight
+    runs = {
+        "fp32": partial(_repeat, torch.mm, a, b),
+        "bf16": partial(_repeat, torch.mm, a.bfloat16(), b.bfloat16()),
+        "layer": partial(_repeat, layer, a),
+    }
+    return runs, REPEATS * 2 * size**3
+
+
+def _repeat(run: Callable[..., object], *values: Tensor) -> None:
+    for _ in range(REPEATS):
+        run(*values)

@@ -13,7 +13,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from masksem_graph.benchmark.autograd import autograd_draw
 from masksem_graph.benchmark.workload import Workload
-from masksem_graph.engine.memory import keep_freed_memory
 from masksem_graph.masking import Mask
 
 
@@ -27,7 +26,6 @@ class Variant:
         explicit_attention: build the matrix of attention weights, forward and backward.
         bf16: bfloat16 autocast.
         torch_linear: matrix products by PyTorch's own linear layer.
-        memory_returned: give freed memory back to the system at every step.
     """
 
     absent_bodies: bool = False
@@ -35,7 +33,6 @@ class Variant:
     explicit_attention: bool = False
     bf16: bool = False
     torch_linear: bool = False
-    memory_returned: bool = False
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -43,20 +40,16 @@ class Variant:
         return tuple(field.name for field in fields(self) if getattr(self, field.name))
 
     @contextmanager
-    def applied(self, device: torch.device) -> Iterator[None]:
+    def applied(self) -> Iterator[None]:
         """The settings that hold during a step, autocast aside."""
         onednn = bool(torch.backends.mkldnn.enabled)
         attention = sdpa_kernel(SDPBackend.MATH) if self.explicit_attention else nullcontext()
         try:
             _use_onednn(onednn and not self.torch_linear)
-            if device.type == "cpu":
-                keep_freed_memory(not self.memory_returned)
             with attention:
                 yield
         finally:
             _use_onednn(onednn)
-            if device.type == "cpu":
-                keep_freed_memory()
 
 
 def _use_onednn(on: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import yaml
 from lightning_fabric import Fabric
+from safetensors.torch import save_file
 
 from masksem_graph.config import Parser, instantiate, resolved
 from masksem_graph.data.augment import AugmentConfig, CropConfig, whole_view
@@ -19,6 +20,7 @@ from masksem_graph.data.config import DataConfig
 from masksem_graph.data.store import Store
 from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.engine.devices import DeviceConfig, launch
+from masksem_graph.engine.metrics import read_metrics
 from masksem_graph.engine.optim import OptimConfig
 from masksem_graph.engine.pretrain import Interrupted, LoopConfig, PretrainLoop, average_clip
 from masksem_graph.errors import InputError
@@ -28,6 +30,7 @@ from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import save_encoder
 from masksem_graph.protocols import KNN, Evaluation
 from masksem_graph.report.console import console, progress_bars
+from masksem_graph.report.figures import curves_figure, save_figure
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
 
 MAY_CHANGE = {
@@ -138,9 +141,13 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             with write_beside(folder / "config.yaml") as partial:
                 partial.write_text(yaml.safe_dump(plain, sort_keys=False))
+            if task.needs_reference and config.method.reference == "dataset":
+                with write_beside(folder / "reference.safetensors") as partial:
+                    save_file({"reference": task.reference.cpu()}, partial)
     with progress_bars(disable=not fabric.is_global_zero) as progress:
         loop.run(progress)
     if fabric.is_global_zero:
+        save_figure(curves_figure(read_metrics(folder)), folder / "figures" / "curves")
         console.print(f"finished {config.epochs} epochs: {folder}")
 
 

@@ -9,6 +9,12 @@ from pathlib import Path
 from masksem_graph.files import write_beside
 
 
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """The rows of a run's ``metrics.csv``; an epoch without a figure has no entry for it."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
 class MetricsLog:
     """A run's figures by epoch.
 

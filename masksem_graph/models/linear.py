@@ -55,10 +55,15 @@ class _OneDnnLinear(torch.autograd.Function):
         )
 
 
+def linear(h: Float[Tensor, "*n i"], weight: Float[Tensor, "o i"], bias: Float[Tensor, " o"]) -> Float[Tensor, "*n o"]:
+    """``h W^T + b``."""
+    if uses_onednn(h):
+        return _OneDnnLinear.apply(h, weight, bias)
+    return F.linear(h, weight, bias)
+
+
 class Linear(nn.Linear):
     """``h W^T + b``, as `torch.nn.Linear` has it."""
 
     def forward(self, input: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
-        if uses_onednn(input):
-            return _OneDnnLinear.apply(input, self.weight, self.bias)
-        return F.linear(input, self.weight, self.bias)
+        return linear(input, self.weight, self.bias)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -106,7 +106,7 @@ class Pretrain(nn.Module):
         """Whether a reference clip has to be given: `reference` for the data set's, or ``forward``'s for the batch's."""
         return self.scores.needs_features
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> Pretrain:
         """Training mode for all but the teacher, whose saliency must not depend on dropout."""
         super().train(mode)
         if self.teacher is not None:

@@ -46,7 +46,7 @@ def test_every_variant_computes_the_same_loss_and_gradients(name: str, work: Wor
     assert choice is not None
     results = []
     for variant in (Variant(), choice):
-        with variant.applied(CPU):
+        with variant.applied():
             loss = loss_of(work, variant)
             loss.backward()
         gradients = {n: p.grad.clone() for n, p in work.task.named_parameters() if p.grad is not None}

@@ -198,7 +198,7 @@ def test_parts_go_together(scores: type, operator: Any) -> None:
             task = build(scores=scores(), operator=operator, target=target, weighting=weighting, heads=heads)
             out = task(some_clips(), uniform(4))
             assert set(out) == {"loss", *target.weights}
-            assert 0.3 < out["loss"].item() < 3, "standardised targets, small predictions: about one"
+            assert 0.3 < out["loss"].item() < 10, "standardised targets, predictions of about their size"
 
 
 @pytest.mark.parametrize(

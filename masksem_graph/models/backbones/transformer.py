@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from masksem_graph.errors import InputError
 from masksem_graph.models.backbones.base import Backbone
-from masksem_graph.models.linear import Linear
+from masksem_graph.models.linear import Linear, linear
 from masksem_graph.topology import Topology
 
 
@@ -33,7 +33,7 @@ class Attention(nn.Module):
         # The keys' bias shifts all logits of a query alike, so softmax drops it: its gradient is rounding noise, which Adam
         # would blow up to full steps, different ones for every number of processes.
         for_q, for_k, for_v = self.qkv.bias.chunk(3)
-        qkv = F.linear(h, self.qkv.weight, torch.cat([for_q, for_k.detach(), for_v]))
+        qkv = linear(h, self.qkv.weight, torch.cat([for_q, for_k.detach(), for_v]))
         q, k, v = qkv.view(bodies, nodes, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
         if h.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
