@@ -70,13 +70,13 @@ def _figures(found: dict[str, Any]) -> Table:
 
 
 def _choices(choices: dict[str, Any]) -> Table:
-    table = Table(title="what each choice buys, the step as a whole", title_justify="left")
-    for column in ("choice", "default", "alternative", "default ms", "alternative ms", "times as fast", "loss differs by"):
-        table.add_column(column, justify="left" if column in ("choice", "default", "alternative") else "right")
+    table = Table(title="what each choice buys: the whole step with the alternative", title_justify="left")
+    for column in ("choice", "alternative", "ms", "times the default's", "loss differs by"):
+        table.add_column(column, justify="left" if column in ("choice", "alternative") else "right")
     for name, row in choices.items():
-        start = (_title(name), row["default"], row["alternative"], f"{row['default_milliseconds']:,.0f}")
+        words = (f"{_title(name)}: {row['default']}", row["alternative"])
         if row["skipped"] is not None:
-            table.add_row(*start, "skipped")
+            table.add_row(*words, "skipped")
         else:
-            table.add_row(*start, f"{row['milliseconds']:,.0f}", f"{row['ratio']:.2f}", f"{row['loss_difference']:.0e}")
+            table.add_row(*words, f"{row['milliseconds']:,.0f}", f"{row['ratio']:.2f}", f"{row['loss_difference']:.0e}")
     return table

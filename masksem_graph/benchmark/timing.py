@@ -81,7 +81,7 @@ def matrix_products(device: torch.device) -> tuple[dict[str, Callable[[], object
     size = PRODUCT_SIZE.get(device.type, PRODUCT_SIZE["cpu"])
     layer = Linear(size, size, bias=False, device=device).requires_grad_(False)
     a, b = torch.randn(size, size, device=device), layer.weight
-    runs = {
+    runs: dict[str, Callable[[], object]] = {
         "fp32": partial(_repeat, torch.mm, a, b),
         "bf16": partial(_repeat, torch.mm, a.bfloat16(), b.bfloat16()),
         "layer": partial(_repeat, layer, a),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +20,12 @@ from masksem_graph.data.clips import ClipSource, Plan
 from masksem_graph.data.config import DataConfig
 from masksem_graph.data.store import Store
 from masksem_graph.engine.checkpoint import load_checkpoint
-from masksem_graph.engine.devices import DeviceConfig, launch
+from masksem_graph.engine.devices import DeviceConfig, compiler_fault, launch
 from masksem_graph.engine.metrics import read_metrics
 from masksem_graph.engine.optim import OptimConfig
 from masksem_graph.engine.pretrain import Interrupted, LoopConfig, PretrainLoop, average_clip
 from masksem_graph.errors import InputError
-from masksem_graph.files import write_beside
+from masksem_graph.files import read_yaml, write_beside
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import save_encoder
@@ -96,7 +97,8 @@ def main(argv: Sequence[str]) -> None:
     try:
         pretrain(config, plain)
     except Interrupted as stopped:
-        console.print(f"{stopped}; the same command goes on from there")
+        again = "the same command, without --overwrite," if config.overwrite else "the same command"
+        console.print(f"{stopped}; {again} goes on from there")
         sys.exit(128 + stopped.signal)
 
 
@@ -110,11 +112,17 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
     folder = Path(config.output)
     resume = _check_folder(folder, plain, overwrite=config.overwrite)
     fabric = launch(config.device)
+    if not resume and fabric.is_global_zero:
+        _clear(folder)
     store = open_on_first(fabric, config.data)
     torch.manual_seed(config.seed)
     task = build_pretrain(config.model, config.method, topology=store.topology, channels=store.frames.shape[-1])
     if config.init_from and not resume:
         initialise_from(task, Path(config.init_from))
+    compiles = config.device.compile
+    if compiles and (fault := compiler_fault(fabric.device)):
+        console.print(f"device.compile: skipped, a trial failed: {fault}", markup=False)
+        compiles = False
     source = build_source(store, config, fabric.device)
     train = torch.from_numpy(store.splits[config.data.split]["train"])
     loop = PretrainLoop(
@@ -129,7 +137,7 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
         folder=folder,
         save_encoder=lambda encoder: save_encoder(folder, encoder, plain["model"]),
         evaluate=neighbours(config, store, source),
-        compile=config.device.compile,
+        compile=compiles,
     )
     if resume:
         loop.resume()
@@ -161,7 +169,7 @@ def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bo
         return False
     if load_checkpoint(folder / "last.pt")["finished"]:
         raise InputError(f"--output: {folder} holds a finished run; expected another folder, or --overwrite true to lose it")
-    before = flatten(yaml.safe_load((folder / "config.yaml").read_text()))
+    before = flatten(read_yaml(folder / "config.yaml"))
     now = flatten(plain)
     changed = [
         name
@@ -175,6 +183,13 @@ def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bo
             "expected the same configuration to go on with, another --output, or --overwrite true"
         )
     return True
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier run left, so that nothing of it can be taken for the new one's."""
+    for name in ("last.pt", "metrics.csv", "encoder.safetensors", "encoder.yaml", "reference.safetensors"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
 
 def flatten(fields: Any, prefix: str = "") -> dict[str, Any]:

@@ -29,6 +29,18 @@ class DeviceConfig:
     compile: bool = False
 
 
+def compiler_fault(device: torch.device) -> str | None:
+    """Why ``torch.compile`` cannot work on a device, in one line; None where a trial succeeds.
+
+    On a CPU it needs a C++ compiler and Python's headers, which a machine may well lack.
+    """
+    try:
+        torch.compile(lambda x: x.cos() + x)(torch.ones(4, device=device))
+    except Exception as error:  # it fails in as many ways as there are compilers
+        return " ".join(str(error).split())[:160]
+    return None
+
+
 def launch(config: DeviceConfig) -> Fabric:
     """A started Fabric: one device, or as many processes as torchrun started.
 

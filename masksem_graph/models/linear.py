@@ -55,7 +55,7 @@ class _OneDnnLinear(torch.autograd.Function):
         )
 
 
-def linear(h: Float[Tensor, "*n i"], weight: Float[Tensor, "o i"], bias: Float[Tensor, " o"]) -> Float[Tensor, "*n o"]:
+def linear(h: Float[Tensor, "*n i"], weight: Float[Tensor, "o i"], bias: Float[Tensor, " o"] | None) -> Float[Tensor, "*n o"]:
     """``h W^T + b``."""
     if uses_onednn(h):
         return _OneDnnLinear.apply(h, weight, bias)

@@ -11,7 +11,9 @@ from masksem_graph.cli import main
 from masksem_graph.cli.train import parse
 from masksem_graph.files import shipped
 
-CONFIGS = {kind: sorted(path.stem for path in (shipped("configs") / kind).glob("*.yaml")) for kind in ("data", "model", "method")}
+CONFIGS = {
+    kind: sorted(path.stem for path in (shipped("configs") / kind).glob("*.yaml")) for kind in ("data", "model", "method")
+}
 SMALL = ["--model.width", "16", "--model.backbone.depth", "1", "--model.decoder.depth", "1", "--device.accelerator", "cpu"]
 
 

@@ -156,7 +156,7 @@ def test_two_processes_equal_one(train_arguments: list[str], tmp_path: Path, com
 
 
 def test_refuses_to_overwrite_a_finished_run(whole_run: Path, train_arguments: list[str]) -> None:
-    with pytest.raises(InputError, match="holds a finished run.*--overwrite"):
+    with pytest.raises(InputError, match=r"holds a finished run.*--overwrite"):
         train(train_arguments, whole_run)
 
 

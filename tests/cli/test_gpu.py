@@ -1,0 +1,48 @@
+"""What only a CUDA device can show; `pytest -m gpu`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from masksem_graph.cli import main
+from masksem_graph.cli.train import build_source, parse
+from masksem_graph.data.augment import whole_view
+from masksem_graph.models.io import load_encoder
+from masksem_graph.tasks.pretrain import build_pretrain
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+CUDA = ("--device.accelerator", "cuda")
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("residency", ["disk", "memory", "device"])
+def test_trains_and_evaluates(train_arguments: list[str], tmp_path: Path, precision: str, residency: str) -> None:
+    run = tmp_path / "run"
+    more = (*CUDA, "--device.precision", precision, "--data.residency", residency)
+    main(["train", *train_arguments, "--output", str(run), *more])
+    main(
+        ["evaluate", "--config", "protocol/linear", "--epochs", "2", "--checkpoint", str(run), "--output", str(run / "linear")]
+    )
+    assert load_encoder(run)
+
+
+def test_masks_equal_those_of_the_cpu(train_arguments: list[str], tmp_path: Path) -> None:
+    config, _ = parse([*train_arguments, "--output", str(tmp_path)])
+    store = config.data.open()
+    torch.manual_seed(0)
+    task = build_pretrain(config.model, config.method, topology=store.topology, channels=3)
+    clips = torch.arange(8)
+    masks = []
+    for device in (torch.device("cpu"), torch.device("cuda")):
+        source = build_source(store, config, device)
+        plan = source.plan(whole_view(clips, source.length[clips]))
+        batch = source.load(plan)
+        uniform = torch.rand(len(plan.body), task.nodes, generator=torch.Generator().manual_seed(1))
+        masks.append(task.to(device).draw(batch, uniform.to(device), batch.coordinates.mean(0)).mask.masked.cpu())
+    assert (masks[0] == masks[1]).float().mean() > 0.99, "equal but where two keys differ by rounding"
