@@ -22,6 +22,10 @@ Config = TypeVar("Config")
 class Parser(jsonargparse.ArgumentParser):
     """An argument parser whose faults are `InputError`, one line each, and whose ``--config`` takes shipped names too."""
 
+    def __init__(self, **options: Any) -> None:
+        # An abbreviated option would be a guess at what the user means.
+        super().__init__(**{"allow_abbrev": False, **options})
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         line = " ".join(message.split())
         line = re.sub(r"Parser key \"([^\"]+)\":", r"--\1:", line)
