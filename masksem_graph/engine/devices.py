@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from lightning_fabric import Fabric
 
+from masksem_graph.engine.memory import keep_freed_memory
 from masksem_graph.errors import InputError
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -63,4 +64,6 @@ def launch(config: DeviceConfig) -> Fabric:
     fabric.launch()
     if fabric.device.type == "cuda":
         torch.set_float32_matmul_precision("high")
+    if fabric.device.type == "cpu":
+        keep_freed_memory()
     return fabric

@@ -14,6 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+HAS_PRODUCT = hasattr(torch.ops.mkldnn, "_linear_pointwise")  # not part of torch's public interface; may go one day
+
 
 def uses_onednn(h: Tensor) -> bool:
     """Whether `Linear` goes through oneDNN: eager float32 on a CPU with AVX-512.
@@ -21,7 +23,8 @@ def uses_onednn(h: Tensor) -> bool:
     ``torch.backends.mkldnn.enabled = False`` turns it off.
     """
     return bool(
-        not torch.compiler.is_compiling()
+        HAS_PRODUCT
+        and not torch.compiler.is_compiling()
         and h.device.type == "cpu"
         and h.dtype == torch.float32
         and h.numel() > 0
