@@ -25,7 +25,7 @@ class Contrast(nn.Module, ABC):
         """What each body contributes.
 
         Args:
-            features: the student's features of the kept nodes.
+            features: the student's features of the kept nodes, in float32.
             kept: which nodes those are.
             grid: (Te, V).
         """
@@ -54,12 +54,12 @@ class CrossContrast(Contrast):
         self, features: Float[Tensor, "B n D"], kept: Int64[Tensor, "B n"], grid: tuple[int, int]
     ) -> Float[Tensor, "B 3 D"]:
         """Mean features over the kept nodes of even segments, of odd ones, and of all."""
-        odd = (kept // grid[1] % 2).float()
+        odd = (kept // grid[1] % 2).to(features.dtype)
         views = torch.stack([1 - odd, odd, torch.ones_like(odd)], 1)
-        return views @ features.float() / views.sum(2, keepdim=True).clamp(min=1)
+        return views @ features / views.sum(2, keepdim=True).clamp(min=1)
 
     def forward(self, latents: Float[Tensor, "B 3 D"]) -> Float[Tensor, ""]:
-        even, odd, whole = latents.float().unbind(1)
-        identity = torch.eye(len(latents), device=latents.device)
+        even, odd, whole = latents.unbind(1)
+        identity = torch.eye(len(latents), dtype=latents.dtype, device=latents.device)
         similarities = torch.stack([(one @ other.T).softmax(1) for one, other in ((even, whole), (odd, whole), (even, odd))])
         return self.weight * (similarities - identity).square().mean((1, 2)).sum()

@@ -26,7 +26,7 @@ def test_loss_by_hand() -> None:
     expected = sum(F.mse_loss(torch.softmax(one @ other.T, dim=-1), torch.eye(5)) for one, other in pairs)
     torch.testing.assert_close(CrossContrast()(latents), expected)
     torch.testing.assert_close(CrossContrast(weight=0.25)(latents), 0.25 * expected)
-    assert torch.autograd.gradcheck(CrossContrast(), (latents.detach().double().requires_grad_(),), atol=1e-3, eps=1e-3)
+    assert torch.autograd.gradcheck(CrossContrast(), (latents.detach().double().requires_grad_(),))
 
 
 def test_bodies_that_are_told_apart_cost_nothing() -> None:

@@ -244,13 +244,12 @@ class PretrainLoop:
         """Every body's latents where the task compares bodies that do not come through in one piece: one more forward pass."""
         if self.task.contrast is None or len(parts) * self.fabric.world_size == 1:
             return None
-        whole = None
-        for first, part, u in parts:
-            with self.fabric.autocast():
-                own = self.task.latents(self.source.load(part), u.to(self.fabric.device), batch).float()
-            whole = own.new_zeros(batch.bodies, *own.shape[1:]) if whole is None else whole
-            whole[first : first + len(own)] = own
-        return None if whole is None else self._sum(whole)
+        with self.fabric.autocast():
+            own = [self.task.latents(self.source.load(part), u.to(self.fabric.device), batch) for _, part, u in parts]
+        whole = own[0].new_zeros(batch.bodies, *own[0].shape[1:])
+        for (first, _, _), latents in zip(parts, own, strict=True):
+            whole[first : first + len(latents)] = latents
+        return self._sum(whole)
 
     def _add(self, name: str, value: Float[Tensor, ""]) -> None:
         sums = self.progressed.sums
@@ -285,7 +284,7 @@ class PretrainLoop:
             )
         return figures
 
-    def _sum(self, value: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    def _sum(self, value: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """Summed over the processes."""
         return cast(Tensor, self.fabric.all_reduce(value, reduce_op="sum")) if self.fabric.world_size > 1 else value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -75,6 +76,7 @@ class VelocityAcceleration(Target):
 
     def values(self, clips: ClipBatch) -> dict[str, Float[Tensor, "B T V C"]]:
         if not self.before_resize:
+            made: dict[str, Callable[[Tensor], Tensor]]
             made = {"velocity": velocity, "acceleration": partial(acceleration, end=self.end)}
             return {name: made[name](clips.coordinates) for name in self.weights}
         if clips.velocity is None or clips.acceleration is None:

@@ -200,10 +200,14 @@ class Pretrain(nn.Module):
         self, clips: ClipBatch, uniform: Float[Tensor, "B N"], batch: GlobalBatch | None = None
     ) -> Float[Tensor, "B views D"]:
         """What these clips contribute to the contrast of their batch."""
+        mask = self.draw(clips, uniform, batch).mask
+        return self._latents(self.encode(clips, mask), mask)
+
+    def _latents(self, h: Float[Tensor, "B kept D"], mask: Mask) -> Float[Tensor, "B views D"]:
         if self.contrast is None:
             raise ValueError("latents are only made for a contrast")
-        mask = self.draw(clips, uniform, batch).mask
-        return self.contrast.latents(self.encode(clips, mask), mask.kept, self.student.grid)
+        with torch.autocast(h.device.type, enabled=False):
+            return self.contrast.latents(h.float(), mask.kept, self.student.grid)
 
     def losses(
         self, clips: ClipBatch, mask: Mask, pi: Float[Tensor, "B N"], predictions: dict[str, Float[Tensor, "B masked F"]]
@@ -240,17 +244,20 @@ class Pretrain(nn.Module):
         parts = {name: value / masked for name, value in self.losses(clips, drawn.mask, drawn.pi, predictions).items()}
         loss = torch.stack([parts[name] * weight for name, weight in self.target.weights.items()]).sum()
         if self.contrast is not None:
-            parts["contrast"] = self._contrast(self.contrast.latents(h, drawn.mask.kept, self.student.grid), batch)
+            parts["contrast"] = self._contrast(self.contrast, self._latents(h, drawn.mask), batch)
             loss = loss + parts["contrast"]
         return {"loss": loss, **{name: value.detach() for name, value in parts.items()}}
 
-    def _contrast(self, own: Float[Tensor, "B views D"], batch: GlobalBatch) -> Float[Tensor, ""]:
+    @staticmethod
+    def _contrast(contrast: Contrast, own: Float[Tensor, "B views D"], batch: GlobalBatch) -> Float[Tensor, ""]:
         """This part's share of the batch's contrast, with the gradient of the whole with regard to its own latents."""
-        assert self.contrast is not None
-        if batch.latents is None:
-            return self.contrast(own)
-        before, after = batch.latents[: batch.first], batch.latents[batch.first + len(own) :]
-        whole = self.contrast(torch.cat([before, own, after]))
+        latents = own
+        if batch.latents is not None:
+            latents = torch.cat([batch.latents[: batch.first], own, batch.latents[batch.first + len(own) :]])
+        if len(latents) != batch.bodies:
+            raise ValueError(f"a part of a batch needs the latents of all {batch.bodies} bodies, found {len(latents)}")
+        with torch.autocast(own.device.type, enabled=False):
+            whole = contrast(latents)
         return whole - whole.detach() * (1 - len(own) / batch.bodies)
 
 

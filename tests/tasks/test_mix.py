@@ -58,7 +58,7 @@ CHOICES: dict[str, list[Any]] = {
         [Sinusoidal, partial(Laplacian, vectors=3)],
     ],
 }
-FRAMES, SEGMENT, SAMPLE = 14, 2, 120
+FRAMES, SEGMENT, SAMPLE = 14, 2, 80
 
 
 def sample() -> list[dict[str, Any]]:
