@@ -11,7 +11,7 @@ from masksem_graph.cli import main
 from masksem_graph.cli.train import build_source, parse
 from masksem_graph.data.augment import whole_view
 from masksem_graph.models.io import load_encoder
-from masksem_graph.tasks.pretrain import build_pretrain
+from masksem_graph.tasks.pretrain import GlobalBatch, build_pretrain
 
 pytestmark = [
     pytest.mark.gpu,
@@ -44,5 +44,6 @@ def test_masks_equal_those_of_the_cpu(train_arguments: list[str], tmp_path: Path
         plan = source.plan(whole_view(clips, source.length[clips]))
         batch = source.load(plan)
         uniform = torch.rand(len(plan.body), task.nodes, generator=torch.Generator().manual_seed(1))
-        masks.append(task.to(device).draw(batch, uniform.to(device), batch.coordinates.mean(0)).mask.masked.cpu())
+        whole = GlobalBatch(bodies=len(plan.body), sequences=len(clips), reference=batch.coordinates.mean(0))
+        masks.append(task.to(device).draw(batch, uniform.to(device), whole).mask.masked.cpu())
     assert (masks[0] == masks[1]).float().mean() > 0.99, "equal but where two keys differ by rounding"

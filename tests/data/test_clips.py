@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -19,7 +20,7 @@ from masksem_graph.data.clips import AbsentFrames, ClipSource, Residency, resize
 from masksem_graph.data.store import Store, StoreWriter, open_store
 from masksem_graph.errors import InputError
 from masksem_graph.seeding import keyed_generator
-from masksem_graph.topology import load_topology
+from masksem_graph.topology import load_topology, parse_topology
 
 TINY = load_topology("tiny5")
 
@@ -279,3 +280,19 @@ def test_loading_twice_gives_the_same(store: Store) -> None:
 
     assert torch.equal(load(1, 2), load(1, 2))
     assert not torch.equal(load(1, 2)[0], load(1, 3)[0])
+
+
+def test_joints_by_name(store: Store, tmp_path: Path) -> None:
+    """Some of the store's joints, in another order; bones are taken between all joints first."""
+    fields = {"extends": "tiny5", "without": ["left_hand"], "context": ["foot"]}
+    (tmp_path / "some.yaml").write_text(yaml.safe_dump({"name": "some", **fields}))
+    some = load_topology(tmp_path / "some.yaml")
+    turned = parse_topology(some.to_dict() | {"joints": list(some.inputs[::-1])}, source_file="turned")
+    for topology, columns in ((some, [0, 1, 3, 4]), (turned, [4, 3, 1, 0]), (TINY, [0, 1, 2, 3, 4])):
+        for stream in ("joint", "bone", "motion"):
+            everything = ClipSource(store, frames=8, segment=2, stream=stream)
+            chosen = ClipSource(store, frames=8, segment=2, stream=stream, topology=topology)
+            both = (source.load(source.plan(whole(store))).coordinates for source in (everything, chosen))
+            assert torch.equal(next(both)[:, :, columns], next(both))
+    with pytest.raises(InputError, match=r"^kinect20: its joint 'hip_centre' is not one of the 5 joints of tiny5$"):
+        ClipSource(store, frames=8, segment=2, topology=load_topology("kinect20"))
