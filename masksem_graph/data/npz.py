@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 from pathlib import Path
-from typing import IO
+from typing import cast
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class NpzRows:
         try:
             archive = zipfile.ZipFile(path)
             member = archive.getinfo(f"{name}.npy")
-            self._stream = archive.open(member)
+            self._stream = cast(zipfile.ZipExtFile, archive.open(member))
             self.shape, fortran, self.dtype = _header(self._stream)
             self._start = self._stream.tell()
         except ZIP_ERRORS as error:
@@ -104,7 +104,7 @@ def npz_names(path: Path) -> list[str]:
         raise InputError(f"{path}: not a readable .npz: {' '.join(str(error).split())}") from None
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _header(stream: zipfile.ZipExtFile) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"version {version} of the .npy format")

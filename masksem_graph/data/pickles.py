@@ -191,13 +191,9 @@ def _scalar(dtype: Any, data: Any) -> int | float:
     return np.frombuffer(data, dtype.dtype, count=1)[0].item()
 
 
-class _NdArray:
-    """Stands for ``numpy.ndarray`` where a pickle names it."""
-
-
-KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
+KNOWN: dict[tuple[str, str], Callable[..., Any] | None] = {
     ("numpy", "dtype"): _Dtype,
-    ("numpy", "ndarray"): _NdArray,
+    ("numpy", "ndarray"): None,  # named as an argument only, and of no use otherwise
     ("_codecs", "encode"): _encode,
 }
 for core in ("numpy.core", "numpy._core"):  # numpy 1 and 2
@@ -219,13 +215,11 @@ class _Machine(_PythonUnpickler):
         super().__init__(file)
         self.file = file
 
-    def find_class(self, module: str, name: str) -> Callable[..., Any]:
-        try:
-            return KNOWN[module, name]
-        except KeyError:
-            raise _Refused(
-                f"refused: it wants {module[:60]}.{name[:60]} to run, expected arrays, numbers and text only"
-            ) from None
+    def find_class(self, module: str, name: str) -> Callable[..., Any] | None:
+        if (module, name) not in KNOWN:
+            wanted = shown(f"{module}.{name}")
+            raise _Refused(f"refused: it wants {wanted} to run, expected arrays, numbers and text only")
+        return KNOWN[module, name]
 
     def get_extension(self, code: int) -> None:
         raise _Refused("refused: it names an extension of the pickle format")

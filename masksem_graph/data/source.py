@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import IO, TypeAlias
+from typing import TypeAlias, cast
 
 from masksem_graph.errors import InputError
 
@@ -86,9 +87,9 @@ def stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _open(source: Source) -> IO[bytes]:
+def _open(source: Source) -> io.BufferedIOBase:
     if isinstance(source, Part):
-        return _archive(source.path, stamp(source.path)).open(source.name)
+        return cast(zipfile.ZipExtFile, _archive(source.path, stamp(source.path)).open(source.name))
     return source.open("rb")
 
 

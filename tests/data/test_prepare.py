@@ -37,12 +37,12 @@ def test_skips_and_lists_bad_clips(source: Path, tmp_path: Path, capsys: pytest.
     report = prepare("nw_ucla", source, tmp_path / "store")
     store = open_store(report.store)
     assert report.clips == len(store) == 4
-    assert [path.name for path, _ in report.skipped] == ["a02_s01_e00_v02.json", "a05_s01_e00_v02.json"]
-    with (report.store / "skipped.csv").open(newline="") as file:
+    assert [Path(place).name for place, _ in report.skipped] == ["a02_s01_e00_v02.json", "a05_s01_e00_v02.json"]
+    with (tmp_path / "skipped.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [Path(row["file"]).name for row in rows] == [path.name for path, _ in report.skipped]
+    assert [Path(row["file"]).name for row in rows] == [Path(place).name for place, _ in report.skipped]
     assert all("not a whole JSON file" in row["error"] for row in rows)
-    assert "2 bad files SKIPPED" in capsys.readouterr().err
+    assert "2 bad clips SKIPPED" in capsys.readouterr().err
 
 
 def test_strict_stops_at_the_first_and_leaves_the_old_store(source: Path, tmp_path: Path) -> None:
@@ -50,13 +50,13 @@ def test_strict_stops_at_the_first_and_leaves_the_old_store(source: Path, tmp_pa
     with pytest.raises(InputError, match="a02_s01_e00_v02"):
         prepare("nw_ucla", source, tmp_path / "store", strict=True)
     assert len(open_store(tmp_path / "store")) == 4
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["source", "store"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["skipped.csv", "source", "store"]
 
 
 def test_nothing_good_is_an_error(source: Path, tmp_path: Path) -> None:
     for path in source.iterdir():
         path.write_text("{")
-    with pytest.raises(InputError, match="none of its 6 files can be used, the first"):
+    with pytest.raises(InputError, match="none of its 6 clips can be used, the first"):
         prepare("nw_ucla", source, tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
@@ -161,7 +161,7 @@ def test_command_line(shared: Path, tmp_path: Path) -> None:
         main(["ntu", str(shared), "--output", str(output), "--cleaning", "thorough"])
     with pytest.raises(InputError, match="exclude"):
         main(["nw_ucla", str(shared), "--output", str(output), "--exclude", "x"])
-    with pytest.raises(InputError, match="demo, ntu, nw_ucla"):
+    with pytest.raises(InputError, match="demo, folder, npz, ntu, nw_ucla, pku, pyskl"):
         main(["kinetics", str(shared), "--output", str(output)])
     with pytest.raises(InputError, match="output"):
         main(["ntu", str(shared)])

@@ -94,6 +94,7 @@ def test_splits_and_classes(tmp_path: Path) -> None:
         "xview": [False, True, True, False],
     }
     write(tmp_path, skeleton([["7"]]), NAME.replace("A050", "A061"))
+    reader = NTUReader()
     reader.sources(tmp_path)
     assert reader.classes == ACTIONS
     assert len(set(ACTIONS)) == 120
@@ -167,9 +168,9 @@ def test_bad_names(tmp_path: Path, name: str) -> None:
 def test_bad_options_and_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cleaning.*thorough"):
         load_reader("ntu", cleaning="thorough")
-    with pytest.raises(InputError, match="no option 'clean', expected cleaning, exclude"):
+    with pytest.raises(InputError, match="no option 'clean', expected cleaning, exclude, actions"):
         load_reader("ntu", clean=True)
-    with pytest.raises(InputError, match="demo, ntu, nw_ucla"):
+    with pytest.raises(InputError, match="demo, folder, npz, ntu, nw_ucla, pku, pyskl"):
         load_reader("kinetics")
     with pytest.raises(InputError, match=r"holds no \.skeleton files"):
         NTUReader().sources(tmp_path)
