@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,24 +25,26 @@ class Table:
     Args:
         file: the description that they stand in; lists lie beside it.
         clips: ``name`` and ``label`` of each clip.
-        rows: each clip's line of the table, column -> cell.
-        known: the names of all clips, with those that could not be read.
+        known: the lines of the table, name -> column -> cell; also of clips that could not be read.
     """
 
     file: Path
     clips: Mapping[str, np.ndarray]
-    rows: Sequence[Mapping[str, str]]
-    known: frozenset[str]
+    known: Mapping[str, Mapping[str, str]]
+
+    def __len__(self) -> int:
+        return len(self.clips["name"])
 
     def column(self, place: str, name: Any) -> np.ndarray:
-        """A column's cells.
+        """The clips' cells in a column.
 
         Raises:
             InputError: there is no such column.
         """
-        if not isinstance(name, str) or name not in self.rows[0]:
-            raise InputError(f"{place}: found {name!r}, expected a column of the table: {', '.join(self.rows[0])}")
-        return np.array([row[name] for row in self.rows])
+        columns = next(iter(self.known.values()))
+        if not isinstance(name, str) or name not in columns:
+            raise InputError(f"{place}: found {name!r}, expected a column of the table: {', '.join(columns)}")
+        return np.array([self.known[str(clip)][name] for clip in self.clips["name"]])
 
 
 def own_splits(described: Mapping[Any, Any], table: Table) -> dict[str, np.ndarray]:
@@ -86,11 +88,11 @@ def _chosen(place: str, what: Any, table: Table) -> np.ndarray:
         return _in_list(table.file.parent / what, table)
     if not isinstance(what, dict) or not what:
         raise InputError(f"{place}: found {what!r}, expected a file with clip names, or column: [values]")
-    inside = np.ones(len(table.rows), bool)
+    inside = np.ones(len(table), bool)
     for column, values in what.items():
         cells = table.column(place, column)
         wanted = [str(value) for value in (values if isinstance(values, list) else [values])]
-        if unknown := [value for value in wanted if value not in cells]:
+        if unknown := sorted(set(wanted) - {line[column] for line in table.known.values()}):
             raise InputError(f"{place}.{column}: found {unknown[0]!r}, which no clip has")
         inside &= np.isin(cells, wanted)
     return inside
@@ -114,7 +116,7 @@ def _column(place: str, fields: Mapping[str, Any], table: Table) -> dict[str, Pa
 
 
 def _folds(place: str, fields: Mapping[str, Any], table: Table) -> dict[str, Parts]:
-    folds, seed, clips = fields["folds"], fields.get("seed", 0), len(table.rows)
+    folds, seed, clips = fields["folds"], fields.get("seed", 0), len(table)
     if type(folds) is not int or not 2 <= folds <= clips:
         raise InputError(f"{place}.folds: found {folds!r}, expected a number from 2 to the {clips} clips")
     if type(seed) is not int or not 0 <= seed < 2**32:
@@ -135,7 +137,7 @@ def _folds(place: str, fields: Mapping[str, Any], table: Table) -> dict[str, Par
 def _members(place: str, fields: Mapping[str, Any], table: Table, folds: int) -> list[np.ndarray]:
     """What folds are drawn from: each the positions of its clips, one clip, or all of a group."""
     if "group" not in fields:
-        return list(np.arange(len(table.rows))[:, None])
+        return list(np.arange(len(table))[:, None])
     cells = table.column(f"{place}.group", fields["group"])
     members = [np.flatnonzero(cells == value) for value in np.unique(cells)]
     if len(members) < folds:

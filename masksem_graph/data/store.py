@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 from jaxtyping import Bool, Float32, Int64, Shaped
 
+from masksem_graph.data.arrays import map_npy
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.journal import HEADER, GrowingArray, Journal, read_journal
 from masksem_graph.errors import InputError
@@ -144,13 +145,11 @@ def _description(path: Path) -> dict[str, Any]:
 
 def _load(path: Path, dtype: str) -> np.ndarray:
     try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: this file of the store is missing; prepare the store again") from None
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise InputError(f"{path}: damaged: {' '.join(str(error).split())}; prepare the store again") from None
-    if not isinstance(array, np.ndarray) or not array.dtype.str.startswith(dtype):
-        raise InputError(f"{path}: expected an array of {dtype}, found {getattr(array, 'dtype', type(array).__name__)}")
+        array = map_npy(path)
+    except InputError as error:
+        raise InputError(f"{error}; prepare the store again") from None
+    if not array.dtype.str.startswith(dtype):
+        raise InputError(f"{path}: expected an array of {dtype}, found {array.dtype}; prepare the store again")
     return array
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from masksem_graph.data.arrays import map_npy
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.own_splits import Table, own_splits
 from masksem_graph.data.readers.base import Reader
@@ -87,8 +88,7 @@ class FolderReader(Reader):
         )
 
     def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        rows = [self._table[str(name)] for name in clips["name"]]
-        return own_splits(self._splits, Table(self._described, clips, rows, frozenset(self._table)))
+        return own_splits(self._splits, Table(self._described, clips, self._table))
 
     def files(self, root: Path) -> Sequence[Path]:
         rows = self.sources(root)
@@ -156,14 +156,9 @@ def _numbers(cells: Sequence[str]) -> list[int]:
 
 def _array(source: Row) -> Float32[np.ndarray, "..."]:
     path = source.array
-    try:
-        # A memory map first: what the header promises is held against the file's size before there is room for it.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, OverflowError, MemoryError) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise InputError(f"{path}: not a readable .npy array: {reason or ' '.join(str(error).split())}") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-        raise InputError(f"{path}: found {getattr(array, 'dtype', type(array).__name__)}, expected an array of numbers")
+    array = map_npy(path)
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{path}: found {array.dtype}, expected an array of numbers")
     if array.ndim not in (3, 4) or 0 in array.shape:
         raise InputError(f"{path}: found shape {list(array.shape)}, expected [F, V, C] or [M, F, V, C], none of them 0")
     if array.nbytes > CLIP_BYTES:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from masksem_graph.data.arrays import NpzRows, npz_names
 from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.npz import NpzRows, npz_names
 from masksem_graph.data.readers.base import Reader
 from masksem_graph.data.readers.ntu import ACTIONS as NTU_ACTIONS
 from masksem_graph.data.readers.pku import ACTIONS as PKU_ACTIONS

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from masksem_graph.data import npz as module
-from masksem_graph.data.npz import NpzRows
+from masksem_graph.data import arrays as module
+from masksem_graph.data.arrays import NpzRows
 from masksem_graph.data.prepare import prepare
 from masksem_graph.data.readers.npz import NpzReader
 from masksem_graph.data.readers.ntu import ACTIONS

@@ -1,8 +1,9 @@
-"""Rows of an array inside an .npz, without reading the array."""
+"""Arrays in .npy and .npz files, whose headers are not believed and whose objects are not loaded."""
 
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 from pathlib import Path
 from typing import cast
@@ -11,6 +12,26 @@ import numpy as np
 
 from masksem_graph.data.source import CLIP_BYTES, ZIP_ERRORS
 from masksem_graph.errors import InputError
+
+NPY_ERRORS = (ValueError, TypeError, EOFError, SyntaxError, tokenize.TokenError, OverflowError, MemoryError, OSError)
+"""All that numpy raises over a damaged header, which it reads as Python."""
+
+
+def map_npy(path: Path) -> np.ndarray:
+    """A .npy file as a read-only memory map: nothing is read, and what the header promises is held against the file's size.
+
+    Raises:
+        InputError: it is missing, damaged, shorter than its header says, or holds objects; the line lacks the way out, which
+            the caller adds.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except NPY_ERRORS as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise InputError(f"{path}: not a readable .npy array: {reason or ' '.join(str(error).split())}") from None
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path}: not a readable .npy array: found an archive")
+    return array
 
 
 class NpzRows:
@@ -36,7 +57,7 @@ class NpzRows:
             self._stream = cast(zipfile.ZipExtFile, archive.open(member))
             self.shape, fortran, self.dtype = _header(self._stream)
             self._start = self._stream.tell()
-        except ZIP_ERRORS as error:
+        except (*ZIP_ERRORS, *NPY_ERRORS) as error:
             raise self._fault(error) from None
         if self.dtype.kind not in "fiub":
             raise InputError(f"{path}: {name}: found an array of {self.dtype}, expected numbers")
