@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
+import os
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +17,7 @@ import pytest
 
 from masksem_graph.cli.prepare import main
 from masksem_graph.data import prepare as module
+from masksem_graph.data.config import DataConfig
 from masksem_graph.data.prepare import cached_store, prepare
 from masksem_graph.data.readers.nw_ucla import NWUCLAReader
 from masksem_graph.data.store import open_store
@@ -37,12 +42,12 @@ def test_skips_and_lists_bad_clips(source: Path, tmp_path: Path, capsys: pytest.
     report = prepare("nw_ucla", source, tmp_path / "store")
     store = open_store(report.store)
     assert report.clips == len(store) == 4
-    assert [path.name for path, _ in report.skipped] == ["a02_s01_e00_v02.json", "a05_s01_e00_v02.json"]
-    with (report.store / "skipped.csv").open(newline="") as file:
+    assert [Path(place).name for place, _ in report.skipped] == ["a02_s01_e00_v02.json", "a05_s01_e00_v02.json"]
+    with (tmp_path / "skipped.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [Path(row["file"]).name for row in rows] == [path.name for path, _ in report.skipped]
+    assert [Path(row["file"]).name for row in rows] == [Path(place).name for place, _ in report.skipped]
     assert all("not a whole JSON file" in row["error"] for row in rows)
-    assert "2 bad files SKIPPED" in capsys.readouterr().err
+    assert "2 bad clips SKIPPED" in capsys.readouterr().err
 
 
 def test_strict_stops_at_the_first_and_leaves_the_old_store(source: Path, tmp_path: Path) -> None:
@@ -50,13 +55,13 @@ def test_strict_stops_at_the_first_and_leaves_the_old_store(source: Path, tmp_pa
     with pytest.raises(InputError, match="a02_s01_e00_v02"):
         prepare("nw_ucla", source, tmp_path / "store", strict=True)
     assert len(open_store(tmp_path / "store")) == 4
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["source", "store"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["skipped.csv", "source", "store"]
 
 
 def test_nothing_good_is_an_error(source: Path, tmp_path: Path) -> None:
     for path in source.iterdir():
         path.write_text("{")
-    with pytest.raises(InputError, match="none of its 6 files can be used, the first"):
+    with pytest.raises(InputError, match="none of its 6 clips can be used, the first"):
         prepare("nw_ucla", source, tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
@@ -161,7 +166,95 @@ def test_command_line(shared: Path, tmp_path: Path) -> None:
         main(["ntu", str(shared), "--output", str(output), "--cleaning", "thorough"])
     with pytest.raises(InputError, match="exclude"):
         main(["nw_ucla", str(shared), "--output", str(output), "--exclude", "x"])
-    with pytest.raises(InputError, match="demo, ntu, nw_ucla"):
+    with pytest.raises(InputError, match="demo, folder, npz, ntu, nw_ucla, pku, pyskl"):
         main(["kinetics", str(shared), "--output", str(output)])
     with pytest.raises(InputError, match="output"):
         main(["ntu", str(shared)])
+
+
+def test_the_list_of_skipped_clips_is_shared(source: Path, tmp_path: Path) -> None:
+    for name in ("one", "two", "one"):
+        prepare("nw_ucla", source, tmp_path / name)
+    listed = tmp_path / "skipped.csv"
+    with listed.open(newline="") as file:
+        assert [row["store"] for row in csv.DictReader(file)] == ["two", "two", "one", "one"]
+    for path in (source / "a02_s01_e00_v02.json", source / "a05_s01_e00_v02.json"):
+        path.unlink()
+    prepare("nw_ucla", source, tmp_path / "two")
+    assert "two" not in listed.read_text()
+    prepare("nw_ucla", source, tmp_path / "one")
+    assert not listed.exists(), "an empty list is no list"
+    assert open_store(tmp_path / "one").counts["skipped"] == 0
+
+
+def test_somebody_elses_list_is_left_alone(source: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "skipped.csv"
+    listed.write_text("breakfast\nlunch\n")
+    with pytest.raises(InputError, match="is there and is no list of skipped clips"):
+        prepare("nw_ucla", source, tmp_path / "store")
+    assert listed.read_text() == "breakfast\nlunch\n"
+
+
+def test_a_store_that_was_prepared_otherwise_is_refused(shared: Path, tmp_path: Path) -> None:
+    prepare("ntu", shared / "golden/ntu", tmp_path / "store")
+    assert open_store(tmp_path / "store").options["actions"] == 60, "found out, and noted"
+    config = DataConfig(format="ntu", split="xsub", root=str(tmp_path / "store"), options={"actions": 60}, origin="centre")
+    assert len(config.open()) == 5
+    with pytest.raises(InputError, match=r"data\.options\.actions: expected 120, but .* was prepared with 60"):
+        replace(config, options={"actions": 120}).open()
+    with pytest.raises(InputError, match=r"data\.origin: expected none, but .* was prepared with centre"):
+        replace(config, origin="none").open()
+    with pytest.raises(InputError, match=r"data\.split: expected one of xsub, xview, found xset"):
+        replace(config, split="xset").open()
+
+
+def test_output_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        prepare("nw_ucla", source, source / "a01_s01_e00_v01.json" / "store")
+
+
+HOSTILE = r"""
+import io, pickle, resource, struct, sys, zipfile
+import numpy as np
+from pathlib import Path
+from masksem_graph.cli import main
+root = Path(sys.argv[1])
+header = io.BytesIO()
+np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**7, 300, 150)})
+(root / "clip.npy").write_bytes(header.getvalue())
+(root / "dataset.yaml").write_text("topology: ntu25")
+(root / "clips.csv").write_text("file,label\nclip.npy,a\n")
+with zipfile.ZipFile(root / "a.npz", "w") as archive:
+    for name in ("x_train", "x_test", "y_train", "y_test"):
+        archive.writestr(name + ".npy", header.getvalue())
+(root / "a.pkl").write_bytes(b"\x80\x04\x8e" + struct.pack("<Q", 2**33) + b"N.")
+(root / "b.pkl").write_bytes(b"\x80\x02Nr" + struct.pack("<I", 2**32 - 1) + b".")
+(root / "S001C001P001R001A001.skeleton").write_text("999999999\n999999999\n")
+(root / "a01_s01_e00_v01.json").write_text("[" * 10**6)
+with zipfile.ZipFile(root / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+    for name in ("S001C001P001R001A002.skeleton", "S001C001P001R001A003.skeleton"):
+        archive.writestr(name, bytes(2**27))
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**29, used + 2**29))
+for source in ("folder:", "npz:a.npz", "pyskl:a.pkl", "pyskl:b.pkl", "ntu:", "nw_ucla:", "ntu:bomb.zip"):
+    format, name = source.split(":")
+    try:
+        main(["prepare", format, str(root / name), "--output", str(root / "stores" / format)])
+    except SystemExit as stopped:
+        print(stopped.code)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc to know its own size")
+def test_sizes_in_files_are_not_believed(tmp_path: Path) -> None:
+    """Files of a few bytes that promise gigabytes, read with half a gigabyte to spare."""
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", HOSTILE, str(tmp_path)]
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.split() == ["2"] * 7
+    assert "Traceback" not in answer.stderr
+    lines = [line for line in answer.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 7
+    assert "MemoryError" not in answer.stderr

@@ -140,13 +140,13 @@ def test_foreign_folders(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("version: 1", "version: 2", "version: found 2, expected 1"),
+        ("version: 2", "version: 3", "version: found 3, expected 2"),
         ("clips: 3", "clips: 4", r"\.npy: found shape"),
         ("clips: 3", "clips: many", "counts.clips: expected a number, found 'many'"),
         ("classes:\n- a\n- b\n", "", "classes: expected a list, found None"),
         ("centre: ", "centre: x", "centre: no joint is called"),
-        ("version: 1", "version: [", "not readable as YAML"),
-        ("version: 1", "{}", "store.yaml"),
+        ("version: 2", "version: [", "not readable as YAML"),
+        ("version: 2", "{}", "store.yaml"),
     ],
 )
 def test_damaged_descriptions(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -159,7 +159,7 @@ def test_damaged_descriptions(tmp_path: Path, old: str, new: str, message: str) 
     assert "\n" not in str(error.value)
 
 
-ARRAYS = ("frames", "present", "train", "name", "body_offset", "body_start", "clip_offset", "label", "length")
+ARRAYS = ("frames", "present", "parts", "name", "body_offset", "body_start", "clip_offset", "label", "length")
 
 
 @pytest.mark.parametrize("name", ARRAYS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,7 @@ def test_splits_and_classes(tmp_path: Path) -> None:
         "xview": [False, True, True, False],
     }
     write(tmp_path, skeleton([["7"]]), NAME.replace("A050", "A061"))
+    reader = NTUReader()
     reader.sources(tmp_path)
     assert reader.classes == ACTIONS
     assert len(set(ACTIONS)) == 120
@@ -167,9 +169,9 @@ def test_bad_names(tmp_path: Path, name: str) -> None:
 def test_bad_options_and_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cleaning.*thorough"):
         load_reader("ntu", cleaning="thorough")
-    with pytest.raises(InputError, match="no option 'clean', expected cleaning, exclude"):
+    with pytest.raises(InputError, match="no option 'clean', expected cleaning, exclude, actions"):
         load_reader("ntu", clean=True)
-    with pytest.raises(InputError, match="demo, ntu, nw_ucla"):
+    with pytest.raises(InputError, match="demo, folder, npz, ntu, nw_ucla, pku, pyskl"):
         load_reader("kinetics")
     with pytest.raises(InputError, match=r"holds no \.skeleton files"):
         NTUReader().sources(tmp_path)
@@ -213,3 +215,82 @@ def test_mutated_files_raise_only_input_errors(tmp_path_factory: pytest.TempPath
         assert len(str(error).splitlines()) == 1
     else:
         assert all(np.isfinite(track.joints).all() for track in tracks)
+
+
+def zipped(folder: Path, archive: Path) -> Path:
+    """The folder's files in a .zip, below a folder of its own, as they are published."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        for path in sorted(folder.glob("*.skeleton"), reverse=True):
+            out.write(path, f"nturgb+d_skeletons/{path.name}")
+        out.writestr("nturgb+d_skeletons/", "")
+        out.writestr("readme.txt", "nothing to read")
+    return archive
+
+
+def test_the_published_zip_gives_the_same_clips(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "golden/ntu"
+    archive = zipped(folder, tmp_path / "nturgbd_skeletons_s001_to_s017.zip")
+    for root in (archive, tmp_path):
+        reader = NTUReader()
+        sources = reader.sources(root)
+        assert [f"{archive}: nturgb+d_skeletons/{path.name}" for path in sorted(folder.glob("*.skeleton"))] == list(
+            map(str, sources)
+        )
+        for source, path in zip(sources, sorted(folder.glob("*.skeleton")), strict=True):
+            one, other = reader.read(source), reader.read(path)
+            assert (one.name, one.label) == (other.name, other.label)
+            np.testing.assert_array_equal(one.bodies[0].frames, other.bodies[0].frames)
+    assert reader.files(tmp_path) == [archive]
+
+
+def test_what_is_unpacked_is_not_read_twice(tmp_path: Path) -> None:
+    other = NAME.replace("R001", "R002")
+    write(tmp_path, skeleton([["7"]]), other)
+    write(tmp_path, skeleton([["7"]]))
+    zipped(tmp_path, tmp_path / "both.zip")
+    (tmp_path / NAME).unlink()
+    listed = tmp_path / "missing.txt"
+    listed.write_text("S001C001P001R001A001\n")
+    sources = NTUReader(exclude=listed).sources(tmp_path)
+    assert list(map(str, sources)) == [str(tmp_path / other), f"{tmp_path}/both.zip: nturgb+d_skeletons/{NAME}"]
+
+
+def test_damaged_archives(tmp_path: Path) -> None:
+    write(tmp_path, "\n".join(skeleton([["7"]] * 40).split("\n")))
+    archive = zipped(tmp_path, tmp_path / "some.zip")
+    (tmp_path / NAME).unlink()
+    content = bytearray(archive.read_bytes())
+    content[200] ^= 0xFF
+    archive.write_bytes(content)
+    (source,) = NTUReader().sources(archive)
+    with pytest.raises(InputError, match=r"some\.zip: nturgb\+d_skeletons/S001C002P003R001A050\.skeleton: cannot be read"):
+        NTUReader().read(source)
+    archive.write_bytes(content[:-30])
+    with pytest.raises(InputError, match=r"some\.zip: not a readable \.zip"):
+        NTUReader().sources(tmp_path)
+
+
+def test_a_bomb_does_not_go_off(tmp_path: Path) -> None:
+    archive = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr(NAME, b"1\n" * 40_000_000)
+    (source,) = NTUReader().sources(archive)
+    with pytest.raises(InputError, match="is larger than 64 MiB"):
+        NTUReader().read(source)
+
+
+def test_sixty_actions_of_a_folder_with_both_sets(tmp_path: Path) -> None:
+    for action in ("A050", "A061", "A120", "A121"):
+        write(tmp_path, skeleton([["7"]]), NAME.replace("A050", action))
+    sixty, both = NTUReader(actions=60), NTUReader(actions=120)
+    assert [path.name[16:20] for path in sixty.sources(tmp_path)] == ["A050", "A121"], "A121 is a fault, and said to be"
+    assert [path.name[16:20] for path in both.sources(tmp_path)] == ["A050", "A061", "A120", "A121"]
+    assert (len(sixty.classes), len(both.classes)) == (60, 120)
+    clips = {name: np.array([1]) for name in ("subject", "camera", "setup", "label")}
+    assert (set(sixty.splits(clips)), set(both.splits(clips))) == ({"xsub", "xview"}, {"xsub", "xset"})
+    (tmp_path / NAME).unlink()
+    (tmp_path / NAME.replace("A050", "A121")).unlink()
+    with pytest.raises(InputError, match="holds no clip of the actions A001 to A060"):
+        NTUReader(actions=60).sources(tmp_path)
+    with pytest.raises(InputError, match="actions"):
+        load_reader("ntu", actions=61)

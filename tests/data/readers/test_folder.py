@@ -1,0 +1,186 @@
+"""The reader of one's own clips."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from masksem_graph.data.prepare import cached_store, prepare
+from masksem_graph.data.readers.folder import FolderReader
+from masksem_graph.data.store import open_store
+from masksem_graph.errors import InputError
+
+TABLE = """file,label,subject,camera,place
+walk/a.npy,walk,anna,1,hall
+walk/b.npy,walk,ben,2,hall
+run/a.npy,run,anna,1,yard
+run/b.npy,run,ben,,yard
+x.npy,,clara,2,
+"""
+
+
+def write(root: Path, *, table: str = TABLE, **description: object) -> Path:
+    """Five clips on tiny5; run/b has two bodies, the second from frame 2 on."""
+    root.mkdir(parents=True, exist_ok=True)
+    fields = {"topology": "tiny5", "splits": {"yard": {"train": {"place": ["hall"]}}}} | description
+    (root / "dataset.yaml").write_text(yaml.safe_dump({name: value for name, value in fields.items() if value is not None}))
+    (root / "clips.csv").write_text(table)
+    for name in ("walk/a", "walk/b", "run/a", "run/b", "x"):
+        path = root / f"{name}.npy"
+        path.parent.mkdir(exist_ok=True)
+        shape = (2, 4, 5, 3) if name == "run/b" else (4, 5, 3)
+        array = 1 + np.random.rand(*shape)
+        if name == "run/b":
+            array[1, :2] = 0
+        np.save(path, array)
+    return root
+
+
+def test_everything_arrives(tmp_path: Path) -> None:
+    root = write(tmp_path / "own")
+    store = open_store(prepare("folder", root, tmp_path / "store", origin="none", strict=True).store)
+    assert store.name.tolist() == ["walk/a", "walk/b", "run/a", "run/b", "x"]
+    assert store.classes == ("run", "walk")
+    assert store.label.tolist() == [1, 1, 0, 0, -1]
+    assert store.subject.tolist() == [1, 2, 1, 2, 3], "words are numbered as they are sorted"
+    assert store.camera.tolist() == [1, 2, 1, -1, 2]
+    assert store.setup.tolist() == [-1] * 5
+    assert (store.body_start.tolist(), np.diff(store.clip_offset).tolist()) == ([0, 0, 0, 0, 2, 0], [1, 1, 1, 2, 1])
+    np.testing.assert_array_equal(store[0].bodies[0].frames, np.load(root / "walk/a.npy").astype(np.float32))
+    assert {part: index.tolist() for part, index in store.splits["yard"].items()} == {"train": [0, 1], "test": [2, 3, 4]}
+
+
+def test_a_topology_beside_the_clips_and_classes_in_order(tmp_path: Path) -> None:
+    root = write(tmp_path / "own", topology="mine.yaml", classes=["walk", "run", "jump"])
+    text = (Path(__file__).parents[3] / "graphs" / "tiny5.yaml").read_text().replace("name: tiny5", "name: mine")
+    (root / "mine.yaml").write_text(text)
+    store = open_store(prepare("folder", root, tmp_path / "store", strict=True).store)
+    assert (store.topology.name, store.classes) == ("mine", ("walk", "run", "jump"))
+    assert store.label.tolist() == [0, 0, 1, 1, -1]
+
+
+def test_labels_that_are_numbers_sort_as_numbers(tmp_path: Path) -> None:
+    table = "file,label\nwalk/a.npy,10\nwalk/b.npy,9\n"
+    reader = FolderReader()
+    rows = reader.sources(write(tmp_path / "own", table=table, splits=None))
+    assert (reader.classes, [row.label for row in rows]) == (("9", "10"), [1, 0])
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("", "clips.csv: line 1: found nothing, expected the columns file and label; file is missing"),
+        ("file,subject\n", "clips.csv: line 1: found file, subject, expected the columns file and label; label is missing"),
+        ("file,label\n", "clips.csv: holds no clip"),
+        ("file,label\nwalk/a.npy\n", "clips.csv: line 2: expected 2 cells"),
+        ("file,label\nx.npy,\nwalk/a.npy,walk,1\n", "clips.csv: line 3: expected 2 cells"),
+        ("file,label\n,walk\n", "clips.csv: line 2: file: found nothing"),
+    ],
+)
+def test_bad_tables(tmp_path: Path, table: str, message: str) -> None:
+    root = write(tmp_path / "own", table=table)
+    with pytest.raises(InputError) as error:
+        FolderReader().sources(root)
+    assert str(error.value).startswith(f"{root}/{message}")
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [
+        ({"topology": None}, "dataset.yaml: topology: expected the name or the file"),
+        ({"topology": "missing"}, "missing: no such file, and none of the shipped graphs"),
+        ({"classes": ["walk", "walk"]}, "dataset.yaml: classes: expected a list of names, each once"),
+        ({"class": ["walk"]}, "dataset.yaml: class: unknown field, expected topology, classes, splits"),
+        ({"splits": ["a"]}, "dataset.yaml: splits: found a list, expected name: split"),
+        ({"splits": {"a": {"column": "colour"}}}, "splits.a.column: found 'colour', expected a column of the table"),
+        ({"splits": {"a": {"train": "list.txt"}}}, "list.txt: cannot be read"),
+    ],
+)
+def test_bad_descriptions(tmp_path: Path, description: dict[str, object], message: str) -> None:
+    root = write(tmp_path / "own", **description)
+    with pytest.raises(InputError) as error:
+        prepare("folder", root, tmp_path / "store")
+    assert message in str(error.value)
+
+
+def save(path: Path, array: np.ndarray) -> None:
+    np.save(path, array, allow_pickle=True)
+
+
+def test_bad_clips_are_skipped(tmp_path: Path) -> None:
+    root = write(tmp_path / "own", table=TABLE + "no.npy,walk,,,\nlies.npy,walk,,,\nwalk/a.npy,walk,,,\n", classes=["walk"])
+    save(root / "walk/a.npy", np.full((4, 5, 3), np.nan))
+    save(root / "walk/b.npy", np.ones((4, 6, 3)))
+    save(root / "x.npy", np.array([None, {}]))
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**9, 5, 3)})
+    (root / "lies.npy").write_bytes(header.getvalue())
+    table = (root / "clips.csv").read_text()
+    (root / "clips.csv").write_text(table + "good.npy,walk,,,\ngood.npy,walk,,,\nflat.npy,walk,,,\nempty.npy,walk,,,\n")
+    save(root / "good.npy", np.ones((4, 5, 3), np.int16))
+    save(root / "flat.npy", np.ones((4, 5, 2)))
+    save(root / "empty.npy", np.ones((0, 5, 3)))
+    report = prepare("folder", root, tmp_path / "store")
+    assert report.clips == 1
+    errors = [error.removeprefix(f"{root}/") for _, error in report.skipped]
+    for error, start in zip(
+        errors,
+        [
+            "walk/a.npy: [0, 0, 0]: found nan",
+            "clips.csv: line 3: found frames of shape [4, 6, 3], expected [F, 5, C]",
+            "clips.csv: line 4: label: found 'run', expected one of walk",
+            "clips.csv: line 5: label: found 'run'",
+            "x.npy: not a readable .npy array",
+            "no.npy: not a readable .npy array: No such file",
+            "lies.npy: not a readable .npy array: mmap length is greater",
+            "walk/a.npy: [0, 0, 0]: found nan",
+            "clips.csv: line 11: a second clip called good",
+            "clips.csv: line 12: found 2 coordinates a joint, expected 3",
+            "empty.npy: found shape [0, 5, 3]",
+        ],
+        strict=True,
+    ):
+        assert error.startswith(start), error
+
+
+def test_the_cache_sees_changes_of_every_file(tmp_path: Path) -> None:
+    root = write(tmp_path / "own", splits={"listed": {"train": "train.txt"}})
+    (root / "train.txt").write_text("walk/a\n")
+    first = cached_store("folder", root)
+    assert cached_store("folder", root).path == first.path
+    (root / "train.txt").write_text("walk/a.npy\nwalk/b\n")
+    second = cached_store("folder", root)
+    assert (len(first.splits["listed"]["train"]), len(second.splits["listed"]["train"])) == (1, 2)
+    save(root / "x.npy", np.ones((7, 5, 3)))
+    assert cached_store("folder", root).length[4] == 7
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_mutated_files_raise_only_input_errors(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    root = write(tmp_path_factory.mktemp("mutated") / "own")
+    path = root / data.draw(st.sampled_from(["walk/a.npy", "run/b.npy", "clips.csv", "dataset.yaml"]))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, min(130, len(content) - 1)))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))])
+    reader = FolderReader()
+    try:
+        sources = reader.sources(root)
+    except InputError as error:
+        assert len(str(error).splitlines()) == 1
+        return
+    for source in sources:
+        try:
+            clip = reader.read(source)
+        except InputError as error:
+            assert str(root) in str(error)
+            assert len(str(error).splitlines()) == 1
+        else:
+            assert all(np.isfinite(body.frames).all() for body in clip.bodies)
