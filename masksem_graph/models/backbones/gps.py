@@ -45,11 +45,11 @@ class GPSBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(
-        self, h: Float[Tensor, "B n D"], index: Int64[Tensor, "2 E"], values: Float[Tensor, "E f"]
+        self, h: Float[Tensor, "B n D"], pairs: Int64[Tensor, "2 E"], edges: Float[Tensor, "E f"]
     ) -> Float[Tensor, "B n D"]:
         bodies, nodes, _ = h.shape
         body = torch.arange(bodies, device=h.device).repeat_interleave(nodes)
-        out = self.layer(h.flatten(0, 1), index, body, edge_attr=values).view_as(h)
+        out = self.layer(h.flatten(0, 1), pairs, body, edge_attr=edges).view_as(h)
         return h + self.drop_path(out - h)
 
 

@@ -15,7 +15,7 @@ class ConvBlock(nn.Module):
     """``h + conv(norm(h))``, then ``h + mlp(norm(h))``: the transformer's block with a graph convolution for its attention.
 
     Args:
-        conv: a torch_geometric layer; called with node features [B * n, D], ``edge_index`` and what else it takes of edges.
+        conv: a torch_geometric layer; called with node features [B * n, D], ``edge_index`` and what else the block is told.
         width: D.
         mlp_ratio: width of the MLP over D.
         drop_path: rate of stochastic depth.
@@ -30,10 +30,8 @@ class ConvBlock(nn.Module):
         self.mlp = nn.Sequential(Linear(width, hidden), nn.GELU(), Linear(hidden, width))
         self.drop_path = DropPath(drop_path)
 
-    def forward(
-        self, h: Float[Tensor, "B n D"], index: Int64[Tensor, "2 E"], values: Float[Tensor, "E *f"]
-    ) -> Float[Tensor, "B n D"]:
-        mixed = self.conv(self.norm1(h).flatten(0, 1), index, values)
+    def forward(self, h: Float[Tensor, "B n D"], pairs: Int64[Tensor, "2 E"], *told: Tensor) -> Float[Tensor, "B n D"]:
+        mixed = self.conv(self.norm1(h).flatten(0, 1), pairs, *told)
         h = h + self.drop_path(mixed.view_as(h))
         return h + self.drop_path(self.mlp(self.norm2(h)))
 
@@ -62,7 +60,7 @@ class MessagePassing(Backbone):
         return self.norm(h)
 
     def tell(self, edges: Edges, nodes: int) -> tuple[Tensor, ...]:
-        """What every block is given beside the features.
+        """What every block is given beside the features: ``edge_index``, and here the one-hot features of each edge.
 
         Args:
             edges: of the batch.

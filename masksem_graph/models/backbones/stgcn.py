@@ -38,12 +38,12 @@ class STGCNBlock(nn.Module):
     def forward(
         self,
         h: Float[Tensor, "B n D"],
-        index: Int64[Tensor, "2 E"],
+        pairs: Int64[Tensor, "2 E"],
         relation: Int64[Tensor, " E"],
         grid: tuple[int, int],
         nodes: Int64[Tensor, "B n"] | None,
     ) -> Float[Tensor, "B n D"]:
-        mixed = self.space(self.norm1(h).flatten(0, 1), index, relation).view_as(h)
+        mixed = self.space(self.norm1(h).flatten(0, 1), pairs, relation).view_as(h)
         return h + self.drop_path(self._over_time(F.gelu(self.norm2(mixed)), grid, nodes))
 
     def _over_time(
