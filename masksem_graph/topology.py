@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 
 from masksem_graph.errors import InputError
+from masksem_graph.extending import extend
 from masksem_graph.files import find_yaml, read_yaml
 
-FIELDS = {"name", "source", "units", "centre", "joints", "bones", "parts", "mirror"}
+FIELDS = {"name", "source", "units", "centre", "joints", "context", "bones", "parts", "mirror"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +23,14 @@ class Topology:
 
     Args:
         name: what the topology is called.
-        joints: joint names, in the order of the data's joint axis.
+        joints: names of the joints that are nodes, in the order of the data's joint axis.
         bones: (child, parent) pairs of joint names.
         parts: body part -> its joints; every joint is in exactly one part.
         mirror: joint -> its counterpart on the other side; a joint without one maps to itself.
         centre: the joint that the bone stream starts from and that clips are centred on.
         units: unit of the coordinates, ``metres`` for Kinect data.
         source: where the joint order and the bones come from.
+        inputs: all joints on the data's joint axis, in its order: `joints` and `context`.
     """
 
     name: str
@@ -39,9 +41,11 @@ class Topology:
     centre: str
     units: str = "metres"
     source: str = ""
+    inputs: tuple[str, ...] = ()
     graph: nx.Graph = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", self.inputs or self.joints)
         graph = nx.Graph(name=self.name)
         graph.add_nodes_from(self.joints)
         graph.add_edges_from(self.bones)
@@ -56,6 +60,11 @@ class Topology:
         return {joint: i for i, joint in enumerate(self.joints)}
 
     @cached_property
+    def context(self) -> tuple[str, ...]:
+        """Joints that are input but no nodes: an encoder may look at them, nothing is masked or predicted there."""
+        return tuple(joint for joint in self.inputs if joint not in self.index)
+
+    @cached_property
     def parents(self) -> tuple[int, ...]:
         """For each joint the position of its neighbour on the way to the centre; the centre is its own parent."""
         towards = {child: parent for parent, child in nx.bfs_edges(self.graph, self.centre)}
@@ -68,7 +77,8 @@ class Topology:
             "source": self.source,
             "units": self.units,
             "centre": self.centre,
-            "joints": list(self.joints),
+            "joints": list(self.inputs),
+            **({"context": list(self.context)} if self.context else {}),
             "bones": [list(bone) for bone in self.bones],
             "parts": {part: list(joints) for part, joints in self.parts.items()},
             "mirror": [[a, b] for a, b in self.mirror.items() if self.index[a] < self.index[b]],
@@ -84,8 +94,61 @@ def load_topology(name_or_path: str | os.PathLike[str]) -> Topology:
     Raises:
         InputError: the file is missing or breaks a rule; the line names the file, the field and the fault.
     """
-    path = find_yaml(name_or_path, "graphs")
-    return parse_topology(read_yaml(path), source_file=path)
+    return _load(find_yaml(name_or_path, "graphs"), ())
+
+
+def _load(path: Path, extended_by: tuple[Path, ...]) -> Topology:
+    fields = read_yaml(path)
+    if not isinstance(fields, dict) or "extends" not in fields:
+        return parse_topology(fields, source_file=path)
+    if path.resolve() in extended_by:
+        chain = [*extended_by[extended_by.index(path.resolve()) :], path]
+        raise _fault(path, "extends", f"a circle: {' -> '.join(step.name for step in chain)}")
+    base = _load(_base(path, fields["extends"]), (*extended_by, path.resolve()))
+    changed = extend({"context": [], **base.to_dict()}, fields, partial(_fault, path))
+    return parse_topology(changed, source_file=path)
+
+
+def _base(path: Path, named: Any) -> Path:
+    """The file that ``extends: named`` means: beside the extending one, or found like any other."""
+    if not isinstance(named, str):
+        raise _fault(path, "extends", f"expected the name or path of a topology, found {named!r}")
+    for beside in (path.parent / named, path.parent / f"{named}.yaml"):
+        if beside.is_file():
+            return beside
+    try:
+        return find_yaml(named, "graphs")
+    except InputError as error:
+        raise _fault(path, "extends", str(error)) from None
+
+
+def encoder_topology(named: str | None, data: Topology) -> Topology:
+    """The skeleton whose joints an encoder's nodes are.
+
+    Args:
+        named: a topology, by name or path, ``{data}`` standing for the data's own name; None for the data's own.
+        data: of the clips.
+
+    Raises:
+        InputError: no such topology, or one with joints that the data lacks.
+    """
+    if named is None:
+        return data
+    chosen = load_topology(named.replace("{data}", data.name))
+    joint_columns(chosen, data)
+    return chosen
+
+
+def joint_columns(topology: Topology, data: Topology) -> list[int]:
+    """Where the inputs of a topology stand on the data's joint axis, by name.
+
+    Raises:
+        InputError: the data lacks one of them.
+    """
+    place = {joint: i for i, joint in enumerate(data.inputs)}
+    if missing := [joint for joint in topology.inputs if joint not in place]:
+        raise InputError(f"{topology.name}: its joint {missing[0]!r} is not one of the {len(place)} joints of {data.name}")
+    return [place[joint] for joint in topology.inputs]
 
 
 def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topology:
@@ -94,10 +157,7 @@ def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topol
     Raises:
         InputError: a fault, in one line that starts with ``source_file``.
     """
-
-    def fault(name: str, message: str) -> InputError:
-        return InputError(" ".join(f"{Path(source_file)}: {name}: {message}".splitlines()))
-
+    fault = partial(_fault, source_file)
     if not isinstance(fields, dict):
         raise fault("file", f"expected a mapping with {', '.join(sorted(FIELDS))}, found {type(fields).__name__}")
     if unknown := set(map(str, fields)) - FIELDS:
@@ -105,7 +165,8 @@ def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topol
     if missing := {"name", "joints", "bones", "parts", "centre"} - set(fields):
         raise fault(sorted(missing)[0], "this field is missing")
 
-    joints = _names(fields["joints"], "joints", fault)
+    inputs = _names(fields["joints"], "joints", fault)
+    joints = _nodes(inputs, fields.get("context") or [], fault)
     bones = _pairs(fields["bones"], "bones", set(joints), fault)
     _check_bones(bones, joints, fault)
     parts = _parts(fields["parts"], joints, fault)
@@ -122,7 +183,21 @@ def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topol
         centre=centre,
         units=str(fields.get("units") or "metres"),
         source=str(fields.get("source") or "").strip(),
+        inputs=inputs,
     )
+
+
+def _fault(source_file: str | os.PathLike[str], name: str, message: str) -> InputError:
+    return InputError(" ".join(f"{Path(source_file)}: {name}: {message}".splitlines()))
+
+
+def _nodes(inputs: tuple[str, ...], context: Any, fault: Any) -> tuple[str, ...]:
+    aside = _names(context, "context", fault) if context else ()
+    if unknown := [joint for joint in aside if joint not in inputs]:
+        raise fault("context", f"no joint is called {unknown[0]!r}")
+    if len(aside) == len(inputs):
+        raise fault("context", "all joints are context, expected at least one node")
+    return tuple(joint for joint in inputs if joint not in aside)
 
 
 def _names(value: Any, name: str, fault: Any) -> tuple[str, ...]:

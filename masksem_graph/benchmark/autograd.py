@@ -8,10 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from masksem_graph.data.clips import ClipBatch
-from masksem_graph.graph import to_segments
-from masksem_graph.masking import gumbel_top_k, score_distribution
+from masksem_graph.masking import Draw
 from masksem_graph.models.pool import sequence_mean
-from masksem_graph.tasks.pretrain import Draw, Pretrain
+from masksem_graph.tasks.pretrain import Pretrain
 
 
 def autograd_draw(task: Pretrain, clips: ClipBatch, uniform: Float[Tensor, "B N"]) -> Draw:
@@ -26,7 +25,7 @@ def autograd_draw(task: Pretrain, clips: ClipBatch, uniform: Float[Tensor, "B N"
     teacher.requires_grad_(True)
     try:
         with torch.enable_grad():
-            features = teacher(to_segments(clips.coordinates, teacher.segment))
+            features = teacher(teacher.nodes(clips.coordinates))
             features.retain_grad()
             z = sequence_mean(features.float(), clips.sequence, len(clips.label))[0]
             reference = teacher.features(task.reference[None]).float().mean((0, 1))
@@ -38,5 +37,4 @@ def autograd_draw(task: Pretrain, clips: ClipBatch, uniform: Float[Tensor, "B N"
         raise RuntimeError("no gradient reached the teacher's features")
     alpha = sequence_mean(features.grad.float().relu(), clips.sequence, len(clips.label))[0]
     eta = torch.einsum("bnd,bd->bn", features.detach().float(), alpha[clips.sequence]).relu()
-    pi = score_distribution(task.operator(eta.view(-1, *teacher.grid)).flatten(1), task.config.temperature)
-    return Draw(mask=gumbel_top_k(pi.log(), uniform, task.masked), pi=pi)
+    return task.sampler(task.operator(eta.view(-1, *teacher.grid)), uniform)

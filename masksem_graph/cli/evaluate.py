@@ -186,7 +186,8 @@ def evaluate(
 
 def _encoder(checkpoint: str, store: Store, *, untrained: bool, seed: int) -> SkeletonEncoder:
     own = load_encoder(checkpoint)
-    other = store.topology if store.topology.joints != own.topology.joints else None
+    # An encoder reads its own joints by name; on a skeleton that lacks some it is used as a whole, where its parts allow it.
+    other = None if set(own.topology.inputs) <= set(store.topology.inputs) else store.topology
     if not untrained:
         return own if other is None else load_encoder(checkpoint, topology=other)
     torch.manual_seed(seed)
@@ -210,6 +211,7 @@ def _evaluation(
         residency=data.residency,
         absent_frames=data.absent_frames,
         stream=data.stream,
+        topology=encoder.topology,
     )
     split = {name: torch.from_numpy(store.splits[data.split][name]) for name in ("train", "test")}
     split = {name: clips[source.label[clips] >= 0] for name, clips in split.items()}

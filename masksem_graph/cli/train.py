@@ -33,6 +33,7 @@ from masksem_graph.protocols import KNN, Evaluation
 from masksem_graph.report.console import console, progress_bars
 from masksem_graph.report.figures import curves_figure, save_figure
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
+from masksem_graph.topology import encoder_topology
 
 MAY_CHANGE = {
     "output",
@@ -116,7 +117,8 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
         _clear(folder)
     store = open_on_first(fabric, config.data)
     torch.manual_seed(config.seed)
-    task = build_pretrain(config.model, config.method, topology=store.topology, channels=store.frames.shape[-1])
+    topology = encoder_topology(config.model.topology, store.topology)
+    task = build_pretrain(config.model, config.method, topology=topology, channels=store.frames.shape[-1])
     if config.init_from and not resume:
         initialise_from(task, Path(config.init_from))
     compiles = config.device.compile
@@ -221,6 +223,7 @@ def build_source(store: Store, config: TrainConfig, device: torch.device) -> Cli
         absent_frames=config.data.absent_frames,
         stream=config.data.stream,
         derivatives=config.method.target.before_resize,
+        topology=encoder_topology(config.model.topology, store.topology),
     )
 
 

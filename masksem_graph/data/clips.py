@@ -14,6 +14,7 @@ from torch import Tensor
 from masksem_graph.data.augment import View
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
+from masksem_graph.topology import Topology, joint_columns
 
 Residency = Literal["disk", "memory", "device"]
 AbsentFrames = Literal["hold", "zero"]
@@ -78,6 +79,7 @@ class ClipSource:
         absent_frames: what a body shows where it is missing: its nearest present frame, or zeros.
         stream: joint, bone (child minus parent), or motion (next frame minus this).
         derivatives: also give velocity and acceleration, differenced before the resize.
+        topology: whose input joints are wanted, in that order; the store's own where omitted.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class ClipSource:
         absent_frames: AbsentFrames = "hold",
         stream: Stream = "joint",
         derivatives: bool = False,
+        topology: Topology | None = None,
     ) -> None:
         if stream == "motion" and derivatives:
             raise InputError(
@@ -103,6 +106,8 @@ class ClipSource:
         data = store.frames if residency == "disk" else np.array(store.frames)
         self.data = _as_tensor(data).to(home)
         self.parents = torch.tensor(store.topology.parents, device=self.device)
+        columns = joint_columns(topology or store.topology, store.topology)
+        self.columns = None if columns == list(range(data.shape[1])) else torch.tensor(columns, device=self.device)
 
         self.label = torch.from_numpy(np.array(store.label, dtype=np.int64))
         self.length = torch.from_numpy(np.array(store.length, dtype=np.int64))
@@ -186,12 +191,12 @@ class ClipSource:
         matrix = plan.view.transform[plan.sequence].to(self.device, non_blocking=True)
         return (values.flatten(1, 2) @ matrix.mT).view_as(values)
 
-    def _to_stream(self, values: Float[Tensor, "B T V C"]) -> Float[Tensor, "B T V C"]:
+    def _to_stream(self, values: Float[Tensor, "B T V C"]) -> Float[Tensor, "B T J C"]:
         if self.stream == "bone":
-            return values - values[:, :, self.parents]
-        if self.stream == "motion":
-            return torch.cat([values[:, 1:] - values[:, :-1], torch.zeros_like(values[:, :1])], 1)
-        return values
+            values = values - values[:, :, self.parents]
+        elif self.stream == "motion":
+            values = torch.cat([values[:, 1:] - values[:, :-1], torch.zeros_like(values[:, :1])], 1)
+        return values if self.columns is None else values[:, :, self.columns]
 
 
 @dataclass(frozen=True)

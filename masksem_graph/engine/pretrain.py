@@ -24,7 +24,7 @@ from masksem_graph.engine.signals import StopRequest
 from masksem_graph.errors import InputError
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.seeding import keyed_generator
-from masksem_graph.tasks.pretrain import Pretrain
+from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain
 
 ORDER, VIEW = 1, 2  # what a keyed generator is for
 AGREE_EVERY = 16  # steps between the moments at which several processes look at each other's signals
@@ -185,7 +185,7 @@ class PretrainLoop:
         plan, uniform = self.draw(epoch, step, clips)
         reference = self._batch_reference(plan)
         parts = self._my_parts(plan, uniform)
-        masked_total = len(plan.body) * self.task.masked
+        batch = GlobalBatch(bodies=len(plan.body), sequences=len(clips), reference=reference)
         lr = warmup_cosine(
             epoch * self.steps_per_epoch + step,
             steps=self.config.epochs * self.steps_per_epoch,
@@ -196,9 +196,10 @@ class PretrainLoop:
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         self.task.update_teacher()
-        for i, (part, u) in enumerate(parts):
+        batch = batch._replace(latents=self._batch_latents(parts, batch))
+        for i, (first, part, u) in enumerate(parts):
             with self.fabric.no_backward_sync(self.wrapped, enabled=i + 1 < len(parts)):
-                out = self.wrapped(self.source.load(part), u.to(self.fabric.device), masked_total, reference)
+                out = self.wrapped(self.source.load(part), u.to(self.fabric.device), batch._replace(first=first))
                 # Fabric averages gradients over processes; the loss is a sum over the global batch.
                 self.fabric.backward(out["loss"] * self.fabric.world_size)
             for name, value in out.items():
@@ -217,15 +218,19 @@ class PretrainLoop:
         uniform = torch.rand(len(clips), self.source.max_bodies, self.task.nodes, generator=generator)
         return plan, uniform[plan.sequence, plan.slot]
 
-    def _my_parts(self, plan: Plan, uniform: Float[Tensor, "B N"]) -> list[tuple[Plan, Tensor]]:
-        """This process's share of a global batch, in ``accumulate`` parts, as many in every process; some may be empty."""
+    def _my_parts(self, plan: Plan, uniform: Float[Tensor, "B N"]) -> list[tuple[int, Plan, Tensor]]:
+        """This process's share of a global batch, in ``accumulate`` parts, as many in every process; some may be empty.
+
+        Each with the position of its first body in the batch.
+        """
         sequences, world = len(plan.view.clips), self.fabric.world_size
         edges = torch.linspace(0, sequences, world * self.config.accumulate + 1).round().long().tolist()
         mine = range(self.fabric.global_rank * self.config.accumulate, (self.fabric.global_rank + 1) * self.config.accumulate)
         parts = []
         for k in mine:
             inside = (plan.sequence >= edges[k]) & (plan.sequence < edges[k + 1])
-            parts.append((plan.part(edges[k], edges[k + 1]), uniform[inside]))
+            first = int((plan.sequence < edges[k]).sum())
+            parts.append((first, plan.part(edges[k], edges[k + 1]), uniform[inside]))
         return parts
 
     def _batch_reference(self, plan: Plan) -> Float[Tensor, "T V C"] | None:
@@ -233,6 +238,19 @@ class PretrainLoop:
         if not self.task.needs_reference or self.task.config.reference == "dataset":
             return None
         return self.source.load(plan).coordinates.mean(0)
+
+    @torch.no_grad()
+    def _batch_latents(self, parts: list[tuple[int, Plan, Tensor]], batch: GlobalBatch) -> Float[Tensor, "B views D"] | None:
+        """Every body's latents where the task compares bodies that do not come through in one piece: one more forward pass."""
+        if self.task.contrast is None or len(parts) * self.fabric.world_size == 1:
+            return None
+        whole = None
+        for first, part, u in parts:
+            with self.fabric.autocast():
+                own = self.task.latents(self.source.load(part), u.to(self.fabric.device), batch).float()
+            whole = own.new_zeros(batch.bodies, *own.shape[1:]) if whole is None else whole
+            whole[first : first + len(own)] = own
+        return None if whole is None else self._sum(whole)
 
     def _add(self, name: str, value: Float[Tensor, ""]) -> None:
         sums = self.progressed.sums

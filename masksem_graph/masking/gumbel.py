@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from jaxtyping import Float, Int64
 from torch import Tensor
+
+Rounding = Literal["nearest", "floor"]
 
 
 class Mask(NamedTuple):
@@ -20,9 +22,17 @@ class Mask(NamedTuple):
     masked: Int64[Tensor, "B masked"]
 
 
-def masked_count(nodes: int, ratio: float) -> int:
-    """K = round(ratio * N), at least one node hidden and at least one kept."""
-    return min(max(round(ratio * nodes), 1), nodes - 1)
+def masked_count(nodes: int, ratio: float, rounding: Rounding = "nearest") -> int:
+    """K, at least one node hidden and at least one kept.
+
+    Args:
+        nodes: N.
+        ratio: delta.
+        rounding: ``nearest`` hides round(delta N) nodes; ``floor`` keeps floor((1 - delta) N), in floating point, as the
+            authors of MAMP and MaskSem do: of 750 nodes 74 stay at 0.9, because 750 * (1 - 0.9) is less than 75.
+    """
+    masked = round(ratio * nodes) if rounding == "nearest" else nodes - int(nodes * (1 - ratio))
+    return min(max(masked, 1), nodes - 1)
 
 
 def gumbel_top_k(log_pi: Float[Tensor, "B N"], uniform: Float[Tensor, "B N"], count: int) -> Mask:

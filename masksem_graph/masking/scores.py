@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int64
@@ -20,25 +19,59 @@ class Evidence:
         sequence: the sequence of each body, ascending.
         sequences: S.
         features: the teacher's features of the same nodes; only for scores that set ``needs_features``.
-        reference: the teacher's features of the reference clip; likewise.
+        reference: the teacher's features of the reference clip, one body or several; likewise.
+        embedded: the student's embedded nodes, encodings added, not yet mapped into its space; only for scores that set
+            ``needs_embeddings``.
+        context: the student's embedded context joints, without encodings; likewise. An axis of length 0 where the topology
+            has none.
+        batch_sequences: sequences in the whole global batch, of which these may be a part; S where omitted.
     """
 
     nodes: Float[Tensor, "B Te V F"]
     sequence: Int64[Tensor, " B"]
     sequences: int
     features: Float[Tensor, "B N D"] | None = None
-    reference: Float[Tensor, "1 N D"] | None = None
+    reference: Float[Tensor, "R N D"] | None = None
+    embedded: Float[Tensor, "B Te V D"] | None = None
+    context: Float[Tensor, "B Te context D"] | None = None
+    batch_sequences: int | None = None
+
+    def of_segments(self, first: int, step: int) -> Evidence:
+        """The same of segments ``first``, ``first + step``, ... alone."""
+        grid, chosen = self.nodes.shape[1:3], slice(first, None, step)
+
+        def flat(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values.unflatten(1, grid)[:, chosen].flatten(1, 2)
+
+        return replace(
+            self,
+            nodes=self.nodes[:, chosen],
+            features=flat(self.features),
+            reference=flat(self.reference),
+            embedded=None if self.embedded is None else self.embedded[:, chosen],
+            context=None if self.context is None else self.context[:, chosen],
+        )
 
 
 class Scores(nn.Module, ABC):
-    """Scores the nodes of each body; the larger, the likelier it is hidden. A new one is one file with one subclass."""
+    """Scores the nodes of each body; the larger, the likelier it is drawn. A new one is one file with one subclass."""
 
-    needs_features: ClassVar[bool] = False
+    needs_features: bool = False
     """Whether ``features`` and ``reference`` are to be filled in, which costs a forward pass of the teacher."""
+
+    needs_embeddings: bool = False
+    """Whether ``embedded`` and ``context`` are to be filled in."""
+
+    def build(self, *, width: int) -> None:
+        """Make what depends on the encoder's width D; called once, by the builder, with the run's seed set."""
 
     @abstractmethod
     def forward(self, evidence: Evidence) -> Float[Tensor, "B Te V"]:
         """One score of at least 0 for each node."""
+
+    def after_smoothing(self, eta: Float[Tensor, "B Te V"]) -> Float[Tensor, "B Te V"]:
+        """What is done to the scores once they are smoothed over the skeleton; nothing unless overridden."""
+        return eta
 
 
 class Uniform(Scores):

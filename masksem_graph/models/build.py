@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
 
@@ -13,6 +13,7 @@ from masksem_graph.models.backbones import BackboneFactory
 from masksem_graph.models.decoder import Decoder
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.positions import Positions
+from masksem_graph.models.spaces import Euclidean, SpaceFactory
 from masksem_graph.topology import Topology
 
 
@@ -27,6 +28,9 @@ class ModelConfig:
         encodings: positional encodings to add up; the decoder has its own set of the same.
         backbone: the encoder's blocks.
         decoder: the decoder's blocks.
+        space: where embedded nodes live before the encoder's first block.
+        topology: whose joints the nodes are, by name or path, ``{data}`` standing for the name of the data's own topology,
+            which it is where omitted.
     """
 
     frames: int
@@ -35,6 +39,8 @@ class ModelConfig:
     encodings: list[EncodingFactory]
     backbone: BackboneFactory
     decoder: BackboneFactory
+    space: SpaceFactory = field(default=Euclidean)
+    topology: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("frames", "segment", "width"):
@@ -59,6 +65,7 @@ def build_encoder(config: ModelConfig, *, topology: Topology, channels: int) -> 
     return SkeletonEncoder(
         embedding=nn.Linear(config.segment * channels, config.width),
         positions=build_positions(config, topology),
+        space=config.space(width=config.width),
         backbone=config.backbone(width=config.width, topology=topology, segments=config.segments),
         topology=topology,
         frames=config.frames,

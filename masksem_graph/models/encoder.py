@@ -10,6 +10,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
 from masksem_graph.models.backbones import Backbone
 from masksem_graph.models.positions import Positions
+from masksem_graph.models.spaces import Space
 from masksem_graph.topology import Topology
 
 
@@ -27,30 +28,38 @@ def place_nodes(
 
 
 class SkeletonEncoder(nn.Module):
-    """Joint embedding + encodings + backbone.
+    """Joint embedding + encodings + space + backbone.
 
     Args:
         embedding: the linear map from a node's l * C numbers to D; a strided convolution over time is the same thing.
         positions: encodings added once, before the first block.
+        space: maps embedded nodes to what the backbone sees.
         backbone: maps nodes to nodes. A token for masked ones is learned where it asks for one.
         topology: the skeleton that the nodes are on.
         frames: T, what clips are resized to.
         segment: l, frames in a segment.
     """
 
+    joint_columns: Tensor
+    context_columns: Tensor
+
     def __init__(
         self,
         *,
         embedding: nn.Linear,
         positions: Positions,
+        space: Space,
         backbone: Backbone,
         topology: Topology,
         frames: int,
         segment: int,
     ) -> None:
         super().__init__()
-        self.embedding, self.positions, self.backbone = embedding, positions, backbone
+        self.embedding, self.positions, self.space, self.backbone = embedding, positions, space, backbone
         self.topology, self.frames, self.segment = topology, frames, segment
+        place = {joint: i for i, joint in enumerate(topology.inputs)}
+        for name, joints in (("joint_columns", topology.joints), ("context_columns", topology.context)):
+            self.register_buffer(name, torch.tensor([place[joint] for joint in joints], dtype=torch.int64), persistent=False)
         self.mask_token = nn.Parameter(torch.empty(self.width)) if backbone.masked == "token" else None
         if self.mask_token is not None:
             nn.init.trunc_normal_(self.mask_token, std=0.02)
@@ -70,32 +79,47 @@ class SkeletonEncoder(nn.Module):
         """(Te, V)."""
         return self.frames // self.segment, len(self.topology)
 
+    def nodes(self, clips: Float[Tensor, "B T J C"]) -> Float[Tensor, "B Te V F"]:
+        """Node values of clips, T frames of all input joints: joints that are context are left out."""
+        return to_segments(clips if not self.topology.context else clips[:, :, self.joint_columns], self.segment)
+
+    def embed(self, nodes: Float[Tensor, "B Te V F"]) -> Float[Tensor, "B Te V D"]:
+        """Embedded nodes, encodings added, before they are mapped into the encoder's space."""
+        return self.positions(self.embedding(nodes.flatten(1, 2))).view(*nodes.shape[:3], self.width)
+
+    def embed_context(self, clips: Float[Tensor, "B T J C"]) -> Float[Tensor, "B Te context D"]:
+        """Embedded context joints, which have no encodings."""
+        return self.embedding(to_segments(clips[:, :, self.context_columns], self.segment))
+
     def forward(self, nodes: Float[Tensor, "B Te V F"], kept: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
         """Features of all nodes, or of the kept ones alone: what is masked enters by no path.
 
         Args:
-            nodes: node values, see `masksem_graph.graph.to_segments`.
+            nodes: node values, see `nodes`.
             kept: which nodes the encoder may see, in graph order; None for all.
         """
         flat = nodes.flatten(1, 2)
         if kept is None:
-            return self.backbone(self.positions(self.embedding(flat)))
+            return self.backbone(self.space(self.positions(self.embedding(flat))))
         seen = self.embedding(gather_nodes(flat, kept))
         if self.mask_token is None:
-            return self.backbone(self.positions(seen, kept), kept)
+            return self.backbone(self.space(self.positions(seen, kept)), kept)
         whole = place_nodes(seen, kept, self.mask_token, flat.shape[1])
-        return gather_nodes(self.backbone(self.positions(whole)), kept)
+        return gather_nodes(self.backbone(self.space(self.positions(whole))), kept)
 
-    def features(self, clips: Float[Tensor, "B T V C"]) -> Float[Tensor, "B N D"]:
+    def features(self, clips: Float[Tensor, "B T J C"]) -> Float[Tensor, "B N D"]:
         """Node features of clips, one body each, already T frames long.
+
+        Args:
+            clips: all input joints of the topology, in the order of its ``inputs``; without context joints J is V.
 
         Raises:
             InputError: frames, joints or coordinates are not those of this encoder.
         """
-        expected = (self.frames, len(self.topology), self.channels)
+        expected = (self.frames, len(self.topology.inputs), self.channels)
         if clips.ndim != 4 or tuple(clips.shape[1:]) != expected:
             raise InputError(f"clips: expected [B, T, V, C] = [B, {', '.join(map(str, expected))}], found {list(clips.shape)}")
-        return self(to_segments(clips, self.segment))
+        return self(self.nodes(clips))
 
 
 @torch.no_grad()

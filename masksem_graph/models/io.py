@@ -86,8 +86,8 @@ def load_encoder(run: str | os.PathLike[str], topology: Topology | None = None) 
         InputError: the files are missing or damaged, or a part belongs to joint numbers and the topology is another one.
     """
     encoder = new_encoder(run, topology)
-    own = describe_encoder(run)["topology"]["joints"]
-    if topology is not None and list(topology.joints) != own and (parts := encoder.positions.joint_numbered):
+    own = parse_topology(describe_encoder(run)["topology"], source_file=Path(run) / "encoder.yaml").joints
+    if topology is not None and topology.joints != own and (parts := encoder.positions.joint_numbered):
         raise InputError(
             f"{run}: this encoder belongs to its own {len(own)} joints because of its {', '.join(parts)} encoding; "
             f"expected encodings of the graph alone to use it on {topology.name}"

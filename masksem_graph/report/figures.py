@@ -61,7 +61,7 @@ def curves_figure(rows: list[dict[str, float]]) -> Figure:
     Args:
         rows: of ``metrics.csv``; a figure that an epoch lacks is left out.
     """
-    shown = [name for name in rows[0] if name in ("loss", "velocity", "acceleration", "coordinates")]
+    shown = [name for name in rows[0] if name in ("loss", "velocity", "acceleration", "coordinates", "contrast")]
     neighbours = sorted({name for row in rows for name in row if name.startswith("knn_top1")})
     figure = Figure(figsize=(9 if neighbours else 5, 3.6), layout="constrained")
     left, *right = figure.subplots(1, 2 if neighbours else 1, squeeze=False)[0]

@@ -6,8 +6,6 @@ through their mean, its gradient is the same at every node and needs neither a b
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -30,7 +28,7 @@ def similarity_gradient(
 
 def gradcam(
     features: Float[Tensor, "B N D"],
-    reference: Float[Tensor, "1 N D"],
+    reference: Float[Tensor, "R N D"],
     sequence: Int64[Tensor, " B"],
     sequences: int,
 ) -> Float[Tensor, "B N"]:
@@ -38,7 +36,7 @@ def gradcam(
 
     Args:
         features: H, the teacher's features of the bodies.
-        reference: the teacher's features of the reference clip.
+        reference: the teacher's features of the reference clip, one body or several.
         sequence: the sequence of each body; its bodies' nodes are pooled together.
         sequences: S.
     """
@@ -51,7 +49,7 @@ def gradcam(
 class GradCam(Scores):
     """Semantic saliency: Grad-CAM against the average motion."""
 
-    needs_features: ClassVar[bool] = True
+    needs_features = True
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B Te V"]:
         if evidence.features is None or evidence.reference is None:

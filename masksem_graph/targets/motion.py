@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -13,6 +14,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.targets.base import Target
 
 Moment = Literal["before_resize", "after_resize"]
+End = Literal["zero", "jump"]
 
 
 def velocity(x: Float[Tensor, "B T V C"]) -> Float[Tensor, "B T V C"]:
@@ -22,11 +24,16 @@ def velocity(x: Float[Tensor, "B T V C"]) -> Float[Tensor, "B T V C"]:
     return out
 
 
-def acceleration(x: Float[Tensor, "B T V C"]) -> Float[Tensor, "B T V C"]:
+def acceleration(x: Float[Tensor, "B T V C"], end: End = "zero") -> Float[Tensor, "B T V C"]:
     """``a_t = x_{t+2} - 2 x_{t+1} + x_t``; zero in the last two frames.
 
-    Differencing a zero-padded velocity instead would put a false jump of ``-v`` at the end.
+    Args:
+        x: coordinates.
+        end: ``jump`` differences the velocity with its zero at the end, as the authors of MaskSem do: the body seems to stop
+            dead, and the last but one frame holds ``-v``.
     """
+    if end == "jump":
+        return velocity(velocity(x))
     out = torch.zeros_like(x)
     out[:, :-2] = x[:, 2:] - 2 * x[:, 1:-1] + x[:, :-2]
     return out
@@ -50,12 +57,15 @@ class VelocityAcceleration(Target):
         beta: the acceleration's share: 0.2 in MaskSem, 0 for MAMP's velocity alone, 1 for acceleration alone.
         differentiate: difference the clip as the encoder sees it, or the original frames before they are resized. Upsampling a
             short clip linearly makes the acceleration zero between the original frames and a jump at them.
+        end: the acceleration where it needs a frame past the end: ``zero``, or the ``jump`` of the authors' code.
     """
 
-    def __init__(self, *, beta: float = 0.2, differentiate: Moment = "after_resize") -> None:
+    def __init__(self, *, beta: float = 0.2, differentiate: Moment = "after_resize", end: End = "zero") -> None:
         if not 0 <= beta <= 1:
             raise InputError(f"beta: expected a share in [0, 1], found {beta}")
-        self.beta = beta
+        if end == "jump" and differentiate == "before_resize":
+            raise InputError("end: jump needs differentiate: after_resize, found before_resize")
+        self.beta, self.end = beta, end
         self.before_resize = differentiate == "before_resize"
 
     @property
@@ -65,7 +75,7 @@ class VelocityAcceleration(Target):
 
     def values(self, clips: ClipBatch) -> dict[str, Float[Tensor, "B T V C"]]:
         if not self.before_resize:
-            made = {"velocity": velocity, "acceleration": acceleration}
+            made = {"velocity": velocity, "acceleration": partial(acceleration, end=self.end)}
             return {name: made[name](clips.coordinates) for name in self.weights}
         if clips.velocity is None or clips.acceleration is None:
             raise ValueError("targets differenced before the resize need clips read with derivatives")

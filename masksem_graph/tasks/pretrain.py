@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from masksem_graph.contrast import Contrast
 from masksem_graph.data.clips import ClipBatch
 from masksem_graph.errors import InputError
-from masksem_graph.graph import to_segments
-from masksem_graph.masking import Evidence, Mask, Scores, gumbel_top_k, score_distribution
-from masksem_graph.masking.gumbel import masked_count
+from masksem_graph.masking import Draw, Evidence, Mask, Sampler, Scores
+from masksem_graph.masking.gumbel import Rounding
+from masksem_graph.masking.sampler import Sampling, Select
 from masksem_graph.models.build import ModelConfig, build_decoder, build_encoder
 from masksem_graph.models.decoder import Decoder
 from masksem_graph.models.encoder import SkeletonEncoder, update_average
@@ -35,10 +36,14 @@ class MethodConfig:
         operator: how scores are smoothed over the skeleton graph.
         temperature: tau; the smaller, the more the masks follow the scores.
         mask_ratio: delta, share of the nodes that is masked.
+        rounding: of that share to a number of nodes: ``nearest``, or the kept ones down (``floor``), as published code does.
+        select: whether the nodes that are drawn are masked, or kept.
+        sampling: draw from the ``whole`` body, or from ``halves``: even and odd segments, each by itself.
         weighting: of a masked node's error: by N times its probability, or all alike.
         reference: the average motion: of the training set, computed once, or of the augmented batch.
         heads: one prediction held against all targets, or one for each.
         momentum: m of the teacher's moving average, per step.
+        contrast: a loss between the bodies of a batch, added to that of the targets; null for none.
     """
 
     scores: Scores
@@ -46,10 +51,14 @@ class MethodConfig:
     operator: OperatorFactory = field(default=Identity)
     temperature: float = 0.8
     mask_ratio: float = 0.9
+    rounding: Rounding = "nearest"
+    select: Select = "mask"
+    sampling: Sampling = "whole"
     weighting: Literal["saliency", "uniform"] = "uniform"
     reference: Literal["dataset", "batch"] = "dataset"
     heads: Literal["shared", "separate"] = "shared"
     momentum: float = 0.99
+    contrast: Contrast | None = None
 
     def __post_init__(self) -> None:
         for name, low, high in (("mask_ratio", 0, 1), ("momentum", 0, 1)):
@@ -59,12 +68,22 @@ class MethodConfig:
             raise InputError(f"method.temperature: expected a number above 0, found {self.temperature}")
 
 
-@dataclass(frozen=True)
-class Draw:
-    """A mask and the distribution that it was drawn from."""
+class GlobalBatch(NamedTuple):
+    """What a part of a batch has to know of the whole, so that the parts add up to one step however they are divided.
 
-    mask: Mask
-    pi: Float[Tensor, "B N"]
+    Attributes:
+        bodies, sequences: in the whole batch.
+        first: position of the part's first body among them.
+        reference: the batch's mean clip where the configuration asks for it; the stored one where omitted.
+        latents: of all bodies, without gradient, where there is a contrast and more than one part. A part puts its own, with
+            gradient, in their place, computes the whole loss, and so gets the gradient of its own share of the batch.
+    """
+
+    bodies: int
+    sequences: int
+    first: int = 0
+    reference: Float[Tensor, "T J C"] | None = None
+    latents: Float[Tensor, "bodies views D"] | None = None
 
 
 class Pretrain(nn.Module):
@@ -72,7 +91,7 @@ class Pretrain(nn.Module):
 
     Args:
         student, decoder: the networks that learn.
-        scores, operator, target: the method's parts.
+        scores, operator, target, contrast: the method's parts.
         config: the method's numbers.
 
     Attributes:
@@ -90,16 +109,29 @@ class Pretrain(nn.Module):
         operator: Operator,
         target: Target,
         config: MethodConfig,
+        contrast: Contrast | None = None,
     ) -> None:
         super().__init__()
         self.student, self.decoder = student, decoder
         self.scores, self.operator, self.target, self.config = scores, operator, target, config
+        self.contrast = contrast
         self.teacher = copy.deepcopy(student).requires_grad_(False) if scores.needs_features else None
-        segments, joints = student.grid
-        self.nodes = segments * joints
-        self.masked = masked_count(self.nodes, config.mask_ratio)
-        self.register_buffer("reference", torch.zeros(student.frames, joints, student.channels))
+        self.sampler = Sampler(
+            grid=student.grid,
+            ratio=config.mask_ratio,
+            temperature=config.temperature,
+            rounding=config.rounding,
+            select=config.select,
+            sampling=config.sampling,
+        )
+        self.nodes = student.grid[0] * student.grid[1]
+        self.register_buffer("reference", torch.zeros(student.frames, len(student.topology.inputs), student.channels))
         self.train()
+
+    @property
+    def masked(self) -> int:
+        """K, the masked nodes of a body."""
+        return self.sampler.masked
 
     @property
     def needs_reference(self) -> bool:
@@ -119,28 +151,59 @@ class Pretrain(nn.Module):
             update_average(self.teacher, self.student, self.config.momentum)
 
     @torch.no_grad()
-    def draw(self, clips: ClipBatch, uniform: Float[Tensor, "B N"], reference: Float[Tensor, "T V C"] | None = None) -> Draw:
-        """Score the nodes with the teacher, smooth the scores over the graph, and draw a mask.
+    def draw(self, clips: ClipBatch, uniform: Float[Tensor, "B N"], batch: GlobalBatch | None = None) -> Draw:
+        """Score the nodes, smooth the scores over the graph, and draw a mask.
 
         Args:
             clips: the augmented clips.
             uniform: draws in (0, 1), one a node.
-            reference: a clip to use in place of the stored `reference`.
+            batch: the global batch that these clips are a part of; they are all of it where omitted.
         """
-        nodes = to_segments(clips.coordinates, self.student.segment)
-        features = encoded_reference = None
+        evidence = self._evidence(clips, batch or self._alone(clips))
+        # Scores are sums with cancellation, too fine for bfloat16, and cost next to nothing.
+        with torch.autocast(uniform.device.type, enabled=False):
+            eta = self.scores.after_smoothing(self.operator(self.scores(evidence).float()))
+            return self.sampler(eta, uniform)
+
+    def _evidence(self, clips: ClipBatch, batch: GlobalBatch) -> Evidence:
+        nodes = self.student.nodes(clips.coordinates)
+        features = reference = embedded = context = None
         if self.teacher is not None:
-            clip = self.reference if reference is None else reference
-            features, encoded_reference = self.teacher(nodes), self.teacher.features(clip[None])
-        sequences = clips.label.shape[0]
-        eta = self.scores(Evidence(nodes, clips.sequence, sequences, features, encoded_reference)).float()
-        pi = score_distribution(self.operator(eta).flatten(1), self.config.temperature)
-        return Draw(mask=gumbel_top_k(pi.log(), uniform, self.masked), pi=pi)
+            features = self.teacher(nodes)
+            reference = self.teacher.features((self.reference if batch.reference is None else batch.reference)[None])
+        if self.scores.needs_embeddings:
+            embedded, context = self.student.embed(nodes).float(), self.student.embed_context(clips.coordinates).float()
+        return Evidence(
+            nodes=nodes,
+            sequence=clips.sequence,
+            sequences=len(clips.label),
+            features=features,
+            reference=reference,
+            embedded=embedded,
+            context=context,
+            batch_sequences=batch.sequences,
+        )
+
+    @staticmethod
+    def _alone(clips: ClipBatch) -> GlobalBatch:
+        return GlobalBatch(bodies=len(clips.sequence), sequences=len(clips.label))
+
+    def encode(self, clips: ClipBatch, mask: Mask) -> Float[Tensor, "B kept D"]:
+        """The student's features of the kept nodes."""
+        return self.student(self.student.nodes(clips.coordinates), mask.kept)
 
     def predict(self, clips: ClipBatch, mask: Mask) -> dict[str, Float[Tensor, "B masked F"]]:
         """The decoder's predictions at the masked nodes, from the kept ones, by head."""
-        nodes = to_segments(clips.coordinates, self.student.segment)
-        return self.decoder(self.student(nodes, mask.kept), mask.kept, mask.masked)
+        return self.decoder(self.encode(clips, mask), mask.kept, mask.masked)
+
+    def latents(
+        self, clips: ClipBatch, uniform: Float[Tensor, "B N"], batch: GlobalBatch | None = None
+    ) -> Float[Tensor, "B views D"]:
+        """What these clips contribute to the contrast of their batch."""
+        if self.contrast is None:
+            raise ValueError("latents are only made for a contrast")
+        mask = self.draw(clips, uniform, batch).mask
+        return self.contrast.latents(self.encode(clips, mask), mask.kept, self.student.grid)
 
     def losses(
         self, clips: ClipBatch, mask: Mask, pi: Float[Tensor, "B N"], predictions: dict[str, Float[Tensor, "B masked F"]]
@@ -149,7 +212,7 @@ class Pretrain(nn.Module):
         weight = self.nodes * pi.gather(1, mask.masked) if self.config.weighting == "saliency" else None
         out = {}
         for name, values in self.target.values(clips).items():
-            nodes = standardise(to_segments(values, self.student.segment)).flatten(1, 2)
+            nodes = standardise(self.student.nodes(values)).flatten(1, 2)
             truth = nodes.gather(1, mask.masked[..., None].expand(-1, -1, nodes.shape[-1]))
             predicted = predictions[name if name in predictions else SHARED]
             error = (predicted.float() - truth).square().mean(-1)
@@ -157,39 +220,51 @@ class Pretrain(nn.Module):
         return out
 
     def forward(
-        self,
-        clips: ClipBatch,
-        uniform: Float[Tensor, "B N"],
-        masked_total: int | None = None,
-        reference: Float[Tensor, "T V C"] | None = None,
+        self, clips: ClipBatch, uniform: Float[Tensor, "B N"], batch: GlobalBatch | None = None
     ) -> dict[str, Float[Tensor, ""]]:
         """The loss, and what it is made of.
 
         Args:
             clips: a batch, or the part of it that this process handles now.
             uniform: draws in (0, 1) for these bodies.
-            masked_total: masked nodes in the whole global batch; those given here where omitted.
-            reference: the batch's mean clip where the configuration asks for it.
+            batch: the whole global batch; these clips are all of it where omitted.
 
         Returns:
-            ``loss`` and each target's own, all divided by ``masked_total``.
+            ``loss``, each target's own and the ``contrast``: this part's share of each, so that the parts of a batch add up.
         """
-        total = masked_total or clips.coordinates.shape[0] * self.masked
-        drawn = self.draw(clips, uniform, reference)
-        parts = self.losses(clips, drawn.mask, drawn.pi, self.predict(clips, drawn.mask))
-        parts = {name: value / total for name, value in parts.items()}
+        batch = batch or self._alone(clips)
+        drawn = self.draw(clips, uniform, batch)
+        h = self.encode(clips, drawn.mask)
+        predictions = self.decoder(h, drawn.mask.kept, drawn.mask.masked)
+        masked = batch.bodies * self.masked
+        parts = {name: value / masked for name, value in self.losses(clips, drawn.mask, drawn.pi, predictions).items()}
         loss = torch.stack([parts[name] * weight for name, weight in self.target.weights.items()]).sum()
+        if self.contrast is not None:
+            parts["contrast"] = self._contrast(self.contrast.latents(h, drawn.mask.kept, self.student.grid), batch)
+            loss = loss + parts["contrast"]
         return {"loss": loss, **{name: value.detach() for name, value in parts.items()}}
+
+    def _contrast(self, own: Float[Tensor, "B views D"], batch: GlobalBatch) -> Float[Tensor, ""]:
+        """This part's share of the batch's contrast, with the gradient of the whole with regard to its own latents."""
+        assert self.contrast is not None
+        if batch.latents is None:
+            return self.contrast(own)
+        before, after = batch.latents[: batch.first], batch.latents[batch.first + len(own) :]
+        whole = self.contrast(torch.cat([before, own, after]))
+        return whole - whole.detach() * (1 - len(own) / batch.bodies)
 
 
 def build_pretrain(model: ModelConfig, method: MethodConfig, *, topology: Topology, channels: int) -> Pretrain:
     """The task of a configuration, freshly initialised."""
     heads = [SHARED] if method.heads == "shared" else list(method.target.weights)
+    scores = copy.deepcopy(method.scores)
+    scores.build(width=model.width)
     return Pretrain(
         student=build_encoder(model, topology=topology, channels=channels),
         decoder=build_decoder(model, topology=topology, channels=channels, heads=heads),
-        scores=method.scores,
+        scores=scores,
         operator=method.operator(topology=topology, segments=model.segments),
         target=method.target,
         config=method,
+        contrast=copy.deepcopy(method.contrast),
     )

@@ -102,3 +102,16 @@ def test_upsampling_by_two_by_hand(tmp_path: Path, moment: Moment) -> None:
         assert values["velocity"] == [b - a for a, b in pairwise(x)] + [0]
         assert values["acceleration"][:4] == [0.25, 0.5, 0.5, 0.5]
         assert values["acceleration"][-2:] == [0, 0]
+
+
+def test_the_jump_at_the_end_of_the_authors_code() -> None:
+    x = polynomial(1.0, 0.0, 2.0)
+    assert acceleration(x, end="jump")[0, :, 0, 0].tolist() == [4.0] * 6 + [-26.0, 0.0], "v = 26 before the zero"
+    assert acceleration(polynomial(4.0, 3.0), end="jump")[0, :, 0, 0].tolist() == [0.0] * 6 + [-3.0, 0.0]
+    target = VelocityAcceleration(end="jump")
+    assert torch.equal(target.values(batch(x))["acceleration"], velocity(velocity(x)))
+
+
+def test_no_jump_before_the_resize() -> None:
+    with pytest.raises(InputError, match=r"^end: jump needs differentiate: after_resize, found before_resize$"):
+        VelocityAcceleration(end="jump", differentiate="before_resize")

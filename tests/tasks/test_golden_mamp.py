@@ -75,10 +75,10 @@ def task(golden: Path) -> Pretrain:
         backbone=partial(Transformer, depth=2, heads=4),
         decoder=partial(Transformer, depth=2, heads=4),
     )
-    method = MethodConfig(scores=Motion(), target=VelocityAcceleration(beta=0.0), operator=Identity)
+    method = MethodConfig(scores=Motion(), target=VelocityAcceleration(beta=0.0), operator=Identity, rounding="floor")
     task = build_pretrain(model, method, topology=topology, channels=3)
     task.load_state_dict({**task.state_dict(), **authors_weights(golden)})
-    task.masked = MASKED
+    assert task.masked == MASKED
     return task.eval()
 
 

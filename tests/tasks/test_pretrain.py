@@ -28,7 +28,7 @@ from masksem_graph.saliency import GradCam
 from masksem_graph.seeding import keyed_generator
 from masksem_graph.targets import Coordinates, VelocityAcceleration, standardise
 from masksem_graph.targets.motion import Moment
-from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
+from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, build_pretrain
 from masksem_graph.topology import load_topology
 
 TINY = load_topology("tiny5")
@@ -141,7 +141,6 @@ def test_the_parts_of_a_batch_add_up(weighting: str) -> None:
     task, clips, draws = build(weighting=weighting).double(), some_clips((0, 0, 1, 2, 2)), uniform(5)
     task.operator.float()  # scores are smoothed in float32 whatever the networks compute in
     clips = clips._replace(coordinates=clips.coordinates.double())
-    total = 5 * task.masked
     whole = task(clips, draws)
     whole["loss"].backward()
     expected = {name: p.grad.clone() for name, p in task.named_parameters() if p.grad is not None}
@@ -150,7 +149,7 @@ def test_the_parts_of_a_batch_add_up(weighting: str) -> None:
     for part in (slice(0, 3), slice(3, 5)):  # sequences 0 and 1, and sequence 2
         sequence = clips.sequence[part] - clips.sequence[part][0]
         piece = ClipBatch(clips.coordinates[part], sequence, torch.zeros(int(sequence.max()) + 1, dtype=torch.int64))
-        out = task(piece, draws[part], masked_total=total)
+        out = task(piece, draws[part], GlobalBatch(bodies=5, sequences=3, first=part.start))
         out["loss"].backward()
         sums = {name: sums[name] + value.item() for name, value in out.items()}
     for name, value in whole.items():
@@ -186,7 +185,7 @@ def test_what_is_masked_does_not_reach_the_prediction(part: Any, masked: str) ->
 def test_the_batchs_reference_is_the_one_that_is_given() -> None:
     task, clips, draws = build(reference="batch"), some_clips(), uniform(4)
     given = torch.randn(FRAMES, 5, 3)
-    pi = task.draw(clips, draws, given).pi
+    pi = task.draw(clips, draws, GlobalBatch(bodies=4, sequences=3, reference=given)).pi
     assert not torch.equal(pi, task.draw(clips, draws).pi)
     task.reference.copy_(given)
     assert torch.equal(pi, task.draw(clips, draws).pi)

@@ -1,0 +1,78 @@
+"""``extends:`` in a topology file: another topology with joints left out or set aside, bones added or removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+REPLACED = ("name", "source", "units", "centre", "parts", "mirror")
+CHANGES = ("without", "context", "add_bones", "remove_bones")
+FIELDS = {"extends", *REPLACED, *CHANGES}
+
+Fault = Callable[[str, str], Exception]
+
+
+def extend(base: Mapping[str, Any], changes: Mapping[str, Any], fault: Fault) -> dict[str, Any]:
+    """The fields of a topology file that extends another, as if it had been written out in full.
+
+    Args:
+        base: the other topology's fields, valid and written out.
+        changes: the extending file's fields. ``without`` drops joints, ``context`` makes joints input but no nodes;
+            both take their bones, parts and mirror pairs with them. ``remove_bones`` and ``add_bones`` follow. The rest
+            replaces the field of the same name.
+        fault: makes the exception to raise from a field's name and a message.
+    """
+    if unknown := sorted(set(map(str, changes)) - FIELDS):
+        raise fault(unknown[0], f"not a field of a topology that extends another, which has {', '.join(sorted(FIELDS))}")
+    for name in ("name", "extends"):
+        if not isinstance(changes.get(name), str):
+            raise fault(name, f"expected a text, found {changes.get(name)!r}")
+    dropped = _joints(changes, "without", base["joints"], fault)
+    aside = _joints(changes, "context", base["joints"], fault)
+    if both := [joint for joint in aside if joint in dropped]:
+        raise fault("context", f"{both[0]!r} is left out by `without`")
+    if again := [joint for joint in aside if joint in base["context"]]:
+        raise fault("context", f"{again[0]!r} is context in {base['name']} already")
+    inputs = [joint for joint in base["joints"] if joint not in dropped]
+    context = [joint for joint in inputs if joint in base["context"] or joint in aside]
+    nodes = {joint for joint in inputs if joint not in context}
+    written_out = {
+        **base,
+        "joints": inputs,
+        "context": context,
+        "bones": _bones(base, changes, nodes, fault),
+        "parts": {part: kept for part, joints in base["parts"].items() if (kept := [j for j in joints if j in nodes])},
+        "mirror": [pair for pair in base["mirror"] if nodes.issuperset(pair)],
+    }
+    return written_out | {name: changes[name] for name in REPLACED if name in changes}
+
+
+def _joints(changes: Mapping[str, Any], name: str, known: list[str], fault: Fault) -> list[str]:
+    joints = changes.get(name) or []
+    if not isinstance(joints, list) or not all(isinstance(joint, str) for joint in joints):
+        raise fault(name, f"expected a list of joint names, found {joints!r}")
+    if unknown := [joint for joint in joints if joint not in known]:
+        raise fault(name, f"no joint is called {unknown[0]!r} in {changes['extends']}")
+    return joints
+
+
+def _bones(base: Mapping[str, Any], changes: Mapping[str, Any], nodes: set[str], fault: Fault) -> list[list[str]]:
+    bones = [bone for bone in base["bones"] if nodes.issuperset(bone)]
+    for bone in _pairs(changes, "remove_bones", fault):
+        if not (there := [other for other in bones if set(other) == set(bone)]):
+            raise fault("remove_bones", f"there is no bone {' - '.join(bone)} between nodes to remove")
+        bones.remove(there[0])
+    added = _pairs(changes, "add_bones", fault)
+    if unknown := [joint for bone in added for joint in bone if joint not in nodes]:
+        raise fault("add_bones", f"no node is called {unknown[0]!r}")
+    return bones + added
+
+
+def _pairs(changes: Mapping[str, Any], name: str, fault: Fault) -> list[list[str]]:
+    pairs = changes.get(name) or []
+    if not isinstance(pairs, list):
+        raise fault(name, f"expected a list of [joint, joint] pairs, found {pairs!r}")
+    for pair in pairs:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(joint, str) for joint in pair):
+            raise fault(name, f"expected a [joint, joint] pair, found {pair!r}")
+    return pairs

@@ -1,0 +1,95 @@
+"""From scores to a mask: a distribution over a body's nodes, and nodes drawn from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from masksem_graph.errors import InputError
+from masksem_graph.masking.distribution import score_distribution
+from masksem_graph.masking.gumbel import Mask, Rounding, gumbel_top_k, masked_count
+
+Select = Literal["mask", "keep"]
+Sampling = Literal["whole", "halves"]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A mask and the distribution that it was drawn from."""
+
+    mask: Mask
+    pi: Float[Tensor, "B N"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """Draws masks.
+
+    Args:
+        grid: (Te, V).
+        ratio: delta, the share of the nodes that is hidden.
+        temperature: tau of `score_distribution`.
+        rounding: how the share becomes a number, see `masked_count`.
+        select: whether the nodes that are drawn are hidden, or kept.
+        sampling: ``whole`` draws from all nodes of a body; ``halves`` from even and from odd segments, each by itself, with a
+            distribution, a share and a count of its own.
+    """
+
+    grid: tuple[int, int]
+    ratio: float
+    temperature: float
+    rounding: Rounding = "nearest"
+    select: Select = "mask"
+    sampling: Sampling = "whole"
+
+    def __post_init__(self) -> None:
+        if self.sampling == "halves" and self.grid[0] < 2:
+            raise InputError(f"method.sampling: halves needs at least 2 segments, found {self.grid[0]}")
+
+    @property
+    def masked(self) -> int:
+        """K, the nodes of a body that are hidden."""
+        return sum(self._masked_of(first) for first in range(self._step))
+
+    @property
+    def _step(self) -> int:
+        return 1 if self.sampling == "whole" else 2
+
+    def _masked_of(self, first: int) -> int:
+        segments, joints = self.grid
+        return masked_count(len(range(first, segments, self._step)) * joints, self.ratio, self.rounding)
+
+    def __call__(self, eta: Float[Tensor, "B Te V"], uniform: Float[Tensor, "B N"]) -> Draw:
+        """Draw a mask for each body.
+
+        Args:
+            eta: scores.
+            uniform: draws in (0, 1), one a node.
+        """
+        pi = torch.empty_like(eta)
+        kept, masked = [], []
+        for first in range(self._step):
+            part = slice(first, None, self._step)
+            own = score_distribution(eta[:, part].flatten(1), self.temperature)
+            mask = self._draw(own.log(), uniform.view_as(eta)[:, part].flatten(1), self._masked_of(first))
+            kept.append(self._in_graph(mask.kept, first))
+            masked.append(self._in_graph(mask.masked, first))
+            # The part's share of the nodes: pi sums to one over the body, and N pi is 1 where all nodes are alike.
+            pi[:, part] = (own * (own.shape[1] / uniform.shape[1])).view_as(pi[:, part])
+        both = Mask(*(torch.cat(parts, 1).sort(1).values if self._step > 1 else parts[0] for parts in (kept, masked)))
+        return Draw(mask=both, pi=pi.flatten(1))
+
+    def _draw(self, log_pi: Tensor, uniform: Tensor, count: int) -> Mask:
+        if self.select == "mask":
+            return gumbel_top_k(log_pi, uniform, count)
+        drawn = gumbel_top_k(log_pi, uniform, log_pi.shape[1] - count)
+        return Mask(kept=drawn.masked, masked=drawn.kept)
+
+    def _in_graph(self, nodes: Tensor, first: int) -> Tensor:
+        """Numbers of nodes within a part as numbers in the whole graph."""
+        joints = self.grid[1]
+        return (nodes // joints * self._step + first) * joints + nodes % joints

@@ -1,0 +1,161 @@
+"""Our parts reproduce one step of MaskSem as its authors released it (shared/data/golden)."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from masksem_graph.config import parse_mapping
+from masksem_graph.data.clips import ClipBatch
+from masksem_graph.encodings import Learned
+from masksem_graph.files import find_yaml, read_yaml
+from masksem_graph.masking import Evidence
+from masksem_graph.models.backbones import Transformer
+from masksem_graph.models.build import ModelConfig
+from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
+from masksem_graph.topology import load_topology
+
+RENAMED = (
+    ("joints_embed.proj", "embedding"),
+    ("temp_embed", "positions.encodings.0.table"),
+    ("pos_embed", "positions.encodings.1.table"),
+    ("blocks.", "backbone.blocks."),
+    ("attn.", "attention."),
+    ("mlp.fc1", "mlp.0"),
+    ("mlp.fc2", "mlp.2"),
+    ("norm.", "backbone.norm."),
+    ("embed.", "embedding."),
+    ("pred.", "predict.shared."),
+)
+
+
+@pytest.fixture(scope="module")
+def golden(shared: Path) -> Path:
+    return shared / "golden"
+
+
+def load(golden: Path, name: str) -> Tensor:
+    return torch.from_numpy(np.load(golden / name))
+
+
+def published(golden: Path) -> dict[str, Tensor]:
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        return torch.load(golden / "masksem_tiny.pth", weights_only=True)["model"]
+
+
+def ours(name: str, value: Tensor) -> tuple[str, Tensor]:
+    """A published weight under our name: the student is called ``mamp`` there, the teacher ``encoder``."""
+    prefix, _, rest = name.partition(".")
+    part = "teacher" if prefix == "encoder" else "decoder" if rest.startswith(("decoder_", "mask_token")) else "student"
+    rest = rest.removeprefix("decoder_")
+    if rest == "mask_token":
+        value = value[0, 0]
+    elif rest == "joints_embed.proj.weight":
+        value = value[..., 0].transpose(1, 2).flatten(1)
+    elif rest in ("temp_embed", "pos_embed"):
+        value = value[0]
+    for old, new in RENAMED:
+        if rest.startswith(old) or (old in ("attn.", "mlp.fc1", "mlp.fc2") and old in rest):
+            rest = rest.replace(old, new, 1)
+    return f"{part}.{rest}", value
+
+
+@pytest.fixture
+def task(golden: Path) -> Pretrain:
+    """The shipped preset, at the size of the golden values."""
+    model = ModelConfig(
+        frames=24,
+        segment=4,
+        width=32,
+        encodings=[partial(Learned, over="segments"), partial(Learned, over="joints")],
+        backbone=partial(Transformer, depth=2, heads=4),
+        decoder=partial(Transformer, depth=2, heads=4),
+    )
+    preset = read_yaml(find_yaml("method/masksem_released", "configs"))["method"]
+    method = parse_mapping(MethodConfig, preset, source="masksem_released")
+    task = build_pretrain(model, method, topology=load_topology("ntu25"), channels=3)
+    weights = dict(ours(name, value) for name, value in published(golden).items() if not name.startswith("queue"))
+    missing, unexpected = task.load_state_dict(weights, strict=False)
+    assert missing == ["reference"] and not unexpected
+    return task
+
+
+@pytest.fixture
+def clips(golden: Path) -> ClipBatch:
+    """All body slots, absent ones as zeros, as the authors' code has them."""
+    array = load(golden, "clips_NCTVM.npy")
+    count, channels, frames, joints, slots = array.shape
+    bodies = array.permute(0, 4, 2, 3, 1).reshape(count * slots, frames, joints, channels)
+    return ClipBatch(bodies, torch.arange(count).repeat_interleave(slots), torch.zeros(count, dtype=torch.int64))
+
+
+def scores(task: Pretrain, clips: ClipBatch) -> Tensor:
+    """Scores after part average and clip. The mean clip has two bodies there: the mean of each slot over the batch."""
+    assert task.teacher is not None
+    mean_clip = clips.coordinates.unflatten(0, (3, 2)).mean(0)
+    nodes = task.student.nodes(clips.coordinates)
+    with torch.no_grad():
+        features, reference = task.teacher(nodes), task.teacher.features(mean_clip)
+        return task.scores.after_smoothing(task.operator(task.scores(Evidence(nodes, clips.sequence, 3, features, reference))))
+
+
+def test_the_teacher_moves_first(golden: Path, task: Pretrain) -> None:
+    theirs = published(golden)
+    task.update_teacher()
+    assert task.teacher is not None
+    for name, value in theirs.items():
+        if name.startswith("encoder."):
+            moved = 0.99 * value + 0.01 * theirs[name.replace("encoder.", "mamp.", 1)]
+            own, moved = ours(name, moved)
+            torch.testing.assert_close(task.teacher.state_dict()[own.removeprefix("teacher.")], moved, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_scores(golden: Path, task: Pretrain, clips: ClipBatch, dtype: torch.dtype) -> None:
+    """To 1e-5 of the largest score before the clip.
+
+    Dividing by 1e-8 lifts rounding errors as well: the authors' float32 is 1.2e-4 away from the same formula in float64, and
+    that is as near as any other arithmetic can come to it. What is saturated agrees exactly.
+    """
+    task.update_teacher()
+    task.to(dtype).operator.float()  # scores are smoothed in float32 whatever the networks compute in
+    clips = clips._replace(coordinates=clips.coordinates.to(dtype))
+    theirs = load(golden, "masksem_cam_after_clip.npy")[:, 0]
+    found = scores(task, clips).float()
+    assert torch.equal(found == 0, theirs == 0) and torch.equal(found == 1, theirs == 1)
+    assert 30 < ((theirs > 0) & (theirs < 1)).sum() < 60
+    largest = 63  # of all raw scores, so that 1e-5 of it is the tolerance
+    torch.testing.assert_close(found, theirs, atol=1e-5 * largest, rtol=0)
+
+
+def test_mask_prediction_and_loss(golden: Path, task: Pretrain, clips: ClipBatch) -> None:
+    task.update_teacher()
+    drawn = task.sampler(scores(task, clips), load(golden, "uniform_draws.npy"))
+    mask = torch.zeros(6, 150, dtype=torch.uint8).scatter_(1, drawn.mask.masked, 1)
+    assert torch.equal(mask, load(golden, "masksem_mask.npy"))
+    assert task.masked == 136
+
+    predictions = task.predict(clips, drawn.mask)
+    theirs = load(golden, "masksem_pred.npy").gather(1, drawn.mask.masked[..., None].expand(-1, -1, 12))
+    torch.testing.assert_close(predictions["shared"], theirs, atol=1e-5, rtol=0)
+
+    parts = task.losses(clips, drawn.mask, drawn.pi, predictions)
+    loss = sum(weight * parts[name].item() for name, weight in task.target.weights.items()) / (6 * 136)
+    lines = (golden / "losses.txt").read_text().splitlines()
+    assert loss == pytest.approx(float(dict(line.split() for line in lines)["masksem_released"]), abs=1e-5)
+
+
+def test_without_the_jump_the_loss_is_another(golden: Path, task: Pretrain, clips: ClipBatch) -> None:
+    """So that the golden loss says something about the end of the clip."""
+    drawn = task.sampler(scores(task, clips), load(golden, "uniform_draws.npy"))
+    predictions = task.predict(clips, drawn.mask)
+    before = task.losses(clips, drawn.mask, drawn.pi, predictions)["acceleration"]
+    task.target.end = "zero"  # type: ignore[attr-defined]
+    after = task.losses(clips, drawn.mask, drawn.pi, predictions)["acceleration"]
+    assert 0.2 * abs(before - after).item() / (6 * 136) > 1e-4, "ten times the tolerance"

@@ -1,0 +1,174 @@
+"""The shipped presets: what they are made of, what learns in them, and that a batch may be divided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from masksem_graph.config import parse_mapping
+from masksem_graph.data.clips import ClipBatch
+from masksem_graph.files import find_yaml, read_yaml, shipped
+from masksem_graph.models.build import ModelConfig
+from masksem_graph.models.spaces import PoincareBall
+from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, build_pretrain
+from masksem_graph.topology import encoder_topology, load_topology
+
+PRESETS = sorted(path.stem for path in (shipped("configs") / "method").glob("*.yaml"))
+TINY = load_topology("tiny5")
+LEARNED = [{"class_path": "masksem_graph.encodings.Learned", "init_args": {"over": over}} for over in ("segments", "joints")]
+BLOCKS = {"class_path": "masksem_graph.models.backbones.Transformer", "init_args": {"depth": 1, "heads": 2}}
+SMALL: dict[str, Any] = {"width": 16, "encodings": LEARNED, "backbone": BLOCKS, "decoder": BLOCKS}
+
+
+def method_of(preset: str) -> MethodConfig:
+    fields = read_yaml(find_yaml(f"method/{preset}", "configs"))
+    return parse_mapping(MethodConfig, fields["method"], source=preset)
+
+
+def build(preset: str, **changes: Any) -> Pretrain:
+    fields = read_yaml(find_yaml(f"method/{preset}", "configs"))
+    model = parse_mapping(ModelConfig, {"frames": 12, "segment": 2} | SMALL | fields.get("model", {}), source=preset)
+    method = replace(method_of(preset), **changes)
+    return build_pretrain(model, method, topology=encoder_topology(model.topology, TINY), channels=3)
+
+
+def some_clips(task: Pretrain, sequence: tuple[int, ...] = (0, 0, 1, 2, 2)) -> tuple[ClipBatch, Tensor]:
+    x = 0.05 * torch.randn(len(sequence), task.student.frames, 5, 3).cumsum(1)
+    task.reference.copy_(x.mean(0) + 0.1)
+    clips = ClipBatch(x, torch.tensor(sequence), torch.zeros(max(sequence) + 1, dtype=torch.int64))
+    return clips, torch.rand(len(sequence), task.nodes)
+
+
+def test_the_five_presets() -> None:
+    assert PRESETS == ["ha_cm", "mamp", "masksem", "masksem_released", "skeletonmae"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_should_learn_learns_and_nothing_else(preset: str) -> None:
+    task = build(preset)
+    clips, uniform = some_clips(task)
+    task(clips, uniform)["loss"].backward()
+    fixed = {name for name, p in task.named_parameters() if not p.requires_grad}
+    learns = {name for name, p in task.named_parameters() if p.grad is not None and (p.grad != 0).any()}
+    assert {name for name, _ in task.named_parameters()} == fixed | learns and not fixed & learns
+    assert {name.split(".")[0] for name in learns} == {"student", "decoder"}
+    needs_teacher = preset.startswith("masksem")
+    assert (task.teacher is not None) == needs_teacher
+    maps = {f"scores.even.{which}.{what}" for which in ("query", "key") for what in ("weight", "bias")}
+    assert {name for name in fixed if not name.startswith("teacher.")} == (maps if preset == "ha_cm" else set())
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_teacher_moves_by_its_share_of_the_gap(preset: str) -> None:
+    task = build(preset)
+    if task.teacher is None:
+        pytest.skip("no teacher")
+    with torch.no_grad():
+        for p in task.student.parameters():
+            p.add_(torch.randn_like(p))
+    before = [p.clone() for p in task.teacher.parameters()]
+    task.update_teacher()
+    for old, teacher, student in zip(before, task.teacher.parameters(), task.student.parameters(), strict=True):
+        torch.testing.assert_close(teacher, old + (1 - task.config.momentum) * (student - old), atol=1e-6, rtol=0)
+        assert task.config.momentum == 0.99
+
+
+def test_kept_nodes() -> None:
+    """At paper scale: 75 of 750, 74 as the published code truncates, and 22 of each half of HA-CM's 432."""
+    counts = {}
+    for preset in PRESETS:
+        fields = read_yaml(find_yaml(f"method/{preset}", "configs"))
+        model = parse_mapping(ModelConfig, {"frames": 120, "segment": 4} | SMALL | fields.get("model", {}), source=preset)
+        topology = encoder_topology(model.topology, load_topology("ntu25"))
+        task = build_pretrain(model, method_of(preset), topology=topology, channels=3)
+        counts[preset] = (task.nodes, task.nodes - task.masked)
+    assert counts == {
+        "ha_cm": (432, 44),
+        "mamp": (750, 75),
+        "masksem": (750, 75),
+        "masksem_released": (750, 74),
+        "skeletonmae": (750, 75),
+    }
+
+
+def test_ha_cm_is_whole() -> None:
+    task = build("ha_cm")
+    assert isinstance(task.student.space, PoincareBall)
+    assert task.student.topology.context == ("hip",) and task.student.grid == (24, 4)
+    clips, uniform = some_clips(task)
+    mask = task.draw(clips, uniform).mask
+    odd = (mask.kept // 4 % 2).sum(1)
+    assert (odd == 5).all() and mask.kept.shape[1] == 10, "ten per cent of 48 in each half"
+    out = task(clips, uniform)
+    torch.testing.assert_close(out["loss"], out["velocity"] + out["contrast"])
+    assert out["contrast"] > 0
+
+
+def divided(task: Pretrain, clips: ClipBatch, uniform: Tensor, cuts: list[int]) -> dict[str, float]:
+    """The same batch in parts; a part is some sequences, here given by their first and last bodies."""
+    batch = GlobalBatch(bodies=len(clips.sequence), sequences=len(clips.label))
+    pieces = []
+    for low, high in zip([0, *cuts], [*cuts, len(clips.sequence)], strict=True):
+        sequence = clips.sequence[low:high]
+        number = len(sequence.unique())
+        own = sequence - sequence[0] if len(sequence) else sequence
+        piece = ClipBatch(clips.coordinates[low:high], own, torch.zeros(number, dtype=torch.int64))
+        pieces.append((piece, uniform[low:high], low))
+    if task.contrast is not None:
+        with torch.no_grad():
+            batch = batch._replace(latents=torch.cat([task.latents(piece, u, batch) for piece, u, _ in pieces]))
+    sums: dict[str, float] = {}
+    for piece, u, low in pieces:
+        out = task(piece, u, batch._replace(first=low))
+        out["loss"].backward()
+        sums = {name: sums.get(name, 0.0) + value.item() for name, value in out.items()}
+    return sums
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("cuts", [[2], [2, 3], [0, 3, 5]], ids=str)
+def test_a_divided_batch_is_the_same_step(preset: str, cuts: list[int]) -> None:
+    """In two, three and four parts, two of them empty."""
+    task = build(preset)
+    task.double()
+    task.scores.float(), task.operator.float()  # masks are drawn in float32 whatever the networks compute in
+    clips, uniform = some_clips(task)
+    clips = clips._replace(coordinates=clips.coordinates.double())
+    whole = task(clips, uniform)
+    whole["loss"].backward()
+    expected = {name: p.grad.clone() for name, p in task.named_parameters() if p.grad is not None}
+    task.zero_grad()
+    sums = divided(task, clips, uniform, cuts)
+    for name, value in whole.items():
+        assert sums[name] == pytest.approx(value.item(), rel=1e-6), name
+    for name, p in task.named_parameters():
+        if p.requires_grad:
+            assert p.grad is not None
+            torch.testing.assert_close(p.grad, expected[name], rtol=1e-5, atol=1e-8, msg=name)
+
+
+def test_dividing_the_contrast_without_the_batch_is_another_step() -> None:
+    """So that the test above says something: compared among themselves, the parts' bodies give another loss."""
+    task = build("ha_cm")
+    clips, uniform = some_clips(task)
+    whole = task(clips, uniform)["contrast"]
+    part = ClipBatch(clips.coordinates[:2], clips.sequence[:2], torch.zeros(1, dtype=torch.int64))
+    assert not torch.isclose(task(part, uniform[:2])["contrast"], whole, rtol=0.05)
+
+
+def test_two_tasks_of_one_method_share_nothing() -> None:
+    method = method_of("ha_cm")
+    model = parse_mapping(ModelConfig, {"frames": 12, "segment": 2} | SMALL, source="test")
+    one, other = (build_pretrain(model, method, topology=TINY, channels=3) for _ in range(2))
+    maps = [task.state_dict()["scores.even.query.weight"] for task in (one, other)]
+    assert not torch.equal(*maps)
+    torch.manual_seed(3)
+    one = build_pretrain(model, method, topology=TINY, channels=3)
+    torch.manual_seed(3)
+    other = build_pretrain(model, method, topology=TINY, channels=3)
+    for name, value in one.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value), name
