@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from masksem_graph.errors import InputError
 
@@ -59,25 +60,75 @@ def read_yaml(path: Path) -> Any:
 def write_beside(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Write to a temporary path beside ``target``; on success it takes the target's place, on failure it is removed.
 
-    The body may create a file or a folder at the path it is given. A file replaces the old one in one step; an old folder is
-    moved aside first and deleted last, so that either the old or the new one is always whole on disk.
+    The body may create a file or a folder at the path it is given.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
     try:
         yield partial
+        take_place(partial, target)
+    finally:
+        remove(partial)
+
+
+def take_place(new: Path, target: Path) -> None:
+    """Put what lies at ``new`` in the place of ``target``.
+
+    A file replaces the old one in one step; an old folder is moved aside first and deleted last, so that either the old or
+    the new one is always whole on disk.
+    """
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    try:
         if target.is_dir():
             os.rename(target, old)
-        os.replace(partial, target)
+        os.replace(new, target)
     except BaseException:
         if old.exists() and not target.exists():
             os.rename(old, target)
         raise
+    remove(old)
+
+
+def sync(path: Path) -> None:
+    """Make sure that a file, or what a folder says of its entries, is on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
     finally:
-        for leftover in (partial, old):
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(target: str | os.PathLike[str], *, wait: bool) -> Iterator[None]:
+    """Only one process at a time writes ``target``; the lock goes with the process that holds it.
+
+    Args:
+        target: the file or folder, which need not exist.
+        wait: for the process that holds it now.
+
+    Raises:
+        InputError: without ``wait``, another process is at it; or its folder cannot be written to.
+    """
+    target = Path(target).absolute()
+    lock = FileLock(target.with_name(f".{target.name}.lock"), blocking=wait)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"{target}: another process is writing it now; wait for it to end") from None
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()

@@ -28,7 +28,8 @@ class Topology:
         parts: body part -> its joints; every joint is in exactly one part.
         mirror: joint -> its counterpart on the other side; a joint without one maps to itself.
         centre: the joint that the bone stream starts from and that clips are centred on.
-        units: unit of the coordinates, ``metres`` for Kinect data.
+        units: unit of the coordinates, ``metres`` for Kinect data; ``pixels`` are those of an image, x to the right and y
+            downwards, and a third channel is then the joint's score.
         source: where the joint order and the bones come from.
         inputs: all joints on the data's joint axis, in its order: `joints` and `context`.
     """
@@ -69,6 +70,11 @@ class Topology:
         """For each joint the position of its neighbour on the way to the centre; the centre is its own parent."""
         towards = {child: parent for parent, child in nx.bfs_edges(self.graph, self.centre)}
         return tuple(self.index[towards.get(joint, joint)] for joint in self.joints)
+
+    @property
+    def dimensions(self) -> int:
+        """How many of a joint's channels, from the first, say where it is: 2 in an image, else 3."""
+        return 2 if self.units == "pixels" else 3
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as they stand in a topology file; `parse_topology` reads them back."""

@@ -10,7 +10,7 @@ from rich.table import Table
 from masksem_graph.cli.evaluate import main as evaluate
 from masksem_graph.cli.train import main as train
 from masksem_graph.config import Parser
-from masksem_graph.report.console import console
+from masksem_graph.console import console
 from masksem_graph.report.evaluation import read_results
 
 PROTOCOLS = {"linear": "linear probe", "knn": "1 nearest neighbour"}

@@ -19,6 +19,7 @@ import torch
 from lightning_fabric import Fabric
 
 from masksem_graph.config import Parser, instantiate, resolved, with_config_paths
+from masksem_graph.console import console, progress_bars
 from masksem_graph.data.augment import AugmentConfig, CropConfig
 from masksem_graph.data.clips import ClipSource
 from masksem_graph.data.config import DataConfig
@@ -30,7 +31,6 @@ from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import load_encoder, new_encoder
 from masksem_graph.protocols import Evaluation, Protocol
 from masksem_graph.protocols.metrics import classification_figures
-from masksem_graph.report.console import console, progress_bars
 from masksem_graph.report.evaluation import print_results, write_results
 
 SHARED_WITH_RUN = {"data": DataConfig, "crop": CropConfig, "augment": AugmentConfig, "device": DeviceConfig}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
 from masksem_graph.config import Parser
-from masksem_graph.data.prepare import Origin, prepare
+from masksem_graph.console import console
+from masksem_graph.data.prepare import prepare
 from masksem_graph.data.readers import reader_class, reader_names
+from masksem_graph.data.readers.base import Origin
 
 
 def main(argv: Sequence[str]) -> None:
@@ -15,19 +18,23 @@ def main(argv: Sequence[str]) -> None:
     format = argv[0] if argv and not argv[0].startswith("-") else None
     parser = Parser(prog="masksem-graph prepare", description=f"{__doc__} `prepare FORMAT --help` lists a format's options.")
     parser.add_argument("format", help=f"one of {', '.join(reader_names())}, or the dotted path of a Reader class")
-    parser.add_argument("source", type=str, help="the folder with the data")
+    parser.add_argument("source", type=str, help="the folder or the file with the data")
     parser.add_argument("--output", type=str, required=True, help="the store to write")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad clip instead of skipping it")
-    parser.add_argument("--origin", type=Origin, default="centre", help="`none` keeps the coordinates as they are")
+    parser.add_argument("--origin", type=Origin | None, help="`centre` or `none`; else what is usual for the format")
     options = parser.add_class_arguments(reader_class(format)) if format else []
     found = parser.parse_args(list(argv))
-    prepare(
-        found.format,
-        found.source,
-        found.output,
-        workers=found.workers,
-        strict=found.strict,
-        origin=found.origin,
-        options={name: found[name] for name in options},
-    )
+    try:
+        prepare(
+            found.format,
+            found.source,
+            found.output,
+            workers=found.workers,
+            strict=found.strict,
+            origin=found.origin,
+            options={name: found[name] for name in options},
+        )
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on from there")
+        sys.exit(130)

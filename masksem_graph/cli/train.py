@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from safetensors.torch import save_file
 
 from masksem_graph.config import Parser, instantiate, resolved
+from masksem_graph.console import console, progress_bars
 from masksem_graph.data.augment import AugmentConfig, CropConfig, whole_view
 from masksem_graph.data.clips import ClipSource, Plan
 from masksem_graph.data.config import DataConfig
@@ -30,7 +31,6 @@ from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import save_encoder
 from masksem_graph.protocols import KNN, Evaluation
-from masksem_graph.report.console import console, progress_bars
 from masksem_graph.report.figures import curves_figure, save_figure
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
 from masksem_graph.topology import encoder_topology

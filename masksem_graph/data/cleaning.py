@@ -138,8 +138,15 @@ def present_only(clip: Clip) -> Clip:
     return replace(clip, bodies=tuple(body for body in bodies if body))
 
 
-def centred(clip: Clip, *, joint: int) -> Clip:
-    """The clip with the joint of actor 1's first present frame as its origin; frames where a body is missing stay zero."""
-    origin = clip.bodies[0].frames[0, joint]
+def centred(clip: Clip, *, joint: int, dimensions: int = 3) -> Clip:
+    """The clip with the joint of actor 1's first present frame as its origin; frames where a body is missing stay zero.
+
+    Args:
+        clip: with at least one body.
+        joint: position of the joint on the joint axis.
+        dimensions: how many channels are coordinates; further ones, such as a score, stay as they are.
+    """
+    origin = clip.bodies[0].frames[0, joint].copy()
+    origin[dimensions:] = 0
     bodies = (replace(b, frames=np.where(b.present[:, None, None], b.frames - origin, 0)) for b in clip.bodies)
     return replace(clip, bodies=tuple(bodies))

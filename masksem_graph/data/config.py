@@ -18,7 +18,8 @@ class DataConfig:
         format: what ``prepare`` calls the source's format.
         split: the split's name, as ``inspect`` lists them.
         root: a store, or the source itself, which is then prepared once into the cache.
-        origin: ``centre`` puts actor 1's first centre joint at zero, ``none`` keeps coordinates.
+        origin: ``centre`` puts actor 1's first centre joint at zero, ``none`` keeps coordinates; left out, it is what is usual
+            for the format.
         options: options of the format's reader.
         absent_frames: what a body shows where it is missing: its nearest present frame, or zeros.
         stream: joint, bone (child minus parent) or motion (next frame minus this).
@@ -28,7 +29,7 @@ class DataConfig:
     format: str
     split: str
     root: str | None = None
-    origin: Literal["centre", "none"] = "centre"
+    origin: Literal["centre", "none"] | None = None
     options: dict[str, Any] = field(default_factory=dict)
     absent_frames: AbsentFrames = "hold"
     stream: Stream = "joint"
@@ -38,11 +39,16 @@ class DataConfig:
         """The store that this configuration names, prepared first where it names a source.
 
         Raises:
-            InputError: nothing usable at ``root``, or no such split.
+            InputError: nothing usable at ``root``, a store that was prepared otherwise than is asked for, or no such split.
         """
         from masksem_graph.data.prepare import cached_store
 
         store = cached_store(self.format, self.root, origin=self.origin, options=self.options)
+        asked = {f"options.{name}": (value, store.options.get(name)) for name, value in self.options.items()}
+        asked["origin"] = (self.origin, store.origin)
+        for name, (wanted, found) in asked.items() if store.format == self.format else ():
+            if wanted is not None and wanted != found:
+                raise InputError(f"data.{name}: expected {wanted}, but {store.path} was prepared with {found}")
         if self.split not in store.splits:
-            raise InputError(f"data.split: expected one of {', '.join(store.splits)}, found {self.split}")
+            raise InputError(f"data.split: expected one of {', '.join(store.splits) or '(none)'}, found {self.split}")
         return store

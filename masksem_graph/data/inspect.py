@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from masksem_graph.data.clip import Clip
-from masksem_graph.data.prepare import SKIPPED
+from masksem_graph.data.skipped import SKIPPED
 from masksem_graph.data.store import Store
 from masksem_graph.topology import Topology
 
@@ -63,17 +62,20 @@ def summary(store: Store) -> Table:
         "two-person clips": f"{(bodies > 1).sum():,}",
         "frames of bodies": f"{len(store.present):,}, {store.present.mean():.2%} of them present",
         "length": f"{lengths.min()} to {lengths.max()} frames, median {np.median(lengths):g}",
-        "coordinates": f"{store.frames.shape[2]}, {store.topology.units}, origin: {store.origin}",
+        "coordinates": f"{_channels(store)}, {store.topology.units}, origin: {store.origin}",
         "classes": f"{len(labels)} of {len(store.classes)}",
         **{f"{field}s": _numbers(getattr(store, field)) for field in ("subject", "camera", "setup")},
-        **{
-            f"split {name}": f"{len(part['train']):,} train, {len(part['test']):,} test" for name, part in store.splits.items()
-        },
-        "skipped files": f"{_skipped(store):,}",
+        **{f"split {name}": _split(store, parts) for name, parts in store.splits.items()},
+        "dropped": _dropped(store),
     }
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _channels(store: Store) -> str:
+    channels, dimensions = store.frames.shape[2], store.topology.dimensions
+    return f"{dimensions} and the score" if channels > dimensions else str(channels)
 
 
 def _numbers(values: Int64[np.ndarray, " clips"]) -> str:
@@ -85,12 +87,14 @@ def _numbers(values: Int64[np.ndarray, " clips"]) -> str:
     return f"{len(known)}: " + ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
-def _skipped(store: Store) -> int:
-    path = store.path / SKIPPED
-    if not path.is_file():
-        return 0
-    with path.open(newline="") as file:
-        return sum(1 for _ in csv.DictReader(file))
+def _split(store: Store, parts: dict[str, Int64[np.ndarray, " part"]]) -> str:
+    neither = len(store) - len(parts["train"]) - len(parts["test"])
+    return f"{len(parts['train']):,} train, {len(parts['test']):,} test" + (f", {neither:,} in neither" if neither else "")
+
+
+def _dropped(store: Store) -> str:
+    skipped = store.counts.get("skipped", 0)
+    return f"{skipped:,} bad clips, listed in {store.path.with_name(SKIPPED)}" if skipped else "no bad clip"
 
 
 def draw_splits(store: Store) -> Figure:
@@ -170,8 +174,8 @@ def _strip(clip: Clip, topology: Topology) -> list[Float[np.ndarray, "V 2"]]:
         centre = actor.frames[moment, topology.index[topology.centre], 0]
         at = actor.start + moment
         there = [b.frames[at - b.start] for b in clip.bodies if b.start <= at < b.end and b.present[at - b.start]]
-        # Coordinates of images, [V, 2], grow downwards.
-        places.append([(f[:, :2] - (centre, 0)) * (1, -1 if f.shape[1] == 2 else 1) for f in there])
+        # Coordinates of images grow downwards.
+        places.append([(f[:, :2] - (centre, 0)) * (1, -1 if topology.dimensions == 2 else 1) for f in there])
     width, height = np.ptp(np.concatenate([body for bodies in places for body in bodies]), axis=0)
     step = max(1.15 * width, STRIP * height / MOMENTS)
     return [body + np.array((step * i, 0)) for i, bodies in enumerate(places) for body in bodies]

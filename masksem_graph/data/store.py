@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import yaml
 from jaxtyping import Bool, Float32, Int64, Shaped
 
 from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.journal import HEADER, GrowingArray, Journal, read_journal
 from masksem_graph.errors import InputError
-from masksem_graph.files import write_beside
+from masksem_graph.files import remove, sync, take_place
 from masksem_graph.topology import Topology, parse_topology
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DESCRIPTION = "store.yaml"
+JOURNAL = "journal.jsonl"
 FIELDS = ("version", "format", "options", "origin", "topology", "classes", "splits", "counts")
+TRAIN, TEST = 1, 0
+"""What ``parts`` says of a clip; -1 is neither."""
 CLIP_FIELDS = ("name", "label", "subject", "camera", "setup", "length")
 
 
@@ -59,8 +61,8 @@ class Store:
         self.setup: Int64[np.ndarray, " clips"] = arrays["setup"]
         self.name: Shaped[np.ndarray, " clips"] = arrays["name"]
         self.splits: dict[str, dict[str, Int64[np.ndarray, " part"]]] = {
-            split: {"train": np.flatnonzero(mask), "test": np.flatnonzero(~mask)}
-            for split, mask in zip(description["splits"], arrays["train"], strict=True)
+            split: {"train": np.flatnonzero(parts == TRAIN), "test": np.flatnonzero(parts == TEST)}
+            for split, parts in zip(description["splits"], arrays["parts"], strict=True)
         }
 
     def __len__(self) -> int:
@@ -114,7 +116,7 @@ def open_store(path: str | os.PathLike[str]) -> Store:
 
 def _dtypes() -> dict[str, str]:
     integers = ("body_offset", "body_start", "clip_offset", "label", "subject", "camera", "setup", "length")
-    return {"frames": "<f4", "present": "|b1", "train": "|b1", "name": "<U", **dict.fromkeys(integers, "<i8")}
+    return {"frames": "<f4", "present": "|b1", "parts": "|i1", "name": "<U", **dict.fromkeys(integers, "<i8")}
 
 
 def _description(path: Path) -> dict[str, Any]:
@@ -161,7 +163,7 @@ def _check_shapes(path: Path, description: Mapping[str, Any], topology: Topology
         "body_offset": (bodies + 1,),
         "body_start": (bodies,),
         "clip_offset": (clips + 1,),
-        "train": (len(description["splits"]), clips),
+        "parts": (len(description["splits"]), clips),
         **dict.fromkeys(CLIP_FIELDS, (clips,)),
     }
     for name, shape in shapes.items():
@@ -194,6 +196,12 @@ class StoreWriter:
         format: name of the reader, kept for information.
         options: the reader's options, kept for information.
         origin: ``centre`` or ``none``, what was done to the coordinates.
+        key: of what the clips are made from. With it, what is done stays beside ``path`` when the block ends in an error or
+            the process is killed, and the next writer with the same key goes on there; see `handled`.
+
+    Attributes:
+        splits: name -> 1, 0 or -1 for each clip (training, test, neither), or a mask that is true for training.
+        skipped: (place, error) of the clips left out.
 
     Raises:
         InputError: ``path`` holds something else than a store, the disk is full, or no clip was added.
@@ -208,24 +216,33 @@ class StoreWriter:
         format: str = "",
         options: Mapping[str, Any] | None = None,
         origin: str = "none",
+        key: str | None = None,
     ) -> None:
         self.path = Path(path).absolute()
         self.topology = topology
         self.description = {"format": format, "options": dict(options or {}), "origin": origin, "classes": list(classes)}
-        self.splits: dict[str, Bool[np.ndarray, " clips"]] = {}
+        self.splits: dict[str, np.ndarray] = {}
+        self.skipped: list[tuple[str, str]] = []
+        self.key = key
+        # Without a key two processes may write at once, and the last one wins; with it there is one draft to go on with.
+        self.draft = self.path.with_name(f".{self.path.name}.{os.getpid() if key is None else 'unfinished'}.partial")
         self._clips: dict[str, list[Any]] = {name: [] for name in CLIP_FIELDS}
+        self._names: set[str] = set()
         self._body_offset, self._clip_offset = [0], [0]
         self._body_start: list[int] = []
+        self._channels: int | None = None
 
     def __enter__(self) -> StoreWriter:
         refuse_foreign(self.path)
         with ExitStack() as stack:
             try:
-                self._folder = stack.enter_context(write_beside(self.path))
-                shutil.rmtree(self._folder, ignore_errors=True)
-                self._folder.mkdir(parents=True)
-                self._frames = stack.enter_context(_GrowingArray(self._folder / "frames.npy", "<f4"))
-                self._present = stack.enter_context(_GrowingArray(self._folder / "present.npy", "|b1"))
+                entries = self._open_draft()
+                row = (len(self.topology), self._channels or 0)
+                self._frames = stack.enter_context(
+                    GrowingArray(self.draft / "frames.npy", "<f4", (self._body_offset[-1], *row))
+                )
+                self._present = stack.enter_context(GrowingArray(self.draft / "present.npy", "|b1", (self._body_offset[-1],)))
+                self._journal = Journal(self.draft / JOURNAL, self.key or "", entries)
             except OSError as error:
                 raise self._cannot_write(error) from None
             self._stack = stack.pop_all()
@@ -234,53 +251,133 @@ class StoreWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             with self._stack:
-                if error is not None:
-                    raise error  # so that the folder is given up, not renamed
-                self._finish()
+                if error is None:
+                    self._finish()
+                elif self.key is not None and not isinstance(error, OSError):
+                    self.commit()
+            if error is None:
+                self._publish()
         except OSError as problem:
-            raise self._cannot_write(problem) from None
+            error = problem
+        finally:
+            if self.key is None:
+                remove(self.draft)
+        if isinstance(error, OSError):
+            raise self._cannot_write(error) from None
 
     def __len__(self) -> int:
         return len(self._clips["name"])
 
+    @property
+    def handled(self) -> int:
+        """Clips that were added or skipped, by this writer and by those whose work it goes on with."""
+        return len(self) + len(self.skipped)
+
     def add(self, clip: Clip) -> None:
-        """Append a clip with at least one body of shape [F, V, C]."""
+        """Append a clip with at least one body of shape [F, V, C].
+
+        Raises:
+            InputError: a clip of this name is there, or it has another number of coordinates than the first; nothing is
+                written.
+        """
+        if clip.name in self._names:
+            raise InputError(f"a second clip called {clip.name}, expected each name once")
+        channels = self._channels or clip.bodies[0].frames.shape[2]
+        if wrong := [b.frames.shape[2] for b in clip.bodies if b.frames.shape[2] != channels]:
+            raise InputError(f"found {wrong[0]} coordinates a joint, expected {channels}, as the clips before")
         for body in clip.bodies:
             self._frames.append(body.frames)
             self._present.append(body.present)
-            self._body_offset.append(self._body_offset[-1] + len(body.frames))
-            self._body_start.append(body.start)
-        self._clip_offset.append(len(self._body_start))
-        for name, values in self._clips.items():
-            values.append(getattr(clip, name))
+        entry = {name: getattr(clip, name) for name in CLIP_FIELDS}
+        entry |= {"channels": channels, "bodies": [[b.start, len(b.frames)] for b in clip.bodies]}
+        self._take(entry)
+        self._journal.append(entry)
+
+    def skip(self, place: str, error: str) -> None:
+        """Note a clip that is left out."""
+        self.skipped.append((place, error))
+        self._journal.append({"skipped": [place, error]})
+
+    def commit(self) -> None:
+        """Make sure that what was added so far survives the process and the machine."""
+        self._frames.sync()
+        self._present.sync()
+        self._journal.commit()
+
+    def discard(self) -> None:
+        """Keep nothing when the block ends in an error, although there is a key."""
+        self.key = None
 
     def fields(self) -> dict[str, np.ndarray]:
         """One array per field of the clips so far, as `Reader.splits` takes them."""
         return {name: np.array(values, str if name == "name" else np.int64) for name, values in self._clips.items()}
 
+    def _open_draft(self) -> list[dict[str, Any]]:
+        """Make the draft's folder, or take up the one of this key; returns its journal's entries."""
+        entries = read_journal(self.draft / JOURNAL, self.key) if self.key is not None else None
+        if entries is not None and self._enough(entries):
+            for entry in entries:
+                self._take(entry)
+            return entries
+        remove(self.draft)
+        self.draft.mkdir(parents=True)
+        return []
+
+    def _enough(self, entries: list[dict[str, Any]]) -> bool:
+        """Whether the journal is whole and the draft's arrays hold all that it says."""
+        clips = [entry for entry in entries if "skipped" not in entry]
+        if not all({*CLIP_FIELDS, "channels", "bodies"} <= set(clip) for clip in clips):
+            return False
+        frames = sum(count for clip in clips for _, count in clip["bodies"])
+        row = 4 * len(self.topology) * clips[0]["channels"] if clips else 0
+        sizes = {"frames": frames * row, "present": frames}
+        paths = {name: self.draft / f"{name}.npy" for name in sizes}
+        return all(path.is_file() and path.stat().st_size >= HEADER + sizes[name] for name, path in paths.items())
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        """Enter what the journal says of a clip into the tables."""
+        if "skipped" in entry:
+            place, error = entry["skipped"]
+            self.skipped.append((place, error))
+            return
+        for start, count in entry["bodies"]:
+            self._body_offset.append(self._body_offset[-1] + count)
+            self._body_start.append(start)
+        self._clip_offset.append(len(self._body_start))
+        for name, values in self._clips.items():
+            values.append(entry[name])
+        self._names.add(entry["name"])
+        self._channels = entry["channels"]
+
     def _finish(self) -> None:
         if not len(self):
             raise InputError(f"{self.path}: there is no clip to write a store of")
-        masks = [np.asarray(mask, bool) for mask in self.splits.values()]
+        parts = [np.asarray(parts).astype(np.int8) for parts in self.splits.values()]
         arrays = self.fields() | {
             "body_offset": np.array(self._body_offset, np.int64),
             "body_start": np.array(self._body_start, np.int64),
             "clip_offset": np.array(self._clip_offset, np.int64),
-            "train": np.stack(masks) if masks else np.zeros((0, len(self)), bool),
+            "parts": np.stack(parts) if parts else np.zeros((0, len(self)), np.int8),
         }
         for name, array in arrays.items():
-            np.save(self._folder / f"{name}.npy", array, allow_pickle=False)
+            np.save(self.draft / f"{name}.npy", array, allow_pickle=False)
         counts = {"clips": len(self), "bodies": len(self._body_start), "frames": self._body_offset[-1]}
+        counts["skipped"] = len(self.skipped)
         description = {"version": FORMAT_VERSION, **self.description, "counts": counts, "splits": list(self.splits)}
         description["topology"] = self.topology.to_dict()
-        (self._folder / DESCRIPTION).write_text(yaml.safe_dump(description, sort_keys=False, width=120))
+        (self.draft / DESCRIPTION).write_text(yaml.safe_dump(description, sort_keys=False, width=120))
 
-    def extra_file(self, name: str) -> Path:
-        """Where to write a further file that belongs to the store."""
-        return self._folder / name
+    def _publish(self) -> None:
+        (self.draft / JOURNAL).unlink()
+        for path in self.draft.iterdir():
+            sync(path)
+        take_place(self.draft, self.path)
+        sync(self.path.parent)
 
     def _cannot_write(self, error: OSError) -> InputError:
-        return InputError(f"{self.path}: cannot write the store: {error.strerror or error}")
+        kept = self.key is not None and (self.draft / JOURNAL).is_file()
+        onward = f"; what is done stays in {self.draft}, and the same command goes on with it" if kept else ""
+        return InputError(f"{self.path}: cannot write the store: {error.strerror or error}{onward}")
 
 
 def refuse_foreign(path: Path) -> None:
@@ -291,30 +388,3 @@ def refuse_foreign(path: Path) -> None:
     """
     if path.is_file() or (path.is_dir() and not is_store(path) and any(path.iterdir())):
         raise InputError(f"{path}: is there and is not a store, expected a new, an empty or a store's folder to write to")
-
-
-class _GrowingArray:
-    """A .npy file whose first axis grows by appending; its header, of constant size, is completed when it closes."""
-
-    def __init__(self, path: Path, dtype: str) -> None:
-        self.path, self.dtype = path, np.dtype(dtype)
-        self.shape: tuple[int, ...] = (0,)
-
-    def __enter__(self) -> _GrowingArray:
-        self.file: BinaryIO = self.path.open("wb")
-        self.file.write(bytes(len(self._header((0, 0, 0)))))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self.file:
-            self.file.seek(0)
-            self.file.write(self._header(self.shape))
-
-    def append(self, rows: np.ndarray) -> None:
-        self.shape = (self.shape[0] + len(rows), *rows.shape[1:])
-        self.file.write(np.ascontiguousarray(rows, self.dtype).data)
-
-    def _header(self, shape: tuple[int, ...]) -> bytes:
-        header = io.BytesIO()
-        np.lib.format.write_array_header_1_0(header, {"descr": self.dtype.str, "fortran_order": False, "shape": shape})
-        return header.getvalue()

@@ -1,45 +1,5 @@
-"""What the terminal shows: progress with rate and time left, and tables."""
+"""The terminal, under the name by which the reports know it."""
 
-from __future__ import annotations
+from masksem_graph.console import console, progress_bars
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
-console = Console(stderr=True)
-
-
-class RateColumn(ProgressColumn):
-    """Steps a second, or seconds a step where they are slow."""
-
-    def render(self, task: Task) -> Text:
-        """The rate as text."""
-        speed = task.finished_speed or task.speed
-        if not speed:
-            return Text("-- /s")
-        return Text(f"{speed:.1f} /s" if speed >= 1 else f"{1 / speed:.1f} s each")
-
-
-def progress_bars(*, disable: bool = False) -> Progress:
-    """Progress bars with rate and time left."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        RateColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-        disable=disable,
-    )
+__all__ = ["console", "progress_bars"]

@@ -11,7 +11,7 @@ from masksem_graph.config import parse_mapping
 from masksem_graph.data.readers.base import Reader
 from masksem_graph.errors import InputError
 
-__all__ = ["Reader", "load_reader", "reader_class", "reader_names"]
+__all__ = ["Reader", "load_reader", "option_names", "reader_class", "reader_names"]
 
 
 def reader_names() -> list[str]:
@@ -50,10 +50,15 @@ def load_reader(name: str, **options: Any) -> Reader:
         InputError: no such reader, no such option, or a value of the wrong type; the line lists what exists.
     """
     cls = reader_class(name)
-    known = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    known = option_names(cls)
     if unknown := sorted(set(options) - set(known)):
         raise InputError(f"format {name}: no option {unknown[0]!r}, expected {', '.join(known) or 'none'}")
     return parse_mapping(cls, options, source=f"format {name}")
+
+
+def option_names(cls: type[Reader]) -> list[str]:
+    """What a reader's constructor takes."""
+    return [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
 
 
 def _defined_in(module: str) -> type[Reader]:

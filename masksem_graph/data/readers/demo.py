@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from masksem_graph.data.cleaning import Cleaning
 from masksem_graph.data.demo import CLASSES, write_demo
 from masksem_graph.data.readers.ntu import TRAINING_CAMERAS, NTUReader
+from masksem_graph.data.source import Source
 from masksem_graph.errors import InputError
 
 
@@ -24,7 +27,10 @@ class DemoReader(NTUReader):
 
     classes = CLASSES
 
-    def sources(self, root: Path) -> Sequence[Path]:
+    def __init__(self, *, cleaning: Cleaning = "community", exclude: str | os.PathLike[str] | None = None) -> None:
+        super().__init__(cleaning=cleaning, exclude=exclude)
+
+    def sources(self, root: Path) -> Sequence[Source]:
         if root.exists() and not root.is_dir():
             raise InputError(f"{root}: is a file, expected a folder for the embedded data set")
         if not root.exists() or not any(root.iterdir()):

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
@@ -13,6 +14,7 @@ from jaxtyping import Float32
 from masksem_graph.data.cleaning import Cleaning, Track, clean_tracks
 from masksem_graph.data.clip import Clip
 from masksem_graph.data.readers.base import Reader
+from masksem_graph.data.source import Source, read_text_file, stem, zip_members
 from masksem_graph.errors import InputError
 
 JOINTS = 25
@@ -51,63 +53,89 @@ ACTIONS = tuple(
 
 
 class NTUReader(Reader):
-    """NTU RGB+D as published: ``SsssCcccPpppRrrrAaaa.skeleton``, 25 joints in metres.
+    """NTU RGB+D as published: ``SsssCcccPpppRrrrAaaa.skeleton``, 25 joints in metres, in a folder or still in the .zip.
 
     Source: Shahroudy et al., NTU RGB+D, CVPR 2016; Liu et al., NTU RGB+D 120, TPAMI 2020. Set-up, camera, subject and action
-    are in the name. Splits of the 60 actions: ``xsub`` and ``xview``; where the folder holds an action above 60 the classes
-    are the 120, and the splits ``xsub`` and ``xset`` of NTU-120.
+    are in the name. Splits of the 60 actions: ``xsub`` and ``xview``; of the 120: ``xsub`` and ``xset``.
 
     Args:
         cleaning: ``community`` cleans as the community's arrays are; ``recorded`` leaves the frames of a body that leaves and
             returns where they were recorded.
         exclude: a text file with the names of clips to leave out, one a line, as the authors publish those with missing
             skeletons; lines before the first name are a header.
+        actions: 60 reads the 60 actions of the first data set alone; without it there are 120 where the source holds an
+            action above 60.
     """
 
     topology = "ntu25"
     classes = ACTIONS
 
-    def __init__(self, *, cleaning: Cleaning = "community", exclude: str | os.PathLike[str] | None = None) -> None:
-        self.cleaning = cleaning
+    def __init__(
+        self,
+        *,
+        cleaning: Cleaning = "community",
+        exclude: str | os.PathLike[str] | None = None,
+        actions: Literal[60, 120] | None = None,
+    ) -> None:
+        self.cleaning, self.exclude, self.actions = cleaning, exclude, actions
         self.excluded = frozenset(read_names(Path(exclude)) if exclude is not None else ())
 
-    def sources(self, root: Path) -> Sequence[Path]:
+    def sources(self, root: Path) -> Sequence[Source]:
         found = self._files(root)
-        above = any((match := NAME.fullmatch(path.stem)) and int(match[5]) > NTU60 for path in found)
-        self.classes = ACTIONS if above else ACTIONS[:NTU60]  # type: ignore[misc]
-        return found
+        actions = {source: _action(source) for source in found}
+        self.actions = self.actions or (120 if max(actions.values()) > NTU60 else 60)
+        self.classes = ACTIONS[: self.actions]
+        # Beyond the 120 a number is a fault, and reported; between 61 and 120 it is of the other data set.
+        wanted = [source for source in found if not self.actions < actions[source] <= len(ACTIONS)]
+        if not wanted:
+            raise InputError(f"{root}: holds no clip of the actions A001 to A{self.actions:03}")
+        return wanted
 
-    def read(self, source: Path) -> Clip:
+    def read(self, source: Source) -> Clip:
         setup, camera, subject, label = self._numbers(source)
         tracks, length = parse_skeleton(source)
         try:
             bodies = clean_tracks(tracks, length=length, cleaning=self.cleaning)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
-        return Clip(name=source.stem, label=label, subject=subject, camera=camera, setup=setup, bodies=bodies)
+        return Clip(name=stem(source), label=label, subject=subject, camera=camera, setup=setup, bodies=bodies)
 
     def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        if (clips["label"] >= NTU60).any():
+        if len(self.classes) > NTU60:
             return {"xsub": np.isin(clips["subject"], NTU120_SUBJECTS), "xset": clips["setup"] % 2 == 0}
         return {"xsub": np.isin(clips["subject"], NTU60_SUBJECTS), "xview": np.isin(clips["camera"], TRAINING_CAMERAS)}
 
-    def _files(self, root: Path) -> list[Path]:
-        if not root.is_dir():
-            raise InputError(f"{root}: no such folder, expected one with .skeleton files")
-        found = sorted(path for path in root.rglob("*.skeleton") if path.stem not in self.excluded)
+    def files(self, root: Path) -> Sequence[Path]:
+        return [*super().files(root), *([Path(self.exclude)] if self.exclude is not None else [])]
+
+    def _files(self, root: Path) -> list[Source]:
+        """The clips of a folder and of the archives in it, or of a .zip; what is unpacked is not read twice."""
+        if not root.exists():
+            raise InputError(f"{root}: no such folder, expected one with .skeleton files, or the published .zip")
+        archives = sorted(root.rglob("*.zip")) if root.is_dir() else [root]
+        loose: list[Source] = [*sorted(root.rglob("*.skeleton"))] if root.is_dir() else []
+        names = {stem(source) for source in loose}
+        for archive in archives:
+            loose += sorted((m for m in zip_members(archive, ".skeleton") if stem(m) not in names), key=stem)
+        found = [source for source in loose if stem(source) not in self.excluded]
         if not found:
             others = " but excluded ones" if self.excluded else ""
             raise InputError(f"{root}: holds no .skeleton files{others}, expected SsssCcccPpppRrrrAaaa.skeleton")
         return found
 
-    def _numbers(self, source: Path) -> tuple[int, int, int, int]:
-        match = NAME.fullmatch(source.stem)
+    def _numbers(self, source: Source) -> tuple[int, int, int, int]:
+        match = NAME.fullmatch(stem(source))
         if not match:
             raise InputError(f"{source}: expected a name like S001C001P001R001A001.skeleton")
         setup, camera, subject, _, action = map(int, match.groups())
         if not 1 <= action <= len(self.classes):
             raise InputError(f"{source}: found action A{action:03}, expected A001 to A{len(self.classes):03}")
         return setup, camera, subject, action - 1
+
+
+def _action(source: Source) -> int:
+    match = NAME.fullmatch(stem(source))
+    return int(match[5]) if match else 0
 
 
 def read_names(path: Path) -> list[str]:
@@ -130,7 +158,7 @@ def read_names(path: Path) -> list[str]:
     return [word for _, word in words[first:]]
 
 
-def parse_skeleton(source: Path) -> tuple[list[Track], int]:
+def parse_skeleton(source: Source) -> tuple[list[Track], int]:
     """The bodies of a ``.skeleton`` file.
 
     Returns:
@@ -163,12 +191,9 @@ def parse_skeleton(source: Path) -> tuple[list[Track], int]:
     return _tracks(source, seen, _numbers(source, lines, tokens, seen)), length
 
 
-def _lines(source: Path) -> list[str]:
-    try:
-        # latin-1 never fails: what is no number is reported with its line.
-        lines = source.read_bytes().decode("latin-1").split("\n")
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read: {error.strerror}") from None
+def _lines(source: Source) -> list[str]:
+    # latin-1 never fails: what is no number is reported with its line.
+    lines = read_text_file(source).decode("latin-1").split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
@@ -176,7 +201,7 @@ def _lines(source: Path) -> list[str]:
     return lines
 
 
-def _count(source: Path, lines: Sequence[str], at: int, what: str, *, least: int) -> int:
+def _count(source: Source, lines: Sequence[str], at: int, what: str, *, least: int) -> int:
     text = lines[at].strip()
     # No count can exceed the lines that are left, and such a one must not even be looped over.
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):
@@ -186,14 +211,14 @@ def _count(source: Path, lines: Sequence[str], at: int, what: str, *, least: int
     return int(text)
 
 
-def _body_id(source: Path, lines: Sequence[str], at: int) -> str:
+def _body_id(source: Source, lines: Sequence[str], at: int) -> str:
     words = lines[at].split()
     if len(words) != BODY_COLUMNS:
         raise InputError(f"{source}: line {at + 1}: found {len(words)} words, expected a body's {BODY_COLUMNS}, its id first")
     return words[0]
 
 
-def _joints(source: Path, lines: Sequence[str], first: int) -> list[str]:
+def _joints(source: Source, lines: Sequence[str], first: int) -> list[str]:
     """The words of a body's joints, whose count stands in the line before ``first``."""
     if lines[first - 1].strip() != str(JOINTS):
         found = lines[first - 1].strip()[:60]
@@ -207,7 +232,7 @@ def _joints(source: Path, lines: Sequence[str], first: int) -> list[str]:
 
 
 def _numbers(
-    source: Path, lines: Sequence[str], tokens: Sequence[str], seen: Sequence[tuple[str, int, int]]
+    source: Source, lines: Sequence[str], tokens: Sequence[str], seen: Sequence[tuple[str, int, int]]
 ) -> Float32[np.ndarray, "bodies V 3"]:
     try:
         with np.errstate(over="ignore"):
@@ -230,7 +255,7 @@ def _number(token: str) -> float:
         return float("nan")
 
 
-def _tracks(source: Path, seen: Sequence[tuple[str, int, int]], joints: Float32[np.ndarray, "bodies V 3"]) -> list[Track]:
+def _tracks(source: Source, seen: Sequence[tuple[str, int, int]], joints: Float32[np.ndarray, "bodies V 3"]) -> list[Track]:
     rows: dict[str, list[int]] = {}
     for row, (body, _, _) in enumerate(seen):
         rows.setdefault(body, []).append(row)

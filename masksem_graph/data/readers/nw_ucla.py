@@ -13,6 +13,7 @@ from jaxtyping import Float32
 
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.readers.base import Reader
+from masksem_graph.data.source import read_text_file
 from masksem_graph.errors import InputError
 
 JOINTS = 20
@@ -70,10 +71,9 @@ class NWUCLAReader(Reader):
 
 
 def _parse(source: Path) -> dict[str, Any]:
+    text = read_text_file(source)
     try:
-        fields = json.loads(source.read_bytes())
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read: {error.strerror}") from None
+        fields = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{source}: not a whole JSON file: {' '.join(str(error).split())}") from None
     if not isinstance(fields, dict):

@@ -1,0 +1,176 @@
+"""One's own clips: an array a clip, a table of labels and groups, and a description of skeleton and splits."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.own_splits import Table, own_splits
+from masksem_graph.data.readers.base import Reader
+from masksem_graph.data.source import CLIP_BYTES, Part, read_text_file
+from masksem_graph.errors import InputError
+from masksem_graph.files import read_yaml
+
+DESCRIPTION, TABLE = "dataset.yaml", "clips.csv"
+FIELDS = ("topology", "classes", "splits")
+GROUPS = ("subject", "camera", "setup")
+
+
+@dataclass(frozen=True)
+class Row(Part):
+    """A line of the table; ``path`` and ``name`` are the table and the line.
+
+    Args:
+        array: the clip's file.
+        clip: the clip's name.
+        label: class index from 0; -1 where the cell is empty, -2 where it names no class.
+        text: the cell with the label.
+        groups: subject, camera, setup; -1 where unknown.
+    """
+
+    array: Path
+    clip: str
+    label: int
+    text: str
+    groups: tuple[int, int, int]
+
+
+class FolderReader(Reader):
+    """Any skeleton, any split, nothing to program; docs/data.md has an example from arrays to a trained encoder.
+
+    ``clips.csv`` has a line a clip: ``file`` (an .npy below the folder, [F, V, C] or [M, F, V, C]; a frame of zeros is one in
+    which the body was not seen), ``label`` (the class's name, or nothing), ``subject``, ``camera``, ``setup`` and any other
+    column to split by. ``dataset.yaml`` names the ``topology`` (a file beside it, or a shipped one), the ``classes`` in the
+    order wanted (else the labels, sorted), and the ``splits``, see `own_splits`.
+    """
+
+    def sources(self, root: Path) -> Sequence[Row]:
+        if not root.is_dir():
+            raise InputError(f"{root}: no such folder, expected one with {DESCRIPTION} and {TABLE}")
+        described = _description(root / DESCRIPTION)
+        named = root / described["topology"]
+        self.topology = str(named) if named.is_file() else described["topology"]
+        lines = _table(root / TABLE)
+        self.classes = _classes(root / DESCRIPTION, described.get("classes"), [line["label"] for _, line in lines])
+        numbered = {group: _numbers([line.get(group, "") for _, line in lines]) for group in GROUPS}
+        index = {name: i for i, name in enumerate(self.classes)} | {"": -1}
+        rows = []
+        for i, (number, line) in enumerate(lines):
+            groups = (numbered["subject"][i], numbered["camera"][i], numbered["setup"][i])
+            clip, label = line["file"].removesuffix(".npy"), line["label"]
+            rows.append(Row(root / TABLE, f"line {number}", root / line["file"], clip, index.get(label, -2), label, groups))
+        self._splits, self._described = described.get("splits") or {}, root / DESCRIPTION
+        self._table = {row.clip: line for row, (_, line) in zip(rows, lines, strict=True)}
+        return rows
+
+    def read(self, source: Row) -> Clip:
+        if source.label == -2:
+            known = ", ".join(self.classes[:6]) + (", ..." if len(self.classes) > 6 else "")
+            raise InputError(f"{source}: label: found {source.text[:60]!r}, expected one of {known}")
+        array = _array(source)
+        bodies = array[None] if array.ndim == 3 else array
+        return Clip(
+            name=source.clip,
+            label=source.label,
+            subject=source.groups[0],
+            camera=source.groups[1],
+            setup=source.groups[2],
+            bodies=tuple(Body(start=0, frames=body, present=np.ones(len(body), bool)) for body in bodies),
+        )
+
+    def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        rows = [self._table[str(name)] for name in clips["name"]]
+        return own_splits(self._splits, Table(self._described, clips, rows, frozenset(self._table)))
+
+    def files(self, root: Path) -> Sequence[Path]:
+        rows = self.sources(root)
+        chosen = [what for split in self._splits.values() if isinstance(split, dict) for what in split.values()]
+        listed = [root / what for what in chosen if isinstance(what, str)]
+        paths = [root / DESCRIPTION, root / TABLE, Path(self.topology), *listed, *(row.array for row in rows)]
+        return [path for path in dict.fromkeys(paths) if path.is_file()]
+
+
+def _description(path: Path) -> dict[str, Any]:
+    fields = read_yaml(path)
+    if not isinstance(fields, dict) or not isinstance(fields.get("topology"), str):
+        raise InputError(f"{path}: topology: expected the name or the file of the clips' topology")
+    if unknown := sorted(set(map(str, fields)) - set(FIELDS)):
+        raise InputError(f"{path}: {unknown[0]}: unknown field, expected {', '.join(FIELDS)}")
+    if not isinstance(fields.get("splits") or {}, dict):
+        raise InputError(f"{path}: splits: found a {type(fields['splits']).__name__}, expected name: split")
+    return fields
+
+
+def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """The lines of the table with their numbers."""
+    try:
+        text = read_text_file(path).decode("utf-8-sig")
+        reader = csv.DictReader(text.splitlines(), restkey="", strict=True)
+        lines = [(reader.line_num, line) for line in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a readable table: {error}") from None
+    if missing := [name for name in ("file", "label") if name not in (reader.fieldnames or [])]:
+        found = ", ".join(reader.fieldnames or []) or "nothing"
+        raise InputError(f"{path}: line 1: found {found[:80]}, expected the columns file and label; {missing[0]} is missing")
+    for number, line in lines:
+        if "" in line or None in line.values():
+            raise InputError(f"{path}: line {number}: expected {len(reader.fieldnames or [])} cells, as the first line has")
+        if not line["file"].strip():
+            raise InputError(f"{path}: line {number}: file: found nothing, expected an .npy file")
+    if not lines:
+        raise InputError(f"{path}: holds no clip, expected a line for each")
+    return [(number, {name.strip(): cell.strip() for name, cell in line.items()}) for number, line in lines]
+
+
+def _classes(path: Path, named: Any, labels: Sequence[str]) -> tuple[str, ...]:
+    if named is None:
+        return tuple(sorted({label for label in labels if label}, key=_natural))
+    if not isinstance(named, list) or not named or len({str(name) for name in named}) != len(named):
+        raise InputError(f"{path}: classes: expected a list of names, each once")
+    return tuple(str(name) for name in named)
+
+
+def _natural(cell: str) -> tuple[float, str]:
+    """Sort key: numbers by value, before words."""
+    return (int(cell) if _is_number(cell) else math.inf, cell)
+
+
+def _is_number(cell: str) -> bool:
+    return cell.isascii() and cell.isdigit() and len(cell) < 10
+
+
+def _numbers(cells: Sequence[str]) -> list[int]:
+    """Numbers as they stand, where all are; else each word's place in the sorted words, from 1; -1 where empty."""
+    words = sorted({cell for cell in cells if cell})
+    number = {w: int(w) for w in words} if all(map(_is_number, words)) else {w: i for i, w in enumerate(words, 1)}
+    return [number.get(cell, -1) for cell in cells]
+
+
+def _array(source: Row) -> Float32[np.ndarray, "..."]:
+    path = source.array
+    try:
+        # A memory map first: what the header promises is held against the file's size before there is room for it.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError, OverflowError, MemoryError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise InputError(f"{path}: not a readable .npy array: {reason or ' '.join(str(error).split())}") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        raise InputError(f"{path}: found {getattr(array, 'dtype', type(array).__name__)}, expected an array of numbers")
+    if array.ndim not in (3, 4) or 0 in array.shape:
+        raise InputError(f"{path}: found shape {list(array.shape)}, expected [F, V, C] or [M, F, V, C], none of them 0")
+    if array.nbytes > CLIP_BYTES:
+        raise InputError(f"{path}: found {array.nbytes:,} bytes, expected a clip of at most {CLIP_BYTES >> 20} MiB")
+    with np.errstate(over="ignore"):
+        values = np.array(array, np.float32)
+    if not np.isfinite(values).all():
+        at = [int(i) for i in np.argwhere(~np.isfinite(values))[0]]
+        raise InputError(f"{path}: {at}: found {array[tuple(at)]}, expected a finite number; zeros mean that nobody was seen")
+    return values

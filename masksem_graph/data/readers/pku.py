@@ -1,0 +1,189 @@
+"""PKU-MMD I and II: long recordings of many actions each, cut into one clip an action."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float32
+
+from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.readers.base import Origin, Reader
+from masksem_graph.data.source import Part, read_text_file, stamp
+from masksem_graph.errors import InputError
+
+BODIES, JOINTS = 2, 25
+NUMBERS = BODIES * JOINTS * 3
+CAMERAS = {"L": 1, "M": 2, "R": 3}
+SKELETONS = ("skeleton", "PKU_Skeleton_Renew")
+LABELS = ("label", "Train_Label_PKU_final")
+SPLITS = {"xsub": "subject", "xview": "view"}
+
+ACTIONS = tuple(
+    re.sub(
+        r"\s+",
+        " ",
+        """bow, brush hair, brush teeth, check time, cheer up, clap, cross hands in front, drink, drop, eat, fall, give
+        object, wave hand, shake hands, hop, hug, jump up, kick person, kick something, phone call, pat on back, pick up,
+        play with phone, point at person, point to something, punch, push, put on a hat, put into pocket, read, rub two
+        hands, salute, sit down, stand up, take off a hat, take off glasses, take off jacket, take out of pocket, take a
+        selfie, tear up paper, throw, back pain, chest pain, headache, neck pain, type on a keyboard, fan self, put on
+        jacket, put on glasses, wipe face, write""",
+    ).split(", ")
+)
+
+
+@dataclass(frozen=True)
+class Action(Part):
+    """One line of a label file; ``path`` and ``name`` are that file and that line.
+
+    Args:
+        skeleton: the recording that it belongs to.
+        number: the line, from 1; 0 where there is no label file.
+        text: ``class, start, end, confidence``.
+    """
+
+    skeleton: Path
+    number: int
+    text: str
+
+
+class PKUReader(Reader):
+    """PKU-MMD as published: ``skeleton/NAME.txt``, ``label/NAME.txt`` and the split files beside them.
+
+    A line of a skeleton file is a frame: two bodies of 25 joints, x, y, z in metres, zero where there is no body. A line of a
+    label file is an action: class from 1, first frame from 0, the frame after its last, confidence. A clip is one action; its
+    name is the recording's and the action's number from 0. The second line of a split file lists the training recordings;
+    the split is ``xsub`` or ``xview`` after the file's name, and all other recordings are its test set.
+
+    The coordinates stay as they are unless ``--origin centre`` says otherwise: the community's arrays of this set do not move.
+
+    Source: Liu et al., PKU-MMD: A large scale benchmark for continuous multi-modal human action understanding, 2017. The
+    frames of an action are those that MAMP's scripts take (Mao et al., ICCV 2023).
+    """
+
+    topology = "ntu25"
+    classes = ACTIONS
+    origin: ClassVar[Origin] = "none"
+
+    def sources(self, root: Path) -> Sequence[Action]:
+        skeletons, labels = _folder(root, SKELETONS), _folder(root, LABELS)
+        self.recordings = sorted({path.stem for folder in (skeletons, labels) for path in folder.glob("*.txt")})
+        if not self.recordings:
+            raise InputError(f"{skeletons}: holds no recording, expected NAME.txt")
+        self.trained = {split: self._training_set(path) for split, path in _split_files(root).items()}
+        return [action for name in self.recordings for action in _actions(skeletons / f"{name}.txt", labels / f"{name}.txt")]
+
+    def read(self, source: Action) -> Clip:
+        label, start, end = _parse_label(source)
+        frames = _parse_frames(source.skeleton, start, end).reshape(end - start, BODIES, JOINTS, 3)
+        bodies = tuple(Body(start=0, frames=body, present=np.ones(len(body), bool)) for body in frames.swapaxes(0, 1))
+        recording = source.skeleton.stem
+        name = f"{recording}_{source.number - 1:03}"
+        return Clip(name=name, label=label, camera=CAMERAS.get(recording.rpartition("-")[2], -1), bodies=bodies)
+
+    def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        recordings = [str(name).rpartition("_")[0] for name in clips["name"]]
+        return {split: np.isin(recordings, list(names)) for split, names in self.trained.items()}
+
+    def files(self, root: Path) -> Sequence[Path]:
+        recordings = [path for names in (SKELETONS, LABELS) for path in sorted(_folder(root, names).glob("*.txt"))]
+        return [*recordings, *_split_files(root).values()]
+
+    def _training_set(self, path: Path) -> frozenset[str]:
+        lines = read_text_file(path).decode("latin-1").splitlines()
+        names = [name.strip() for name in lines[1].split(",") if name.strip()] if len(lines) > 1 else []
+        if not names:
+            raise InputError(f"{path}: line 2: found no recording, expected the training recordings, comma-separated")
+        if unknown := sorted(set(names) - set(self.recordings)):
+            raise InputError(
+                f"{path}: line 2: found {unknown[0][:60]!r}, which is none of the {len(self.recordings)} recordings"
+            )
+        return frozenset(names)
+
+
+def _folder(root: Path, names: Sequence[str]) -> Path:
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder, expected PKU-MMD's, with skeleton/, label/ and split files")
+    found = [root / name for name in names if (root / name).is_dir()]
+    found = found or sorted(path for name in names for path in root.rglob(name) if path.is_dir())
+    if len(found) != 1:
+        there = " and ".join(str(path.relative_to(root)) for path in found[:2]) or "none"
+        raise InputError(f"{root}: found {there}, expected one folder {names[0]}/ (or {names[1]}/) in it")
+    return found[0]
+
+
+def _split_files(root: Path) -> dict[str, Path]:
+    """Split name -> file: ``cross-subject.txt``, ``cross_view_v2.txt`` and so on, in the folder or one below it."""
+    found: dict[str, Path] = {}
+    for split, word in SPLITS.items():
+        spellings = {f"cross{dash}{word}{version}.txt" for dash in "-_" for version in ("", "_v2", "-v2")}
+        paths = sorted(path for pattern in ("*.txt", "*/*.txt") for path in root.glob(pattern) if path.name in spellings)
+        if len(paths) > 1:
+            raise InputError(f"{root}: found {paths[0].name} and {paths[1].name}, expected one file for the split {split}")
+        if paths:
+            found[split] = paths[0]
+    if not found:
+        raise InputError(f"{root}: holds no split file, expected cross-subject.txt or cross-view.txt (also with _ or _v2)")
+    return found
+
+
+def _actions(skeleton: Path, labels: Path) -> Iterator[Action]:
+    text = read_text_file(labels).decode("latin-1") if labels.is_file() else ""
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    for number, line in lines or [(0, "")]:
+        yield Action(path=labels, name=f"line {number}", skeleton=skeleton, number=number, text=line)
+
+
+def _parse_label(source: Action) -> tuple[int, int, int]:
+    if not source.number:
+        fault = "holds no action" if source.path.is_file() else "no such file"
+        raise InputError(f"{source.path}: {fault}, expected the labels of {source.skeleton.name}")
+    words = source.text.split(",")
+    try:
+        label, start, end = (int(word) for word in words[:3])
+    except ValueError:
+        raise InputError(f"{source}: found {source.text[:60]!r}, expected class,start,end,confidence") from None
+    if not 1 <= label <= len(ACTIONS):
+        raise InputError(f"{source}: class: found {label}, expected 1 to {len(ACTIONS)}")
+    if not 0 <= start < end:
+        raise InputError(f"{source}: found frames {start} to {end}, expected a start from 0 and a later end")
+    return label - 1, start, end
+
+
+def _parse_frames(path: Path, start: int, end: int) -> Float32[np.ndarray, "F 150"]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, expected the recording that its label file belongs to")
+    lines = _lines(path, stamp(path))
+    if end > len(lines):
+        raise InputError(f"{path}: ends after frame {len(lines)}, but an action lasts until frame {end}")
+    return np.stack([_parse_frame(path, number, lines[number]) for number in range(start, end)])
+
+
+def _parse_frame(path: Path, number: int, line: bytes) -> Float32[np.ndarray, " 150"]:
+    words = line.split()
+    if len(words) != NUMBERS:
+        raise InputError(
+            f"{path}: line {number + 1}: found {len(words)} numbers, expected {BODIES} x {JOINTS} x 3 = {NUMBERS}"
+        )
+    try:
+        with np.errstate(over="ignore"):
+            numbers = np.array([float(word) for word in words]).astype(np.float32)
+    except ValueError as error:
+        raise InputError(f"{path}: line {number + 1}: {str(error)[:80]}, expected {NUMBERS} numbers") from None
+    if not np.isfinite(numbers).all():
+        at = int(np.argmin(np.isfinite(numbers)))
+        found = words[at][:60].decode("latin-1")
+        raise InputError(f"{path}: line {number + 1}: number {at + 1}: found {found!r}, expected a finite one")
+    return numbers
+
+
+@lru_cache(maxsize=1)
+def _lines(path: Path, stamp: tuple[int, int]) -> list[bytes]:
+    # The actions of a recording are read one after the other: its text is split into lines once.
+    return read_text_file(path).splitlines()
