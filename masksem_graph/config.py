@@ -39,7 +39,13 @@ class Parser(jsonargparse.ArgumentParser):
         return f" (did you mean --{near[0]}?)" if near else ""
 
     def parse_args(self, args: Sequence[str] | None = None, **options: Any) -> Any:  # type: ignore[override]
-        return super().parse_args(with_config_paths(sys.argv[1:] if args is None else args), **options)
+        try:
+            return super().parse_args(with_config_paths(sys.argv[1:] if args is None else args), **options)
+        except ValueError as error:
+            if isinstance(error, InputError) or "fail_untyped" not in str(error):
+                raise
+            # A part of the user's own, whose constructor says of an argument not what it takes.
+            raise InputError(str(error).partition(", ")[2]) from None
 
 
 def with_config_paths(argv: Sequence[str]) -> list[str]:

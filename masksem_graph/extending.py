@@ -1,12 +1,13 @@
-"""``extends:`` in a topology file: another topology with joints left out or set aside, bones added or removed."""
+"""``extends:`` in a topology file: another topology with joints left out or set aside, and with other bones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import combinations
 from typing import Any
 
-REPLACED = ("name", "source", "units", "centre", "parts", "mirror")
-CHANGES = ("without", "context", "add_bones", "remove_bones")
+REPLACED = ("name", "source", "units", "centre", "bones", "parts", "mirror", "rest_pose")
+CHANGES = ("without", "context", "connect", "add_bones", "remove_bones")
 FIELDS = {"extends", *REPLACED, *CHANGES}
 
 Fault = Callable[[str, str], Exception]
@@ -18,8 +19,9 @@ def extend(base: Mapping[str, Any], changes: Mapping[str, Any], fault: Fault) ->
     Args:
         base: the other topology's fields, valid and written out.
         changes: the extending file's fields. ``without`` drops joints, ``context`` makes joints input but no nodes;
-            both take their bones, parts and mirror pairs with them. ``remove_bones`` and ``add_bones`` follow. The rest
-            replaces the field of the same name.
+            both take their bones, parts and mirror pairs with them. ``connect: parts`` joins every two joints of each of the
+            other's body parts that no bone joins yet, ``connect: all`` every two of the body; ``remove_bones`` and
+            ``add_bones`` follow. The rest replaces the field of the same name, ``bones`` before they are changed.
         fault: makes the exception to raise from a field's name and a message.
     """
     if unknown := sorted(set(map(str, changes)) - FIELDS):
@@ -36,15 +38,17 @@ def extend(base: Mapping[str, Any], changes: Mapping[str, Any], fault: Fault) ->
     inputs = [joint for joint in base["joints"] if joint not in dropped]
     context = [joint for joint in inputs if joint in base["context"] or joint in aside]
     nodes = {joint for joint in inputs if joint not in context}
+    parts = {part: kept for part, joints in base["parts"].items() if (kept := [j for j in joints if j in nodes])}
     written_out = {
         **base,
         "joints": inputs,
         "context": context,
-        "bones": _bones(base, changes, nodes, fault),
-        "parts": {part: kept for part, joints in base["parts"].items() if (kept := [j for j in joints if j in nodes])},
+        "bones": _bones(base, changes, [joint for joint in inputs if joint in nodes], parts, fault),
+        "parts": parts,
         "mirror": [pair for pair in base["mirror"] if nodes.issuperset(pair)],
+        "rest_pose": {joint: place for joint, place in base.get("rest_pose", {}).items() if joint in inputs},
     }
-    return written_out | {name: changes[name] for name in REPLACED if name in changes}
+    return written_out | {name: changes[name] for name in REPLACED if name in changes and name != "bones"}
 
 
 def _joints(changes: Mapping[str, Any], name: str, known: list[str], fault: Fault) -> list[str]:
@@ -56,8 +60,15 @@ def _joints(changes: Mapping[str, Any], name: str, known: list[str], fault: Faul
     return joints
 
 
-def _bones(base: Mapping[str, Any], changes: Mapping[str, Any], nodes: set[str], fault: Fault) -> list[list[str]]:
-    bones = [bone for bone in base["bones"] if nodes.issuperset(bone)]
+def _bones(
+    base: Mapping[str, Any], changes: Mapping[str, Any], nodes: list[str], parts: Mapping[str, list[str]], fault: Fault
+) -> list[list[str]]:
+    bones = [bone for bone in base["bones"] if set(bone) <= set(nodes)]
+    if "bones" in changes:
+        bones = _pairs(changes, "bones", fault)
+    there_already = {frozenset(bone) for bone in bones}
+    for group in _connected(changes, nodes, parts, fault):
+        bones += [[child, parent] for parent, child in combinations(group, 2) if {parent, child} not in there_already]
     for bone in _pairs(changes, "remove_bones", fault):
         if not (there := [other for other in bones if set(other) == set(bone)]):
             raise fault("remove_bones", f"there is no bone {' - '.join(bone)} between nodes to remove")
@@ -76,3 +87,16 @@ def _pairs(changes: Mapping[str, Any], name: str, fault: Fault) -> list[list[str
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(joint, str) for joint in pair):
             raise fault(name, f"expected a [joint, joint] pair, found {pair!r}")
     return pairs
+
+
+def _connected(changes: Mapping[str, Any], nodes: list[str], parts: Mapping[str, list[str]], fault: Fault) -> list[list[str]]:
+    """Groups of joints of which every two are to be joined."""
+    match changes.get("connect"):
+        case None:
+            return []
+        case "all":
+            return [nodes]
+        case "parts":
+            return list(parts.values())
+        case other:
+            raise fault("connect", f"expected parts or all, found {other!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -14,7 +15,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.extending import extend
 from masksem_graph.files import find_yaml, read_yaml
 
-FIELDS = {"name", "source", "units", "centre", "joints", "context", "bones", "parts", "mirror"}
+FIELDS = {"name", "source", "units", "centre", "joints", "context", "bones", "parts", "mirror", "rest_pose"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,8 @@ class Topology:
             downwards, and a third channel is then the joint's score.
         source: where the joint order and the bones come from.
         inputs: all joints on the data's joint axis, in its order: `joints` and `context`.
+        rest_pose: joint -> (x, y, z) of a person who stands at rest: x to the person's right, y up, z to the back, in any
+            unit; empty where it is not known.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Topology:
     units: str = "metres"
     source: str = ""
     inputs: tuple[str, ...] = ()
+    rest_pose: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     graph: nx.Graph = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +92,7 @@ class Topology:
             "bones": [list(bone) for bone in self.bones],
             "parts": {part: list(joints) for part, joints in self.parts.items()},
             "mirror": [[a, b] for a, b in self.mirror.items() if self.index[a] < self.index[b]],
+            **({"rest_pose": {joint: list(place) for joint, place in self.rest_pose.items()}} if self.rest_pose else {}),
         }
 
 
@@ -190,6 +195,7 @@ def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topol
         units=str(fields.get("units") or "metres"),
         source=str(fields.get("source") or "").strip(),
         inputs=inputs,
+        rest_pose=_rest_pose(fields.get("rest_pose") or {}, inputs, joints, fault),
     )
 
 
@@ -266,3 +272,22 @@ def _mirror(pairs: tuple[tuple[str, str], ...], joints: tuple[str, ...], fault: 
                 raise fault("mirror", f"{one!r} is paired with {mirror[one]!r} and with {other!r}, expected one partner")
             mirror[one] = other
     return mirror
+
+
+def _rest_pose(value: Any, inputs: tuple[str, ...], joints: tuple[str, ...], fault: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise fault("rest_pose", f"expected joint: [x, y, z], found {value!r}")
+    for joint, place in value.items():
+        if joint not in inputs:
+            raise fault("rest_pose", f"no joint is called {joint!r}")
+        if not isinstance(place, list) or len(place) != 3 or not all(map(_is_number, place)):
+            raise fault(f"rest_pose.{joint}", f"expected three numbers, found {place!r}")
+    if value and (missing := [joint for joint in joints if joint not in value]):
+        raise fault("rest_pose", f"{missing[0]!r} is missing, expected every joint that is a node")
+    if len(joints) > 1 and value and len({tuple(value[joint]) for joint in joints}) == 1:
+        raise fault("rest_pose", "all joints are in the same place")
+    return {joint: (float(x), float(y), float(z)) for joint, (x, y, z) in value.items()}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

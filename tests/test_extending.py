@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,32 @@ def test_bones_and_whole_fields_replaced(tmp_path: Path) -> None:
     assert topology.mirror["left_hand"] == "left_hand"
 
 
+def test_every_two_joints_joined(tmp_path: Path) -> None:
+    everyone = load_topology(write(tmp_path, "everyone", extends="tiny5", connect="all"))
+    assert bones(everyone) == {frozenset(pair) for pair in combinations(TINY.joints, 2)} and len(everyone.bones) == 10
+    parts = load_topology(write(tmp_path, "parts", extends="tiny5", connect="parts"))
+    assert bones(parts) == bones(TINY) | {frozenset(("left_hand", "right_hand"))} and len(parts.bones) == 5
+    without = load_topology(write(tmp_path, "without", extends="tiny5", connect="all", without=["foot"]))
+    assert bones(without) == {frozenset(pair) for pair in combinations(TINY.joints[:4], 2)}
+    fewer = load_topology(write(tmp_path, "fewer", extends="tiny5", connect="all", remove_bones=[["foot", "head"]]))
+    assert bones(fewer) == bones(everyone) - {frozenset(("foot", "head"))}
+
+
+def test_other_bones(tmp_path: Path) -> None:
+    star = [[joint, "hip"] for joint in TINY.joints[1:]]
+    topology = load_topology(write(tmp_path, "star", extends="tiny5", bones=star))
+    assert bones(topology) == {frozenset(bone) for bone in star}
+    changed = load_topology(write(tmp_path, "changed", extends="tiny5", bones=star, add_bones=[["foot", "head"]]))
+    assert bones(changed) == bones(topology) | {frozenset(("foot", "head"))}
+
+
+def test_the_rest_pose_goes_along(tmp_path: Path) -> None:
+    topology = load_topology(write(tmp_path, "four", extends="tiny5", without=["left_hand"]))
+    assert topology.rest_pose == {joint: place for joint, place in TINY.rest_pose.items() if joint != "left_hand"}
+    aside = load_topology(write(tmp_path, "aside", extends="tiny5", context=["foot"]))
+    assert aside.rest_pose == TINY.rest_pose, "an input joint has its place too"
+
+
 def test_a_chain(tmp_path: Path) -> None:
     """Each file beside the one that extends it, by name or by file name."""
     write(tmp_path, "one", extends="tiny5", context=["left_hand"])
@@ -114,7 +141,10 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"without": ["hip"]}, "bones: the skeleton is not connected: foot cannot be reached from the other joints"),
     ({"without": ["head", "left_hand", "right_hand", "hip"]}, "centre: no joint is called 'hip'"),
     ({"context": list(TINY.joints)}, "context: all joints are context, expected at least one node"),
-    ({"joints": ["hip"]}, "joints: not a field of a topology that extends another, which has add_bones, centre, context, "),
+    ({"connect": "some"}, "connect: expected parts or all, found 'some'"),
+    ({"bones": "none"}, "bones: expected a list of [joint, joint] pairs, found 'none'"),
+    ({"bones": [["head", "tail"]]}, "bones: no joint is called 'tail' (in ['head', 'tail'])"),
+    ({"joints": ["hip"]}, "joints: not a field of a topology that extends another, which has add_bones, bones, centre, "),
     ({"name": 3}, "name: expected a text, found 3"),
     ({"extends": "tiny6"}, "extends: tiny6: no such file, and none of the shipped graphs: "),
     ({"extends": ["tiny5"]}, "extends: expected the name or path of a topology, found ['tiny5']"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,16 @@ def test_shipped(name: str) -> None:
     topology = load_topology(name)
     check_rules(topology)
     assert topology.name == name
-    assert topology.source and topology.units == "metres"
+    assert topology.source and topology.units in ("metres", "pixels")
     assert topology.index == {joint: i for i, joint in enumerate(topology.joints)}
-    # Mirrored, a body has the same bones and the same parts.
+    # Mirrored, a body has the same bones, the same parts, and the same pose.
     mirror = topology.mirror
     bones = {frozenset(bone) for bone in topology.bones}
-    assert {frozenset(mirror[joint] for joint in bone) for bone in bones} == bones
+    assert ({frozenset(mirror[joint] for joint in bone) for bone in bones} == bones) != name.endswith("_random")
+    for joint in topology.joints:
+        x, y, z = topology.rest_pose[joint]
+        assert topology.rest_pose[mirror[joint]] == (-x, y, z)
+        assert x * (joint.startswith("right_") - joint.startswith("left_")) >= 0, "x points to the person's right"
     parts = {frozenset(members) for members in topology.parts.values()}
     assert {frozenset(mirror[joint] for joint in members) for members in parts} == parts
     again = parse_topology(yaml.safe_load(yaml.safe_dump(topology.to_dict())), source_file="again")
@@ -52,7 +57,17 @@ def test_shipped(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "joints", "bones", "parts", "pairs"),
-    [("ntu25", 25, 24, 5, 10), ("kinect20", 20, 19, 5, 8), ("tiny5", 5, 4, 3, 1)],
+    [
+        ("ntu25", 25, 24, 5, 10),
+        ("kinect20", 20, 19, 5, 8),
+        ("tiny5", 5, 4, 3, 1),
+        ("ntu25_hands", 25, 24, 5, 10),
+        ("coco17", 17, 16, 5, 8),
+        ("openpose18", 18, 17, 6, 8),
+        ("h36m17", 17, 16, 5, 6),
+        ("smpl24", 24, 23, 5, 9),
+        ("mediapipe33", 33, 39, 5, 16),
+    ],
 )
 def test_counts(name: str, joints: int, bones: int, parts: int, pairs: int) -> None:
     topology = load_topology(name)
@@ -60,15 +75,67 @@ def test_counts(name: str, joints: int, bones: int, parts: int, pairs: int) -> N
     assert sum(a != b for a, b in topology.mirror.items()) == 2 * pairs
 
 
-def test_ntu25_has_the_published_bones() -> None:
-    # Joint numbers from 1, as ST-GCN lists them (feeders/graph of its repository).
-    published = (
+# Pairs of joint numbers as each source lists them.
+PUBLISHED = {
+    # ST-GCN's graph (feeders/graph of its repository), from 1.
+    "ntu25": (
+        1,
         "1-2 2-21 3-21 4-3 5-21 6-5 7-6 8-7 9-21 10-9 11-10 12-11 13-1 14-13 15-14 16-15 17-1 18-17 19-18 20-19 "
-        "22-23 23-8 24-25 25-12"
-    )
-    topology = load_topology("ntu25")
-    ours = {(topology.index[a] + 1, topology.index[b] + 1) for a, b in topology.bones}
-    assert ours == {tuple(map(int, bone.split("-"))) for bone in published.split()}
+        "22-23 23-8 24-25 25-12",
+    ),
+    # connecting_joint of the data set's own MATLAB code, from 1; it joins 1 and 2 twice over.
+    "ntu25_hands": (
+        1,
+        "1-2 2-21 3-21 4-3 5-21 6-5 7-6 8-7 9-21 10-9 11-10 12-11 13-1 14-13 15-14 16-15 17-1 18-17 19-18 20-19 "
+        "22-8 23-8 24-12 25-12",
+    ),
+    # pyskl's COCO graph, from 0.
+    "coco17": (0, "15-13 13-11 16-14 14-12 11-5 12-6 9-7 7-5 10-8 8-6 5-0 6-0 1-0 3-1 2-0 4-2"),
+    # OpenPose's POSE_COCO_PAIRS_RENDER, from 0.
+    "openpose18": (0, "1-2 1-5 2-3 3-4 5-6 6-7 1-8 8-9 9-10 1-11 11-12 12-13 1-0 0-14 14-16 0-15 15-17"),
+    # VideoPose3D's parents, from 0.
+    "h36m17": (0, "1-0 2-1 3-2 4-0 5-4 6-5 7-0 8-7 9-8 10-9 11-8 12-11 13-12 14-8 15-14 16-15"),
+    # SMPL's kintree_table, from 0.
+    "smpl24": (
+        0,
+        "1-0 2-0 3-0 4-1 5-2 6-3 7-4 8-5 9-6 10-7 11-8 12-9 13-9 14-9 15-12 16-13 17-14 18-16 19-17 20-18 21-19 22-20 23-21",
+    ),
+    # MediaPipe's POSE_CONNECTIONS, from 0, and our four that join face, mouth and body.
+    "mediapipe33": (
+        0,
+        "0-1 1-2 2-3 3-7 0-4 4-5 5-6 6-8 9-10 11-12 11-13 13-15 15-17 15-19 15-21 17-19 12-14 14-16 16-18 16-20 16-22 18-20 "
+        "11-23 12-24 23-24 23-25 24-26 25-27 26-28 27-29 28-30 29-31 30-32 27-31 28-32 0-9 0-10 0-11 0-12",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_bones(name: str) -> None:
+    first, published = PUBLISHED[name]
+    topology = load_topology(name)
+    ours = {frozenset((topology.index[a] + first, topology.index[b] + first)) for a, b in topology.bones}
+    assert ours == {frozenset(map(int, bone.split("-"))) for bone in published.split()}
+
+
+@pytest.mark.parametrize("name", ["ntu25", "kinect20"])
+def test_variants_keep_the_joints(name: str) -> None:
+    body = load_topology(name)
+    for variant, bones in (("long", len(body) + 3), ("full", len(body) * (len(body) - 1) // 2), ("random", len(body) - 1)):
+        topology = load_topology(f"{name}_{variant}")
+        assert (topology.joints, topology.parts, topology.mirror) == (body.joints, body.parts, body.mirror)
+        assert len(topology.bones) == bones
+    parts = load_topology(f"{name}_parts")
+    joined = {frozenset(bone) for bone in parts.bones}
+    within = {frozenset(pair) for joints in body.parts.values() for pair in combinations(joints, 2)}
+    assert joined == within | {frozenset(bone) for bone in body.bones}
+
+
+@pytest.mark.parametrize("name", ["ntu25_random", "kinect20_random"])
+def test_the_random_trees_are_trees_of_their_own(name: str) -> None:
+    tree, body = load_topology(name), load_topology(name.removesuffix("_random"))
+    assert nx.is_tree(tree.graph)
+    shared = {frozenset(bone) for bone in tree.bones} & {frozenset(bone) for bone in body.bones}
+    assert len(shared) < len(body.bones) / 4
 
 
 def test_parents() -> None:
@@ -122,7 +189,16 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"centre": "tail"}, "centre: no joint is called 'tail'"),
     ({"centre": ["hip"]}, "centre: no joint is called ['hip']"),
-    ({"limbs": []}, "limbs: unknown field; a topology has bones, centre, context, joints, mirror, name, parts, source, units"),
+    ({"rest_pose": {"hip": [0, 0, 0]}}, "rest_pose: 'head' is missing, expected every joint that is a node"),
+    ({"rest_pose": {"tail": [0, 0, 0]}}, "rest_pose: no joint is called 'tail'"),
+    ({"rest_pose": {"hip": [0, 0]}}, "rest_pose.hip: expected three numbers, found [0, 0]"),
+    ({"rest_pose": {"hip": [0, 0, float("nan")]}}, "rest_pose.hip: expected three numbers, found [0, 0, nan]"),
+    ({"rest_pose": {joint: [0, 1, 0] for joint in TINY["joints"]}}, "rest_pose: all joints are in the same place"),
+    ({"rest_pose": [1]}, "rest_pose: expected joint: [x, y, z], found [1]"),
+    (
+        {"limbs": []},
+        "limbs: unknown field; a topology has bones, centre, context, joints, mirror, name, parts, rest_pose, source, units",
+    ),
 ]
 
 
@@ -162,7 +238,9 @@ def test_what_is_no_mapping(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(InputError, match=r"^ntu26: no such file, and none of the shipped graphs: kinect20, .*ntu25, .*tiny5"):
+    with pytest.raises(
+        InputError, match=r"^ntu26: no such file, and none of the shipped graphs: coco17, .*ntu25, .*tiny5"
+    ):
         load_topology("ntu26")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -22,6 +23,9 @@ def commands() -> dict[str, str]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command; a user's mistake becomes one line on stderr and exit code 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    # Parts of the user's own lie where the command is started; last, so that they hide nothing.
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())
     known = commands()
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: masksem-graph COMMAND [--help] ...\n")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from masksem_graph.encodings import Encoding
+from masksem_graph.encodings import AttentionBias, Encoding
 from masksem_graph.errors import InputError
 
 
@@ -45,7 +45,7 @@ def decay_groups(module: nn.Module, config: OptimConfig) -> list[dict[str, Any]]
     """
     places: set[int] = set()
     for part in module.modules():
-        if isinstance(part, Encoding):
+        if isinstance(part, Encoding | AttentionBias):
             places.update(id(p) for p in part.parameters())
         if isinstance(token := getattr(part, "mask_token", None), nn.Parameter):
             places.add(id(token))

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from masksem_graph.models.backbones import Backbone
+from masksem_graph.models.encoder import gather_nodes, place_nodes
 from masksem_graph.models.positions import Positions
 
 
@@ -45,10 +46,6 @@ class Decoder(nn.Module):
             kept: which nodes those are.
             masked: all other nodes.
         """
-        bodies, width = h.shape[0], h.shape[2]
-        seen = self.embedding(h)
-        whole = self.mask_token.to(seen.dtype).repeat(bodies, kept.shape[1] + masked.shape[1], 1)
-        whole = whole.scatter(1, kept[..., None].expand(-1, -1, width), seen)
-        whole = self.backbone(self.positions(whole))
-        hidden = whole.gather(1, masked[..., None].expand(-1, -1, width))
+        whole = place_nodes(self.embedding(h), kept, self.mask_token, kept.shape[1] + masked.shape[1])
+        hidden = gather_nodes(self.backbone(self.positions(whole)), masked)
         return {name: layer(hidden) for name, layer in self.predict.items()}

@@ -19,6 +19,14 @@ def gather_nodes(values: Float[Tensor, "B N F"], nodes: Int64[Tensor, "B n"]) ->
     return values.gather(1, nodes[..., None].expand(-1, -1, values.shape[-1]))
 
 
+def place_nodes(
+    values: Float[Tensor, "B n D"], nodes: Int64[Tensor, "B n"], token: Float[Tensor, " D"], total: int
+) -> Float[Tensor, "B total D"]:
+    """All nodes of each body: the values of some at their places, a token at the others."""
+    whole = token.to(values.dtype).repeat(values.shape[0], total, 1)
+    return whole.scatter(1, nodes[..., None].expand(-1, -1, values.shape[-1]), values)
+
+
 class SkeletonEncoder(nn.Module):
     """Joint embedding + encodings + space + backbone.
 
@@ -26,7 +34,7 @@ class SkeletonEncoder(nn.Module):
         embedding: the linear map from a node's l * C numbers to D; a strided convolution over time is the same thing.
         positions: encodings added once, before the first block.
         space: maps embedded nodes to what the backbone sees.
-        backbone: maps nodes to nodes.
+        backbone: maps nodes to nodes. A token for masked ones is learned where it asks for one.
         topology: the skeleton that the nodes are on.
         frames: T, what clips are resized to.
         segment: l, frames in a segment.
@@ -52,6 +60,9 @@ class SkeletonEncoder(nn.Module):
         place = {joint: i for i, joint in enumerate(topology.inputs)}
         for name, joints in (("joint_columns", topology.joints), ("context_columns", topology.context)):
             self.register_buffer(name, torch.tensor([place[joint] for joint in joints], dtype=torch.int64), persistent=False)
+        self.mask_token = nn.Parameter(torch.empty(self.width)) if backbone.masked == "token" else None
+        if self.mask_token is not None:
+            nn.init.trunc_normal_(self.mask_token, std=0.02)
 
     @property
     def width(self) -> int:
@@ -88,9 +99,13 @@ class SkeletonEncoder(nn.Module):
             kept: which nodes the encoder may see, in graph order; None for all.
         """
         flat = nodes.flatten(1, 2)
-        if kept is not None:
-            flat = gather_nodes(flat, kept)
-        return self.backbone(self.space(self.positions(self.embedding(flat), kept)), kept)
+        if kept is None:
+            return self.backbone(self.space(self.positions(self.embedding(flat))))
+        seen = self.embedding(gather_nodes(flat, kept))
+        if self.mask_token is None:
+            return self.backbone(self.space(self.positions(seen, kept)), kept)
+        whole = place_nodes(seen, kept, self.mask_token, flat.shape[1])
+        return gather_nodes(self.backbone(self.space(self.positions(whole))), kept)
 
     def features(self, clips: Float[Tensor, "B T J C"]) -> Float[Tensor, "B N D"]:
         """Node features of clips, one body each, already T frames long.

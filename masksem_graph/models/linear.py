@@ -70,3 +70,14 @@ class Linear(nn.Linear):
 
     def forward(self, input: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
         return linear(input, self.weight, self.bias)
+
+
+def xavier_linear(module: nn.Module) -> None:
+    """Start a linear layer as MAE and the authors of MAMP do; for ``Module.apply``.
+
+    A fixed small deviation barely learns in a few thousand steps at width 128.
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

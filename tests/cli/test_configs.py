@@ -10,9 +10,11 @@ import yaml
 from masksem_graph.cli import main
 from masksem_graph.cli.train import parse
 from masksem_graph.files import shipped
+from masksem_graph.models.io import load_encoder
 
 CONFIGS = {
-    kind: sorted(path.stem for path in (shipped("configs") / kind).glob("*.yaml")) for kind in ("data", "model", "method")
+    kind: sorted(path.stem for path in (shipped("configs") / kind).glob("*.yaml"))
+    for kind in ("data", "model", "backbone", "method")
 }
 SMALL = ["--model.width", "16", "--model.backbone.depth", "1", "--model.decoder.depth", "1", "--device.accelerator", "cpu"]
 
@@ -24,6 +26,17 @@ def test_method_and_model_train(small_store: Path, tmp_path: Path, method: str, 
     chosen = ["--config", f"model/{model}", "--config", f"configs/method/{method}.yaml"]
     main(["train", *chosen, *data, *SMALL, "--epochs", "1", "--output", str(tmp_path / "run")])
     assert (tmp_path / "run" / "encoder.safetensors").is_file()
+
+
+@pytest.mark.parametrize("backbone", CONFIGS["backbone"])
+def test_backbones_train_at_the_depth_of_the_model(small_store: Path, tmp_path: Path, backbone: str) -> None:
+    data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)]
+    chosen = ["--config", "model/tiny", "--config", f"backbone/{backbone}", "--config", "method/masksem"]
+    sizes = ["--model.width", "16", "--device.accelerator", "cpu"]
+    main(["train", *chosen, *data, *sizes, "--epochs", "1", "--output", str(tmp_path / "run")])
+    encoder = load_encoder(tmp_path / "run")
+    assert type(encoder.backbone).__name__.lower() == backbone
+    assert len(encoder.backbone.blocks) == 3
 
 
 @pytest.mark.parametrize("data", CONFIGS["data"])

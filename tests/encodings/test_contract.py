@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import masksem_graph.encodings as encodings
-from masksem_graph.encodings import Encoding, EncodingFactory, Learned
+from masksem_graph.encodings import Concatenate, Encoding, EncodingFactory, Laplacian, Learned, Sinusoidal
 from masksem_graph.topology import load_topology, parse_topology
 
 SEGMENTS, WIDTH = 3, 6
@@ -23,7 +23,11 @@ def every_encoding() -> list[Any]:
         if isinstance(part, type) and issubclass(part, Encoding) and part is not Encoding:
             over = get_type_hints(part.__init__).get("over")
             options = [{"over": choice} for choice in get_args(over)] if over else [{}]
+            if part is Concatenate:
+                continue
             found += [pytest.param(partial(part, **given), id="-".join([name, *given.values()])) for given in options]
+    for name, parts in (("graph", [Laplacian, Sinusoidal]), ("learned", [partial(Learned, over="joints"), Sinusoidal])):
+        found.append(pytest.param(partial(Concatenate, parts=parts), id=f"Concatenate-{name}"))
     return found
 
 

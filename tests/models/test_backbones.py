@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any, get_args
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 import masksem_graph.models.backbones as backbones
-from masksem_graph.models.backbones import Backbone, BackboneFactory, Transformer
-from masksem_graph.models.backbones.transformer import Attention, DropPath
+from masksem_graph.encodings import HopBias
+from masksem_graph.errors import InputError
+from masksem_graph.models.backbones import GAT, GCN, GPS, STGCN, Backbone, BackboneFactory, Transformer
+from masksem_graph.models.backbones.base import Masked
+from masksem_graph.models.backbones.transformer import Attention
+from masksem_graph.models.drop_path import DropPath
 from masksem_graph.topology import load_topology
 
-EVERY = [part for name in backbones.__all__ if issubclass(part := getattr(backbones, name), Backbone) and part is not Backbone]
+EVERY: list[Any] = [
+    part for name in backbones.__all__ if issubclass(part := getattr(backbones, name), Backbone) and part is not Backbone
+]
+NAMES = [part.__name__ for part in EVERY]
 TINY = load_topology("tiny5")
 SEGMENTS, WIDTH = 3, 16
 SOME = torch.tensor([[0, 3, 4, 11], [1, 2, 9, 14]])
 
 
-@pytest.fixture(params=EVERY, ids=[part.__name__ for part in EVERY])
+@pytest.fixture(params=[*EVERY, partial(Transformer, bias=HopBias)], ids=[*NAMES, "Transformer-HopBias"])
 def make(request: pytest.FixtureRequest) -> BackboneFactory:
     return request.param
 
 
 def build(make: BackboneFactory) -> Backbone:
-    return make(width=WIDTH, topology=TINY, segments=SEGMENTS)
+    backbone = make(width=WIDTH, topology=TINY, segments=SEGMENTS)
+    with torch.no_grad():  # what starts at zero would hide what it does
+        for name, parameter in backbone.named_parameters():
+            if name.startswith("bias."):
+                parameter.normal_()
+    return backbone
 
 
 def test_all_are_found() -> None:
-    assert Transformer in EVERY
+    assert {Transformer, GCN, GAT, GPS, STGCN} <= set(EVERY)
+
+
+@pytest.mark.parametrize("part", EVERY, ids=NAMES)
+def test_says_what_becomes_of_masked_nodes(part: Any) -> None:
+    assert part(width=WIDTH, topology=TINY, segments=SEGMENTS).masked in get_args(Masked)
+    for masked in get_args(Masked):
+        assert part(width=WIDTH, topology=TINY, segments=SEGMENTS, masked=masked).masked == masked
 
 
 @pytest.mark.parametrize("nodes", [None, SOME], ids=["all", "some"])
@@ -59,6 +81,57 @@ def test_bodies_do_not_see_each_other(make: BackboneFactory) -> None:
     torch.testing.assert_close(backbone(h)[1:2], backbone(h[1:2]))
 
 
+def test_kept_nodes_are_told_apart_by_body(make: BackboneFactory) -> None:
+    backbone, h = build(make).eval(), torch.randn(2, 4, WIDTH)
+    both = backbone(h, SOME)
+    for body in range(2):
+        torch.testing.assert_close(backbone(h[body : body + 1], SOME[body : body + 1])[0], both[body])
+
+
+def test_batches_of_any_size_in_any_order(make: BackboneFactory) -> None:
+    """Edges of an earlier batch, larger or smaller, must not be taken for this one's."""
+    backbone, h = build(make).eval(), torch.randn(5, 15, WIDTH)
+    fresh = {size: build(make).eval() for size in (1, 3, 5)}
+    for size in (3, 1, 5, 1, 3):
+        fresh[size].load_state_dict(backbone.state_dict())
+        torch.testing.assert_close(backbone(h[:size]), fresh[size](h[:size]))
+
+
+def test_all_nodes_kept_is_the_whole_graph(make: BackboneFactory) -> None:
+    options = {} if make in (Transformer,) or isinstance(make, partial) else {"kept_hops": 1}
+    backbone, h = build(partial(make, **options)).eval(), torch.randn(2, 15, WIDTH)
+    torch.testing.assert_close(backbone(h, torch.arange(15).expand(2, -1)), backbone(h), atol=1e-5, rtol=1e-5)
+
+
+def test_the_order_of_the_kept_nodes_does_not_matter(make: BackboneFactory) -> None:
+    backbone, h, order = build(make).eval(), torch.randn(2, 4, WIDTH), [2, 0, 3, 1]
+    torch.testing.assert_close(backbone(h[:, order], SOME[:, order]), backbone(h, SOME)[:, order], atol=1e-5, rtol=1e-5)
+
+
+def test_one_node_alone(make: BackboneFactory) -> None:
+    assert build(make)(torch.randn(2, 1, WIDTH), torch.tensor([[3], [14]])).isfinite().all()
+
+
+def test_stochastic_depth_leaves_bodies_as_they_are(make: BackboneFactory) -> None:
+    """At a rate of almost one nothing but the final norm is left, and the batch's size stays."""
+    backbone, h = (
+        make(width=WIDTH, topology=TINY, segments=SEGMENTS, depth=2, drop_path=1 - 1e-7).train(),
+        torch.randn(2, 15, WIDTH),
+    )
+    backbone.blocks[0].drop_path.rate = backbone.blocks[1].drop_path.rate
+    torch.testing.assert_close(backbone(h), F.layer_norm(h, (WIDTH,)))
+
+
+@pytest.mark.parametrize("part", EVERY, ids=NAMES)
+def test_options_out_of_range(part: Any) -> None:
+    given: dict[str, Any] = {"heads": 3, "hops": 0, "kept_hops": 0, "kernel": 4}
+    known = part.__init__.__annotations__.keys() & given.keys()
+    assert known
+    for name in known:
+        with pytest.raises(InputError, match=rf"^{name}: expected .*, found {given[name]}$"):
+            part(width=WIDTH, topology=TINY, segments=SEGMENTS, **{name: given[name]})
+
+
 def test_attention_by_formula() -> None:
     attention, h = Attention(width=6, heads=2), torch.randn(1, 4, 6)
     q, k, v = attention.qkv(h)[0].split(6, dim=1)
@@ -83,8 +156,9 @@ def test_stochastic_depth_grows() -> None:
     assert [block.drop_path.rate for block in blocks] == pytest.approx([0, 0.1, 0.2, 0.3])
 
 
-def test_bfloat16_on_the_cpu_is_close() -> None:
-    backbone, h = build(Transformer).eval(), torch.randn(2, 15, WIDTH)
-    with torch.autocast("cpu", torch.bfloat16):
-        low = backbone(h)
-    assert F.cosine_similarity(low.float().flatten(), backbone(h).flatten(), dim=0) > 0.999
+def test_bfloat16_on_the_cpu_is_close(make: BackboneFactory) -> None:
+    backbone = build(make).eval()
+    for h, nodes in ((torch.randn(2, 15, WIDTH), None), (torch.randn(2, 4, WIDTH), SOME)):
+        with torch.autocast("cpu", torch.bfloat16):
+            low = backbone(h, nodes)
+        assert F.cosine_similarity(low.float().flatten(), backbone(h, nodes).flatten(), dim=0) > 0.999

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from masksem_graph.encodings import Laplacian, Learned, RandomWalk, Sinusoidal
+from masksem_graph.encodings import Concatenate, HopBias, Laplacian, Learned, RandomWalk, Sinusoidal
 from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
-from masksem_graph.models.backbones import Transformer
+from masksem_graph.models.backbones import GAT, GCN, GPS, STGCN, Transformer
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder, gather_nodes, update_average
 from masksem_graph.models.pool import sequence_mean
@@ -22,10 +22,20 @@ from masksem_graph.topology import Topology, load_topology, parse_topology
 TINY = load_topology("tiny5")
 LEARNED = [partial(Learned, over="segments"), partial(Learned, over="joints")]
 GRAPH = [Sinusoidal, partial(Laplacian, vectors=4), partial(RandomWalk, steps=4)]
+BACKBONES = {
+    "transformer": partial(Transformer, heads=2),
+    "hop_bias": partial(Transformer, heads=2, bias=HopBias),
+    "gcn": GCN,
+    "gat": partial(GAT, heads=2),
+    "gps": partial(GPS, heads=2),
+    "stgcn": STGCN,
+}
+every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
+drop_or_token = pytest.mark.parametrize("masked", ["drop", "token"])
 
 
-def encoder(encodings: list[Any], topology: Topology = TINY) -> SkeletonEncoder:
-    blocks = partial(Transformer, depth=2, heads=2)
+def encoder(encodings: list[Any], topology: Topology = TINY, backbone: str = "transformer", **options: Any) -> SkeletonEncoder:
+    blocks = partial(BACKBONES[backbone], depth=2, **options)
     config = ModelConfig(frames=6, segment=2, width=8, encodings=encodings, backbone=blocks, decoder=blocks)
     return build_encoder(config, topology=topology, channels=3).eval()
 
@@ -64,36 +74,101 @@ def test_kept_nodes_get_their_own_positions() -> None:
         torch.testing.assert_close(alone, one.backbone(value + table[node]))
 
 
-def test_what_is_masked_enters_by_no_path() -> None:
-    one, nodes = encoder(LEARNED), torch.randn(2, 3, 5, 6)
+@drop_or_token
+@every_backbone
+def test_what_is_masked_enters_by_no_path(backbone: str, masked: str) -> None:
+    one, nodes = encoder(LEARNED, backbone=backbone, masked=masked), torch.randn(2, 3, 5, 6)
     kept = torch.tensor([[0, 4, 9], [2, 7, 14]])
     before = one(nodes, kept)
-    masked = torch.ones(2, 15, dtype=torch.bool).scatter_(1, kept, False)
-    other = torch.where(masked.view(2, 3, 5, 1), 1e3 * torch.randn(2, 3, 5, 6), nodes)
-    assert torch.equal(one(other, kept), before)
+    assert before.shape == (2, 3, 8) and before.isfinite().all()
+    hidden = torch.ones(2, 15, dtype=torch.bool).scatter_(1, kept, False)
+    for other in (1e3 * torch.randn(2, 3, 5, 6), torch.full((2, 3, 5, 6), float("nan"))):
+        assert torch.equal(one(torch.where(hidden.view(2, 3, 5, 1), other, nodes), kept), before)
     touched = nodes.clone()
     touched[0, 0, 4] += 1.0
     assert not torch.equal(one(touched, kept)[0], before[0]), "while a kept node does"
 
 
-def test_bodies_do_not_see_each_other() -> None:
-    one, clips = encoder(GRAPH), torch.randn(3, 6, 5, 3)
+@drop_or_token
+@every_backbone
+def test_every_parameter_learns_from_kept_nodes(backbone: str, masked: str) -> None:
+    one = encoder(LEARNED, backbone=backbone, masked=masked).train()
+    kept = torch.tensor([[0, 1, 4, 9], [2, 6, 7, 14]])
+    (one(torch.randn(2, 3, 5, 6), kept) * torch.randn(2, 4, 8)).sum().backward()
+    assert [name for name, p in one.named_parameters() if p.grad is None or not (p.grad != 0).any()] == []
+    assert (one.mask_token is not None) == (masked == "token")
+
+
+@every_backbone
+def test_a_token_stands_at_each_masked_place(backbone: str) -> None:
+    one, nodes = encoder(GRAPH, backbone=backbone, masked="token"), torch.randn(2, 3, 5, 6)
+    kept = torch.tensor([[0, 4, 9], [2, 7, 14]])
+    whole = one.mask_token.expand(2, 15, 8).clone()
+    for body in range(2):
+        for node in kept[body].tolist():
+            whole[body, node] = one.embedding(nodes[body, node // 5, node % 5])
+    expected = gather_nodes(one.backbone(one.positions(whole)), kept)
+    torch.testing.assert_close(one(nodes, kept), expected)
+
+
+@every_backbone
+def test_bodies_do_not_see_each_other(backbone: str) -> None:
+    one, clips = encoder(GRAPH, backbone=backbone), torch.randn(3, 6, 5, 3)
     torch.testing.assert_close(one.features(clips)[1:2], one.features(clips[1:2]))
 
 
-@pytest.mark.parametrize(("encodings", "equivariant"), [(GRAPH, True), (LEARNED, False)], ids=["graph", "learned"])
-def test_joint_order(encodings: list[Any], equivariant: bool) -> None:
+SIDE_BY_SIDE = [partial(Concatenate, parts=[Sinusoidal, partial(Laplacian, vectors=4), partial(RandomWalk, steps=4)])]
+
+
+@drop_or_token
+@every_backbone
+@pytest.mark.parametrize(
+    ("encodings", "equivariant"), [(GRAPH, True), (SIDE_BY_SIDE, True), (LEARNED, False)], ids=["graph", "beside", "learned"]
+)
+def test_joint_order(encodings: list[Any], equivariant: bool, backbone: str, masked: str) -> None:
+    """Listing the joints in another order, in topology and data alike, permutes the output and nothing else."""
     order = [3, 0, 4, 1, 2]
     fields = TINY.to_dict() | {"joints": [TINY.joints[i] for i in order]}
-    here, there = encoder(encodings), encoder(encodings, parse_topology(fields, source_file="reordered"))
-    there.load_state_dict(here.state_dict())
-    with torch.no_grad():  # encodings that matter
-        for position in (*here.positions.parameters(), *there.positions.parameters()):
+    other = parse_topology(fields, source_file="reordered")
+    here, there = (encoder(encodings, topology, backbone, masked=masked) for topology in (TINY, other))
+    with torch.no_grad():  # encodings and biases that matter
+        for position in here.positions.parameters():
             position.mul_(50)
+        for name, bias in here.backbone.named_parameters():
+            if name.startswith("bias."):
+                bias.normal_()
+    there.load_state_dict(here.state_dict())
     clips = torch.randn(2, 6, 5, 3)
     features = here.features(clips).view(2, 3, 5, 8)[:, :, order]
     others = there.features(clips[:, :, order]).view(2, 3, 5, 8)
     assert torch.allclose(features, others, atol=1e-5) == equivariant
+    # And so does what is kept: joint `order[v]` here is joint v there.
+    kept = torch.tensor([[0, 4, 6, 9], [2, 7, 12, 14]])
+    renumbered = 5 * (kept // 5) + torch.tensor(order).argsort()[kept % 5]
+    nodes, turned = to_segments(clips, 2), to_segments(clips[:, :, order], 2)
+    back = renumbered.argsort(1)
+    found = there(turned, renumbered.gather(1, back))
+    assert torch.allclose(gather_nodes(here(nodes, kept), back), found, atol=1e-5) == equivariant
+
+
+@every_backbone
+@pytest.mark.parametrize("name", ["ntu25", "kinect20"])
+def test_joint_order_of_a_whole_skeleton(backbone: str, name: str) -> None:
+    topology = load_topology(name)
+    order = torch.randperm(len(topology)).tolist()
+    fields = topology.to_dict() | {"joints": [topology.joints[i] for i in order]}
+    here, there = (encoder(GRAPH, t, backbone) for t in (topology, parse_topology(fields, source_file="reordered")))
+    there.load_state_dict(here.state_dict())
+    clips = torch.randn(2, 6, len(topology), 3)
+    features = here.features(clips).view(2, 3, -1, 8)[:, :, order]
+    torch.testing.assert_close(there.features(clips[:, :, order]).view_as(features), features, atol=1e-5, rtol=1e-5)
+
+
+@every_backbone
+def test_an_encoder_of_the_graph_fits_another_skeleton(backbone: str) -> None:
+    here, there = encoder(GRAPH, backbone=backbone), encoder(GRAPH, load_topology("kinect20"), backbone)
+    there.load_state_dict(here.state_dict())
+    assert there.features(torch.randn(1, 6, 20, 3)).isfinite().all()
 
 
 @pytest.mark.parametrize("shape", [(2, 6, 4, 3), (2, 8, 5, 3), (2, 6, 5, 2)])
@@ -137,7 +212,8 @@ def test_the_average_moves_by_its_share_of_the_gap(momentum: float) -> None:
         assert all(torch.equal(a, b) for a, b in zip(kept, teacher.parameters(), strict=True))
 
 
-def test_every_parameter_of_an_encoder_is_in_its_average() -> None:
-    one = encoder(LEARNED)
+@every_backbone
+def test_every_parameter_of_an_encoder_is_in_its_average(backbone: str) -> None:
+    one = encoder(LEARNED, backbone=backbone)
     assert not [name for name, _ in one.named_buffers() if name in one.state_dict()], "a buffer would need a rule of its own"
     assert isinstance(one.embedding, nn.Linear)

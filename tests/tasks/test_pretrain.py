@@ -21,7 +21,7 @@ from masksem_graph.engine.optim import OptimConfig, build_adamw
 from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
 from masksem_graph.masking import Mask, Motion, Uniform
-from masksem_graph.models.backbones import Transformer
+from masksem_graph.models.backbones import GAT, GCN, GPS, STGCN, BackboneFactory, Transformer
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.operators import Adjacency, Heat, Identity, PartAverage, PersonalisedPageRank, SpatioTemporal
 from masksem_graph.saliency import GradCam
@@ -33,13 +33,19 @@ from masksem_graph.topology import load_topology
 
 TINY = load_topology("tiny5")
 FRAMES, SEGMENT, NODES = 12, 2, 30
+EVERY_BACKBONE = [Transformer, GCN, GAT, GPS, STGCN]
 
 
-def build(**method: Any) -> Pretrain:
+def build(backbone: BackboneFactory | None = None, **method: Any) -> Pretrain:
     blocks = partial(Transformer, depth=2, heads=2)
     encodings: list[EncodingFactory] = [partial(Learned, over="segments"), partial(Learned, over="joints")]
     model = ModelConfig(
-        frames=FRAMES, segment=SEGMENT, width=16, encodings=encodings, backbone=blocks, decoder=partial(blocks, depth=1)
+        frames=FRAMES,
+        segment=SEGMENT,
+        width=16,
+        encodings=encodings,
+        backbone=backbone or blocks,
+        decoder=partial(blocks, depth=1),
     )
     chosen: dict[str, Any] = {"scores": GradCam(), "target": VelocityAcceleration(), "operator": Adjacency} | method
     task = build_pretrain(model, MethodConfig(**chosen), topology=TINY, channels=3)
@@ -163,8 +169,10 @@ def test_weights_of_a_uniform_distribution_are_one() -> None:
     torch.testing.assert_close(losses[0], losses[1])
 
 
-def test_what_is_masked_does_not_reach_the_prediction() -> None:
-    task, clips = build(), some_clips((0,))
+@pytest.mark.parametrize("masked", ["drop", "token"])
+@pytest.mark.parametrize("part", EVERY_BACKBONE)
+def test_what_is_masked_does_not_reach_the_prediction(part: Any, masked: str) -> None:
+    task, clips = build(partial(part, depth=2, masked=masked)), some_clips((0,))
     mask = task.draw(clips, uniform(1)).mask
     nodes = to_segments(clips.coordinates, SEGMENT).flatten(1, 2)
     nodes = nodes.scatter(1, mask.masked[..., None].expand(-1, -1, 6), 1e3)

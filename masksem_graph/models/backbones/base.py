@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from masksem_graph.topology import Topology
+
+Masked = Literal["drop", "token"]
 
 
 class Backbone(nn.Module, ABC):
@@ -16,6 +18,11 @@ class Backbone(nn.Module, ABC):
 
     Args of every constructor, given by the builder: ``width`` (D), ``topology``, ``segments`` (Te). Options follow them.
     """
+
+    masked: Masked = "drop"
+    """What becomes of masked nodes: they are not there at all, or a learned token stands at their places.
+
+    The encoder sees to either. With ``token``, `forward` gets all nodes, ``nodes`` being None."""
 
     @abstractmethod
     def forward(self, h: Float[Tensor, "B n D"], nodes: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:

@@ -7,9 +7,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from masksem_graph.encodings.base import AttentionBiasFactory
 from masksem_graph.errors import InputError
-from masksem_graph.models.backbones.base import Backbone
-from masksem_graph.models.linear import Linear, linear
+from masksem_graph.models.backbones.base import Backbone, Masked
+from masksem_graph.models.drop_path import DropPath
+from masksem_graph.models.linear import Linear, linear, xavier_linear
 from masksem_graph.topology import Topology
 
 
@@ -28,7 +30,7 @@ class Attention(nn.Module):
         self.qkv = Linear(width, 3 * width)
         self.proj = Linear(width, width)
 
-    def forward(self, h: Float[Tensor, "B n D"]) -> Float[Tensor, "B n D"]:
+    def forward(self, h: Float[Tensor, "B n D"], bias: Float[Tensor, "#B heads n n"] | None = None) -> Float[Tensor, "B n D"]:
         bodies, nodes, width = h.shape
         # The keys' bias shifts all logits of a query alike, so softmax drops it: its gradient is rounding noise, which Adam
         # would blow up to full steps, different ones for every number of processes.
@@ -39,24 +41,11 @@ class Attention(nn.Module):
         if h.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             # The CPU's fused attention is slower in bfloat16 than in float32, its backward pass twice as slow.
             with torch.autocast("cpu", enabled=False):
-                out = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), dropout_p=dropout)
+                out = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), bias, dropout_p=dropout)
         else:
-            out = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+            bias = bias if bias is None else bias.to(q.dtype)
+            out = F.scaled_dot_product_attention(q, k, v, bias, dropout_p=dropout)
         return self.proj(out.transpose(1, 2).reshape(bodies, nodes, width))
-
-
-class DropPath(nn.Module):
-    """Leaves a residual branch out for some bodies of a batch (stochastic depth; Huang et al., ECCV 2016)."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, h: Float[Tensor, "B n D"]) -> Float[Tensor, "B n D"]:
-        if not self.training or self.rate == 0:
-            return h
-        stays = torch.rand(h.shape[0], 1, 1, device=h.device) >= self.rate
-        return h * stays.to(h.dtype) / (1 - self.rate)
 
 
 class Block(nn.Module):
@@ -71,21 +60,23 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(Linear(width, hidden), nn.GELU(), Linear(hidden, width))
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, h: Float[Tensor, "B n D"]) -> Float[Tensor, "B n D"]:
-        h = h + self.drop_path(self.attention(self.norm1(h)))
+    def forward(self, h: Float[Tensor, "B n D"], bias: Float[Tensor, "#B heads n n"] | None = None) -> Float[Tensor, "B n D"]:
+        h = h + self.drop_path(self.attention(self.norm1(h), bias))
         return h + self.drop_path(self.mlp(self.norm2(h)))
 
 
 class Transformer(Backbone):
-    """Every node attends to every other node of its body; masked nodes are simply not there.
+    """Every node attends to every other node of its body.
 
     Args:
         width: D.
-        topology: not used; the skeleton comes in through the encodings.
-        segments: not used.
+        topology: only for the bias; otherwise the skeleton comes in through the encodings.
+        segments: only for the bias.
         depth: blocks.
-        heads: attention heads.
+        heads: attention heads; D must be a multiple.
         mlp_ratio: width of the MLP over D.
+        bias: what is added to all blocks' attention logits, such as `masksem_graph.encodings.HopBias`; None for nothing.
+        masked: ``drop`` masked nodes, or put a ``token`` at their places.
         drop_path: rate of stochastic depth in the last block, growing linearly from 0 in the first.
         dropout: of the attention weights.
     """
@@ -99,27 +90,25 @@ class Transformer(Backbone):
         depth: int = 8,
         heads: int = 8,
         mlp_ratio: float = 4.0,
+        bias: AttentionBiasFactory | None = None,
+        masked: Masked = "drop",
         drop_path: float = 0.0,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if width % heads:
             raise InputError(f"heads: expected a divisor of the width {width}, found {heads}")
+        self.masked = masked
         rates = torch.linspace(0, drop_path, depth).tolist()
         self.blocks = nn.ModuleList(
             Block(width=width, heads=heads, mlp_ratio=mlp_ratio, drop_path=rate, dropout=dropout) for rate in rates
         )
         self.norm = nn.LayerNorm(width)
-        self.apply(_initialise)
+        self.bias = None if bias is None else bias(heads=heads, topology=topology, segments=segments)
+        self.apply(xavier_linear)
 
     def forward(self, h: Float[Tensor, "B n D"], nodes: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
+        bias = None if self.bias is None else self.bias(nodes)
         for block in self.blocks:
-            h = block(h)
+            h = block(h, bias)
         return self.norm(h)
-
-
-def _initialise(module: nn.Module) -> None:
-    # As MAE and the authors of MAMP start; a fixed small deviation barely learns in a few thousand steps at width 128.
-    if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
