@@ -21,6 +21,7 @@ class Evidence:
         sequences: S.
         features: the teacher's features of the same nodes; only for scores that set ``needs_features``.
         reference: the teacher's features of the reference clip; likewise.
+        absent: the teacher's features of a body that is not there, where these count in a sequence's mean.
     """
 
     nodes: Float[Tensor, "B Te V F"]
@@ -28,6 +29,7 @@ class Evidence:
     sequences: int
     features: Float[Tensor, "B N D"] | None = None
     reference: Float[Tensor, "1 N D"] | None = None
+    absent: Float[Tensor, "1 N D"] | None = None
 
 
 class Scores(nn.Module, ABC):

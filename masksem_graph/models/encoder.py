@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
 from masksem_graph.models.backbones import Backbone
+from masksem_graph.models.pool import Pool
 from masksem_graph.models.positions import Positions
 from masksem_graph.topology import Topology
 
@@ -28,6 +29,7 @@ class SkeletonEncoder(nn.Module):
         topology: the skeleton that the nodes are on.
         frames: T, what clips are resized to.
         segment: l, frames in a segment.
+        pool: which bodies count in a sequence's mean.
     """
 
     def __init__(
@@ -39,10 +41,11 @@ class SkeletonEncoder(nn.Module):
         topology: Topology,
         frames: int,
         segment: int,
+        pool: Pool = "present",
     ) -> None:
         super().__init__()
         self.embedding, self.positions, self.backbone = embedding, positions, backbone
-        self.topology, self.frames, self.segment = topology, frames, segment
+        self.topology, self.frames, self.segment, self.pool = topology, frames, segment, pool
 
     @property
     def width(self) -> int:
@@ -81,6 +84,13 @@ class SkeletonEncoder(nn.Module):
         if clips.ndim != 4 or tuple(clips.shape[1:]) != expected:
             raise InputError(f"clips: expected [B, T, V, C] = [B, {', '.join(map(str, expected))}], found {list(clips.shape)}")
         return self(to_segments(clips, self.segment))
+
+    def absent_features(self) -> Float[Tensor, "1 N D"] | None:
+        """Features of the all-zero body that stands in an empty slot under ``pool: all_slots``; None under ``present``."""
+        if self.pool == "present":
+            return None
+        segments, joints = self.grid
+        return self(self.embedding.weight.new_zeros(1, segments, joints, self.embedding.in_features))
 
 
 @torch.no_grad()

@@ -128,12 +128,14 @@ class Pretrain(nn.Module):
             reference: a clip to use in place of the stored `reference`.
         """
         nodes = to_segments(clips.coordinates, self.student.segment)
-        features = encoded_reference = None
+        features = encoded_reference = absent = None
         if self.teacher is not None:
             clip = self.reference if reference is None else reference
             features, encoded_reference = self.teacher(nodes), self.teacher.features(clip[None])
+            absent = self.teacher.absent_features()
         sequences = clips.label.shape[0]
-        eta = self.scores(Evidence(nodes, clips.sequence, sequences, features, encoded_reference)).float()
+        evidence = Evidence(nodes, clips.sequence, sequences, features, encoded_reference, absent)
+        eta = self.scores(evidence).float()
         pi = score_distribution(self.operator(eta).flatten(1), self.config.temperature)
         return Draw(mask=gumbel_top_k(pi.log(), uniform, self.masked), pi=pi)
 

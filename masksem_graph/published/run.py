@@ -1,0 +1,281 @@
+"""A published checkpoint as a run's folder, and a run as a published checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from masksem_graph.config import parse_mapping
+from masksem_graph.data.augment import AugmentConfig, CropConfig
+from masksem_graph.encodings import Learned
+from masksem_graph.engine.checkpoint import load_checkpoint, save_checkpoint
+from masksem_graph.errors import InputError
+from masksem_graph.files import write_beside
+from masksem_graph.models.backbones import Transformer
+from masksem_graph.models.build import ModelConfig, build_encoder
+from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.heads import Head, LinearHead, MLPHead
+from masksem_graph.models.io import describe_encoder, load_encoder, load_head, save_encoder, save_head
+from masksem_graph.published.checkpoint import Published, read_published
+from masksem_graph.published.layout import (
+    Layout,
+    Sizes,
+    Weights,
+    decoder_layout,
+    encoder_layout,
+    linear_head_layout,
+    mlp_head_layout,
+    to_theirs,
+)
+from masksem_graph.topology import Topology, load_topology
+
+PUBLISHED_WIDTH, PUBLISHED_HEADS, PUBLISHED_DECODER = 256, 8, 3  # D, attention heads and the decoder's blocks in both papers
+EXPRESSIBLE = {"frames", "segment", "width", "encodings", "backbone", "decoder", "pool"}  # of a ModelConfig in MAMP's layout
+
+
+def import_run(file: Path, run: Path, *, topology: str = "ntu25", heads: int | None = None) -> Published:
+    """Turn a published checkpoint into a run that evaluates, that training starts from, and that ``load_encoder`` reads.
+
+    The run has ``pool: all_slots``: published features are means over both body slots.
+
+    Args:
+        file: the checkpoint.
+        run: the folder to write; it appears whole or not at all.
+        topology: the skeleton of the checkpoint's joints.
+        heads: attention heads, where the file does not say how many; its weights do not tell.
+
+    Returns:
+        what was found in the file.
+
+    Raises:
+        InputError: not such a checkpoint, or ``topology`` or ``heads`` do not fit it.
+    """
+    found = read_published(file)
+    skeleton = load_topology(topology)
+    if len(skeleton) != found.sizes.joints:
+        raise InputError(
+            f"{file}: found {found.sizes.joints} joints, and {skeleton.name} has {len(skeleton)}; "
+            "expected the checkpoint's own skeleton as --topology"
+        )
+    model = _model(found.sizes, _attention_heads(file, found, heads))
+    encoder = _encoder(model, found, skeleton, file)
+    with write_beside(run) as partial:
+        partial.mkdir()
+        save_encoder(partial, encoder, model)
+        if "head" in found.parts:
+            head = _head(found)
+            classes = found.parts["head"][_LAST[type(head)]].shape[0]
+            save_head(partial, head, width=found.sizes.width, joints=found.sizes.joints, classes=classes)
+        (partial / "config.yaml").write_text(yaml.safe_dump(_config(file, found, model), sort_keys=False))
+        networks = {part: weights for part, weights in found.parts.items() if part != "head"}
+        task = {f"{part}.{name}": value for part, weights in networks.items() for name, value in weights.items()}
+        save_checkpoint(partial / "last.pt", {"task": task, "epoch": found.epoch or 0, "finished": True})
+    return found
+
+
+_LAST = {LinearHead: "linear.bias", MLPHead: "classify.bias"}  # the weight that has one number a class
+
+
+def _attention_heads(file: Path, found: Published, given: int | None) -> int:
+    own, width = found.attention_heads, found.sizes.width
+    if own is not None and given is not None and own != given:
+        raise InputError(f"--heads: the file says {own} attention heads, found {given}; expected {own}, or no --heads")
+    heads = own or given or (PUBLISHED_HEADS if width == PUBLISHED_WIDTH else None)
+    if heads is None:
+        raise InputError(
+            f"{file}: nothing in it says how many attention heads it has; expected --heads N "
+            f"(the published models, of width {PUBLISHED_WIDTH}, have {PUBLISHED_HEADS}; this one is of width {width})"
+        )
+    if heads < 1 or width % heads:
+        raise InputError(f"--heads: expected a divisor of the width {width}, found {heads}")
+    return heads
+
+
+def _model(sizes: Sizes, heads: int) -> dict[str, Any]:
+    """The `ModelConfig`, as plain data."""
+
+    def part(path: str, **options: Any) -> dict[str, Any]:
+        return {"class_path": f"masksem_graph.{path}", "init_args": options}
+
+    def blocks(depth: int, hidden: int) -> dict[str, Any]:
+        return part("models.backbones.Transformer", depth=depth, heads=heads, mlp_ratio=hidden / sizes.width)
+
+    # An evaluation's checkpoint has no decoder; the entry says what a later pre-training would build.
+    decoder = (sizes.decoder_depth, sizes.decoder_hidden) if sizes.decoder_depth else (PUBLISHED_DECODER, sizes.hidden)
+    return {
+        "frames": sizes.segments * sizes.segment,
+        "segment": sizes.segment,
+        "width": sizes.width,
+        "encodings": [part("encodings.Learned", over="segments"), part("encodings.Learned", over="joints")],
+        "backbone": blocks(sizes.depth, sizes.hidden),
+        "decoder": blocks(*decoder),
+        "pool": "all_slots",
+    }
+
+
+def _encoder(model: dict[str, Any], found: Published, topology: Topology, file: Path) -> SkeletonEncoder:
+    encoder = build_encoder(parse_mapping(ModelConfig, model, source=file), topology=topology, channels=found.sizes.channels)
+    encoder.load_state_dict(found.parts["student"])
+    return encoder.eval()
+
+
+def _head(found: Published) -> Head:
+    weights, sizes = found.parts["head"], found.sizes
+    head: Head
+    if "project.weight" in weights:
+        hidden, classes = weights["project.bias"].shape[0], weights["classify.bias"].shape[0]
+        head = MLPHead(width=sizes.width, joints=sizes.joints, classes=classes, hidden=hidden)
+    else:
+        norm = "norm.running_mean" in weights
+        head = LinearHead(width=sizes.width, classes=weights["linear.bias"].shape[0], norm=norm)
+    head.load_state_dict(weights)
+    return head.eval()
+
+
+def _config(file: Path, found: Published, model: dict[str, Any]) -> dict[str, Any]:
+    """What is known of how the model was trained; evaluation takes its defaults from here."""
+    return {
+        "converted": {
+            "file": file.name,
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "kind": found.kind,
+            "epoch": found.epoch,
+            "arguments": _plain(found.arguments),
+        },
+        "data": {"absent_frames": "zero"},  # as the community's arrays have them, which the model was trained on
+        "model": model,
+        "crop": _plain(dataclasses.asdict(CropConfig())),
+        "augment": _plain(dataclasses.asdict(AugmentConfig())),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The same as mappings, lists, numbers and strings; anything else as its text."""
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def export_run(run: Path, file: Path) -> None:
+    """Write a run as a checkpoint that MAMP's own code loads: encoder, decoder and head as far as the run has them.
+
+    Args:
+        run: a converted one, or one of a transformer with learned encodings and one prediction layer.
+        file: the checkpoint to write.
+
+    Raises:
+        InputError: a part of the run has no place in MAMP's layout.
+    """
+    encoder = load_encoder(run)
+    places = _places(run, encoder)
+    student = encoder.state_dict()
+    decoder = _decoder(run)
+    sizes = _sizes(encoder, decoder)
+    state = to_theirs(student, _expected(run, "encoder", student, encoder_layout(sizes, places)))
+    if decoder:
+        state |= to_theirs(decoder, _expected(run, "decoder", decoder, decoder_layout(sizes, places)))
+    if saved := load_head(run):
+        state |= _head_state(run, saved.head, sizes)
+    content = {"model": state, "args": argparse.Namespace(model_args=_model_arguments(run, encoder, sizes))}
+    with write_beside(file) as partial:
+        torch.save(content, partial)
+
+
+def _places(run: Path, encoder: SkeletonEncoder) -> tuple[int, int]:
+    """Where the segments' and the joints' learned encodings are, once everything else fits MAMP's layout."""
+    described = describe_encoder(run)["model"]
+    if type(encoder.backbone) is not Transformer:
+        raise _misfit(run, "model.backbone", "Transformer", type(encoder.backbone).__name__)
+    for option in dataclasses.fields(ModelConfig):
+        value = described.get(option.name, option.default)
+        if option.name not in EXPRESSIBLE and value != option.default:
+            raise _misfit(run, f"model.{option.name}", str(option.default), str(value))
+    encodings = list(encoder.positions.encodings)
+    over = ["joints" if encoding.joint_numbered else "segments" for encoding in encodings if type(encoding) is Learned]
+    if len(encodings) != 2 or sorted(over) != ["joints", "segments"]:
+        found = ", ".join(type(encoding).__name__ for encoding in encodings) or "none"
+        raise _misfit(run, "model.encodings", "Learned over segments and Learned over joints", found)
+    return over.index("segments"), over.index("joints")
+
+
+def _decoder(run: Path) -> Weights:
+    if not (run / "last.pt").is_file():
+        return {}
+    task = load_checkpoint(run / "last.pt")["task"]
+    return {name.removeprefix("decoder."): value for name, value in task.items() if name.startswith("decoder.")}
+
+
+def _sizes(encoder: SkeletonEncoder, decoder: Weights) -> Sizes:
+    student, (segments, joints) = encoder.state_dict(), encoder.grid
+    norms = ".norm1.weight"
+    hidden = decoder.get("backbone.blocks.0.mlp.0.bias")
+    return Sizes(
+        channels=encoder.channels,
+        segment=encoder.segment,
+        segments=segments,
+        joints=joints,
+        width=encoder.width,
+        depth=sum(name.endswith(norms) for name in student),
+        hidden=student["backbone.blocks.0.mlp.0.bias"].shape[0],
+        decoder_depth=sum(name.endswith(norms) for name in decoder),
+        decoder_hidden=0 if hidden is None else hidden.shape[0],
+    )
+
+
+def _head_state(run: Path, head: Head, sizes: Sizes) -> Weights:
+    weights = head.state_dict()
+    if type(head) is LinearHead:
+        layout = linear_head_layout(sizes.width, head.linear.out_features, norm=head.options()["norm"])
+    elif type(head) is MLPHead:
+        layout = mlp_head_layout(sizes, head.hidden, head.classify.out_features)
+    else:
+        raise _misfit(run, "head.yaml", "LinearHead or MLPHead", type(head).__name__)
+    return to_theirs(weights, _expected(run, "head", weights, layout))
+
+
+def _expected(run: Path, part: str, weights: Weights, layout: Layout) -> Layout:
+    """The layout, once it names exactly the weights that are there."""
+    if odd := sorted(weights.keys() ^ {place.ours for place in layout.values()}):
+        one_head = "; expected method.heads: shared" if odd[0].startswith("predict.") else ""
+        raise InputError(f"{run}: {part}: {odd[0]} has no counterpart in MAMP's layout{one_head}")
+    return layout
+
+
+def _model_arguments(run: Path, encoder: SkeletonEncoder, sizes: Sizes) -> dict[str, Any]:
+    """Constructor arguments of MAMP's model; a weight's shape tells all of them but the attention heads."""
+    model = parse_mapping(ModelConfig, describe_encoder(run)["model"], source=run / "encoder.yaml")
+    blocks = {
+        part: make(width=sizes.width, topology=encoder.topology, segments=sizes.segments)
+        for part, make in (("backbone", model.backbone), ("decoder", model.decoder))
+        if part == "backbone" or sizes.decoder_depth
+    }
+    for part, network in blocks.items():
+        if type(network) is not Transformer:
+            raise _misfit(run, f"model.{part}", "Transformer", type(network).__name__)
+    heads = {part: network.blocks[0].attention.heads for part, network in blocks.items()}
+    if len(set(heads.values())) > 1:
+        raise _misfit(run, "model.decoder.heads", f"{heads['backbone']} as in the encoder", str(heads["decoder"]))
+    return {
+        "dim_in": sizes.channels,
+        "dim_feat": sizes.width,
+        "depth": sizes.depth,
+        "num_heads": heads["backbone"],
+        "mlp_ratio": sizes.hidden / sizes.width,
+        "num_frames": sizes.segments * sizes.segment,
+        "num_joints": sizes.joints,
+        "patch_size": 1,
+        "t_patch_size": sizes.segment,
+        **({"decoder_dim_feat": sizes.width, "decoder_depth": sizes.decoder_depth} if sizes.decoder_depth else {}),
+    }
+
+
+def _misfit(run: Path, name: str, expected: str, found: str) -> InputError:
+    return InputError(f"{run}: {name}: MAMP's layout has no place for it; expected {expected}, found {found}")
