@@ -239,8 +239,17 @@ def _evaluation(
                 f"data.split: {data.split} of {store.path} has no labelled {name} clips; this protocol needs some"
             )
     bf16 = device.precision == "bf16-mixed"
-    about = {"classes": store.classes, "crop": crop, "augment": augment, "bf16": bf16, "head": head}
-    return Evaluation(encoder=encoder, source=source, **about, **split)
+    return Evaluation(
+        encoder=encoder,
+        source=source,
+        train=split["train"],
+        test=split["test"],
+        classes=store.classes,
+        crop=crop,
+        augment=augment,
+        bf16=bf16,
+        head=head,
+    )
 
 
 def commit() -> str | None:

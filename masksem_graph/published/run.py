@@ -18,6 +18,7 @@ from masksem_graph.engine.checkpoint import load_checkpoint, save_checkpoint
 from masksem_graph.errors import InputError
 from masksem_graph.files import write_beside
 from masksem_graph.models.backbones import Transformer
+from masksem_graph.models.backbones.transformer import Attention
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head, LinearHead, MLPHead
@@ -260,7 +261,7 @@ def _model_arguments(run: Path, encoder: SkeletonEncoder, sizes: Sizes) -> dict[
     for part, network in blocks.items():
         if type(network) is not Transformer:
             raise _misfit(run, f"model.{part}", "Transformer", type(network).__name__)
-    heads = {part: network.blocks[0].attention.heads for part, network in blocks.items()}
+    heads = {part: next(m.heads for m in network.modules() if isinstance(m, Attention)) for part, network in blocks.items()}
     if len(set(heads.values())) > 1:
         raise _misfit(run, "model.decoder.heads", f"{heads['backbone']} as in the encoder", str(heads["decoder"]))
     return {

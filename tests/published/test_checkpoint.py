@@ -151,7 +151,13 @@ def test_files_that_are_none(states: dict[str, Weights], write: Write, tmp_path:
     with pytest.raises(InputError, match="no such file"):
         read_published(tmp_path / "nothing.pth")
     whole = write(states["mamp"]).read_bytes()
-    for name, content in {"cut": whole[: len(whole) // 2], "head": whole[:60], "empty": b"", "text": b"hello", "list": pickle.dumps([1])}.items():
+    for name, content in {
+        "cut": whole[: len(whole) // 2],
+        "head": whole[:60],
+        "empty": b"",
+        "text": b"hello",
+        "list": pickle.dumps([1]),
+    }.items():
         path = tmp_path / f"{name}.pth"
         path.write_bytes(content)
         with pytest.raises(InputError, match=rf"{name}\.pth: not a checkpoint that can be read: damaged, cut short"):
