@@ -101,9 +101,9 @@ def _check(plan: Plan) -> _Checked:
     Raises:
         InputError: the fault, with the cell's name.
     """
-    variants = {tuple(cell.labels.values()): cell for cell in reversed(plan.cells)}
-    found = [_check_training(cell, step) for cell in variants.values() for step in cell.steps if step.epochs]
-    config, plain = found[-1]
+    some_seed = [cell for cell in plan.cells if cell.seed == plan.cells[0].seed]
+    trainings = [_check_training(cell, step) for cell in some_seed for step in cell.steps if step.epochs]
+    config, plain = trainings[0]
     for step in plan.cells[0].steps:
         if not step.epochs:
             evaluate.parse(step.arguments[1:], run=plain)

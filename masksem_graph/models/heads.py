@@ -23,6 +23,11 @@ class Head(nn.Module, ABC):
         """The constructor's arguments beside those that the builder gives: what a saved head is built from again."""
         return {}
 
+    @property
+    @abstractmethod
+    def classes(self) -> int:
+        """How many classes are scored."""
+
     @abstractmethod
     def pool(
         self,
@@ -72,6 +77,10 @@ class LinearHead(Head):
     def options(self) -> dict[str, Any]:
         return {"norm": not isinstance(self.norm, nn.Identity)}
 
+    @property
+    def classes(self) -> int:
+        return self.linear.out_features
+
     def pool(
         self,
         features: Float[Tensor, "B N D"],
@@ -109,6 +118,10 @@ class MLPHead(Head):
 
     def options(self) -> dict[str, Any]:
         return {"hidden": self.hidden, "dropout": self.dropout.p}
+
+    @property
+    def classes(self) -> int:
+        return self.classify.out_features
 
     def pool(
         self,

@@ -27,9 +27,7 @@ class OwnHead(Protocol):
         """
         if evaluation.head is None:
             raise InputError("--checkpoint: this protocol needs a run with a head (head.yaml), found none")
-        scores = evaluation.classify_test(evaluation.test)
-        if scores.shape[1] != len(evaluation.classes):
-            raise InputError(
-                f"--checkpoint: its head scores {scores.shape[1]} classes, and the data has {len(evaluation.classes)}"
-            )
-        return scores
+        found = evaluation.head.classes
+        if found != len(evaluation.classes):
+            raise InputError(f"--checkpoint: its head scores {found} classes, and the data has {len(evaluation.classes)}")
+        return evaluation.classify_test(evaluation.test)

@@ -71,16 +71,12 @@ def import_run(file: Path, run: Path, *, topology: str = "ntu25", heads: int | N
         save_encoder(partial, encoder, model)
         if "head" in found.parts:
             head = _head(found)
-            classes = found.parts["head"][_LAST[type(head)]].shape[0]
-            save_head(partial, head, width=found.sizes.width, joints=found.sizes.joints, classes=classes)
+            save_head(partial, head, width=found.sizes.width, joints=found.sizes.joints, classes=head.classes)
         (partial / "config.yaml").write_text(yaml.safe_dump(_config(file, found, model), sort_keys=False))
         networks = {part: weights for part, weights in found.parts.items() if part != "head"}
         task = {f"{part}.{name}": value for part, weights in networks.items() for name, value in weights.items()}
         save_checkpoint(partial / "last.pt", {"task": task, "epoch": found.epoch or 0, "finished": True})
     return found
-
-
-_LAST = {LinearHead: "linear.bias", MLPHead: "classify.bias"}  # the weight that has one number a class
 
 
 def _attention_heads(file: Path, found: Published, given: int | None) -> int:
@@ -197,14 +193,22 @@ def _places(run: Path, encoder: SkeletonEncoder) -> tuple[int, int]:
         raise _misfit(run, "model.backbone", "Transformer", type(encoder.backbone).__name__)
     for option in dataclasses.fields(ModelConfig):
         value = described.get(option.name, option.default)
-        if option.name not in EXPRESSIBLE and value != option.default:
-            raise _misfit(run, f"model.{option.name}", str(option.default), str(value))
+        if option.name not in EXPRESSIBLE and _name(value) != _name(option.default):
+            raise _misfit(run, f"model.{option.name}", _name(option.default), _name(value))
     encodings = list(encoder.positions.encodings)
     over = ["joints" if encoding.joint_numbered else "segments" for encoding in encodings if type(encoding) is Learned]
     if len(encodings) != 2 or sorted(over) != ["joints", "segments"]:
         found = ", ".join(type(encoding).__name__ for encoding in encodings) or "none"
         raise _misfit(run, "model.encodings", "Learned over segments and Learned over joints", found)
     return over.index("segments"), over.index("joints")
+
+
+def _name(value: Any) -> str:
+    """A field's value as text; a part's class, by path in a configuration and itself in code, by its name alone."""
+    if isinstance(value, type):
+        return value.__name__
+    path = value.get("class_path", value) if isinstance(value, dict) and not value.get("init_args") else value
+    return str(path).rpartition(".")[2] if isinstance(path, str) else str(path)
 
 
 def _decoder(run: Path) -> Weights:
@@ -234,9 +238,9 @@ def _sizes(encoder: SkeletonEncoder, decoder: Weights) -> Sizes:
 def _head_state(run: Path, head: Head, sizes: Sizes) -> Weights:
     weights = head.state_dict()
     if type(head) is LinearHead:
-        layout = linear_head_layout(sizes.width, head.linear.out_features, norm=head.options()["norm"])
+        layout = linear_head_layout(sizes.width, head.classes, norm=head.options()["norm"])
     elif type(head) is MLPHead:
-        layout = mlp_head_layout(sizes, head.hidden, head.classify.out_features)
+        layout = mlp_head_layout(sizes, head.hidden, head.classes)
     else:
         raise _misfit(run, "head.yaml", "LinearHead or MLPHead", type(head).__name__)
     return to_theirs(weights, _expected(run, "head", weights, layout))

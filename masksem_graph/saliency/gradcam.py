@@ -46,7 +46,7 @@ def gradcam(
             reference is then a sequence of one body, too.
     """
     z, bodies = sequence_mean(features, sequence, sequences, absent)
-    z_ref = sequence_mean(reference, sequence.new_zeros(1), 1, absent)[0][0]
+    z_ref = sequence_mean(reference, sequence.new_zeros(len(reference)), 1, absent)[0][0]
     gradient = similarity_gradient(z, z_ref, bodies * features.shape[1])
     alpha = gradient.relu()[sequence]
     return torch.einsum("bnd,bd->bn", features, alpha).relu()

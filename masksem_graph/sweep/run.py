@@ -168,12 +168,13 @@ class _Sweep:
         if code == 0 and job.cell.finished:
             self.done += _whole(job.cell)
             self.gained += _whole(job.cell) - job.before
-            self.progress.console.print(f"finished: {job.cell.name} ({self._finished()} of {len(self.cells)})", markup=False)
+            line = f"finished: {job.cell.name} ({self._finished()} of {len(self.cells)})"
+            self.progress.console.print(line, markup=False, highlight=False)
         else:
             self.left_out += _whole(job.cell)
             self.failed[job.cell.folder] = _last_line(job.cell.folder / "log.txt") or f"exit status {code}"
             line = f"FAILED: {job.cell.name}: {self.failed[job.cell.folder]}; all of it: {job.cell.folder / 'log.txt'}"
-            self.progress.console.print(line, markup=False, soft_wrap=True)
+            self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _finished(self) -> int:
         return len(self.cells) - len(self.waiting) - len(self.active) - len(self.failed)
@@ -182,6 +183,8 @@ class _Sweep:
         if gained <= 0:
             return "time left not known yet"
         seconds = (time.monotonic() - self.began) / gained * (self.total - self.left_out - finished)
+        if seconds < 100:
+            return f"about {seconds:.0f} s left"
         hours, minutes = divmod(round(seconds / 60), 60)
         return f"about {hours} h {minutes:02d} min left" if hours else f"about {minutes} min left"
 
