@@ -63,7 +63,8 @@ def read_published(path: Path) -> Published:
     """
     content = _load(path)
     inner = content.get("model", content)
-    if not isinstance(inner, Mapping) or not inner or not all(isinstance(value, Tensor) for value in inner.values()):
+    named = isinstance(inner, Mapping) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in inner.items())
+    if not named or not inner:
         raise InputError(f"{path}: expected the weights of a MAMP or MaskSem model, found {_summary(inner)}")
     masksem = any(name.startswith(STUDENT) for name in inner)
     state = {name: value for name, value in inner.items() if not (masksem and name in UNREAD)}

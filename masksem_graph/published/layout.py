@@ -126,7 +126,7 @@ def _blocks(prefix: str, width: int, hidden: int, depth: int) -> Layout:
 
 def to_ours(state: Mapping[str, Any], layout: Layout) -> Weights:
     """A layout's weights under our names and in our shapes."""
-    return {place.ours: _to_our_shape(name, state[name]).contiguous() for name, place in layout.items()}
+    return {place.ours: _to_our_shape(name, state[name].detach()).contiguous() for name, place in layout.items()}
 
 
 def to_theirs(state: Mapping[str, Any], layout: Layout) -> Weights:

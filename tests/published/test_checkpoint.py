@@ -135,6 +135,11 @@ def renumbered(state: Weights) -> Weights:
         ("linear", without("head.fc.bias"), r"head\.fc\.bias: is missing"),
         ("mamp", lambda s: {}, "expected the weights of a MAMP or MaskSem model, found nothing"),
         ("mamp", lambda s: [1], "expected the weights of a MAMP or MaskSem model, found list"),
+        (
+            "mamp",
+            lambda s: s | {3: torch.zeros(1)},
+            "expected the weights of a MAMP or MaskSem model, found a mapping of temp_",
+        ),
         ("mamp", lambda s: {"a": 1}, "expected the weights of a MAMP or MaskSem model, found a mapping of a"),
     ],
 )

@@ -106,6 +106,7 @@ def test_what_a_run_says_of_its_origin(states: dict[str, Weights], write: Write,
         ({"topology": "ntu25"}, "found 5 joints, and ntu25 has 25; expected the checkpoint's own skeleton as --topology"),
         ({"heads": 4}, "--heads: the file says 2 attention heads, found 4"),
         ({"args": None}, r"nothing in it says how many attention heads it has; expected --heads N .*this one is of width 8"),
+        ({"args": None, "heads": 0}, "--heads: expected a divisor of the width 8, found 0"),
         ({"args": None, "heads": 3}, "--heads: expected a divisor of the width 8, found 3"),
     ],
 )
