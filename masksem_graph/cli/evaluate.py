@@ -8,7 +8,7 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,8 @@ from masksem_graph.engine.devices import DeviceConfig, launch
 from masksem_graph.errors import InputError
 from masksem_graph.files import PACKAGE, read_yaml
 from masksem_graph.models.encoder import SkeletonEncoder
-from masksem_graph.models.io import load_encoder, new_encoder
+from masksem_graph.models.heads import Head
+from masksem_graph.models.io import load_encoder, load_head, new_encoder
 from masksem_graph.protocols import Evaluation, Protocol
 from masksem_graph.protocols.metrics import classification_figures
 from masksem_graph.report.evaluation import print_results, write_results
@@ -38,17 +39,31 @@ SHARED_WITH_RUN = {"data": DataConfig, "crop": CropConfig, "augment": AugmentCon
 
 def main(argv: Sequence[str]) -> None:
     """The command."""
+    evaluate(**parse(argv))
+
+
+def parse(argv: Sequence[str], run: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read the command line.
+
+    Args:
+        argv: the arguments.
+        run: the configuration of the run to evaluate, in place of its ``config.yaml``: for a run that is yet to be made.
+
+    Returns:
+        the arguments of `evaluate`.
+    """
     arguments = with_config_paths(argv)
     peeked = _peek(arguments)
     protocol_class = _protocol_class(peeked.protocol, peeked.config)
     parser = _parser(protocol_class)
-    parser.set_defaults(_defaults_of_run(peeked.checkpoint))
+    parser.set_defaults(_defaults(_config_of_run(peeked.checkpoint) if run is None else run))
     parsed = parser.parse_args(arguments)
     plain = resolved(parser, parsed)
     options = instantiate(parser, parsed)
     shared = {name: options.pop(name) for name in SHARED_WITH_RUN}
     own = {name: options.pop(name) for name in ("checkpoint", "output", "untrained", "seed", "runs", "overwrite", "protocol")}
-    evaluate(protocol=protocol_class(**options), plain=plain, **shared, **{k: v for k, v in own.items() if k != "protocol"})
+    own["protocol"] = protocol_class(**options)
+    return {"plain": plain, **shared, **own}
 
 
 def _peek(arguments: Sequence[str]) -> argparse.Namespace:
@@ -96,15 +111,18 @@ def _parser(protocol_class: type[Protocol]) -> jsonargparse.ArgumentParser:
     return parser
 
 
-def _defaults_of_run(checkpoint: str | None) -> dict[str, Any]:
-    """The run's own data, crop and augmentation, which the command line may override."""
+def _config_of_run(checkpoint: str | None) -> dict[str, Any]:
     if checkpoint is None:
         return {}
     path = Path(checkpoint) / "config.yaml"
     if not path.is_file():
         raise InputError(f"--checkpoint: expected the folder of a run, found no {path}")
-    fields = read_yaml(path)
-    return {f"{section}.{name}": value for section in SHARED_WITH_RUN for name, value in fields.get(section, {}).items()}
+    return read_yaml(path)
+
+
+def _defaults(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's own data, crop and augmentation, which the command line may override."""
+    return {f"{section}.{name}": value for section in SHARED_WITH_RUN for name, value in run.get(section, {}).items()}
 
 
 def evaluate(
@@ -151,7 +169,8 @@ def evaluate(
     with progress_bars() as progress:
         for number in range(seed, seed + runs):
             encoder = _encoder(checkpoint, store, untrained=untrained, seed=number).to(fabric.device)
-            evaluation = _evaluation(encoder, store, data, crop, augment, fabric, device)
+            head = None if (saved := load_head(checkpoint)) is None else saved.head.to(fabric.device)
+            evaluation = _evaluation(encoder, head, store, data, crop, augment, fabric, device)
             outcome = protocol.run(evaluation, seed=number, progress=progress)
             labels = evaluation.labels(evaluation.test)
             outcomes.append(classification_figures(outcome.scores, labels, store.classes) | outcome.figures)
@@ -196,6 +215,7 @@ def _encoder(checkpoint: str, store: Store, *, untrained: bool, seed: int) -> Sk
 
 def _evaluation(
     encoder: SkeletonEncoder,
+    head: Head | None,
     store: Store,
     data: DataConfig,
     crop: CropConfig,
@@ -221,7 +241,17 @@ def _evaluation(
                 f"data.split: {data.split} of {store.path} has no labelled {name} clips; this protocol needs some"
             )
     bf16 = device.precision == "bf16-mixed"
-    return Evaluation(encoder=encoder, source=source, classes=store.classes, crop=crop, augment=augment, bf16=bf16, **split)
+    return Evaluation(
+        encoder=encoder,
+        source=source,
+        train=split["train"],
+        test=split["test"],
+        classes=store.classes,
+        crop=crop,
+        augment=augment,
+        bf16=bf16,
+        head=head,
+    )
 
 
 def commit() -> str | None:

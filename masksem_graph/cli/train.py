@@ -189,7 +189,8 @@ def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bo
 
 def _clear(folder: Path) -> None:
     """Remove what an earlier run left, so that nothing of it can be taken for the new one's."""
-    for name in ("last.pt", "metrics.csv", "encoder.safetensors", "encoder.yaml", "reference.safetensors"):
+    networks = [f"{network}.{ending}" for network in ("encoder", "head") for ending in ("safetensors", "yaml")]
+    for name in ("last.pt", "metrics.csv", "reference.safetensors", *networks):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
@@ -260,7 +261,9 @@ def neighbours(config: TrainConfig, store: Store, source: ClipSource) -> Callabl
 
 
 def initialise_from(task: Pretrain, run: Path) -> None:
-    """Start student, decoder and teacher from an earlier run; a teacher that it lacks starts as its student.
+    """Start student, decoder and teacher from an earlier run.
+
+    A teacher that it lacks starts as its student; a decoder that it lacks, as a converted probe does, starts afresh.
 
     Raises:
         InputError: no checkpoint there, or networks of other shapes.
@@ -274,6 +277,9 @@ def initialise_from(task: Pretrain, run: Path) -> None:
     by_part["teacher"] = by_part["teacher"] or by_part["student"]
     for part, state in by_part.items():
         network = getattr(task, part)
+        if part == "decoder" and not state:
+            console.print(f"init_from: {run} has no decoder, a new one starts from scratch", soft_wrap=True, markup=False)
+            continue
         try:
             if network is not None:
                 network.load_state_dict(state)

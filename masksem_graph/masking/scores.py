@@ -20,6 +20,7 @@ class Evidence:
         sequences: S.
         features: the teacher's features of the same nodes; only for scores that set ``needs_features``.
         reference: the teacher's features of the reference clip, one body or several; likewise.
+        absent: the teacher's features of a body that is not there, where these count in a sequence's mean.
         embedded: the student's embedded nodes, encodings added, not yet mapped into its space; only for scores that set
             ``needs_embeddings``.
         context: the student's embedded context joints, without encodings; likewise. An axis of length 0 where the topology
@@ -32,6 +33,7 @@ class Evidence:
     sequences: int
     features: Float[Tensor, "B N D"] | None = None
     reference: Float[Tensor, "R N D"] | None = None
+    absent: Float[Tensor, "1 N D"] | None = None
     embedded: Float[Tensor, "B Te V D"] | None = None
     context: Float[Tensor, "B Te context D"] | None = None
     batch_sequences: int | None = None
@@ -48,6 +50,7 @@ class Evidence:
             nodes=self.nodes[:, chosen],
             features=flat(self.features),
             reference=flat(self.reference),
+            absent=flat(self.absent),
             embedded=None if self.embedded is None else self.embedded[:, chosen],
             context=None if self.context is None else self.context[:, chosen],
         )

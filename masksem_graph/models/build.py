@@ -12,6 +12,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.models.backbones import BackboneFactory
 from masksem_graph.models.decoder import Decoder
 from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.pool import Pool
 from masksem_graph.models.positions import Positions
 from masksem_graph.models.spaces import Euclidean, SpaceFactory
 from masksem_graph.topology import Topology
@@ -31,6 +32,8 @@ class ModelConfig:
         space: where embedded nodes live before the encoder's first block.
         topology: whose joints the nodes are, by name or path, ``{data}`` standing for the name of the data's own topology,
             which it is where omitted.
+        pool: a sequence's feature is the mean over its present bodies, or over all slots of the community's arrays, where an
+            absent body is encoded as all zeros.
     """
 
     frames: int
@@ -41,6 +44,7 @@ class ModelConfig:
     decoder: BackboneFactory
     space: SpaceFactory = field(default=Euclidean)
     topology: str | None = None
+    pool: Pool = "present"
 
     def __post_init__(self) -> None:
         for name in ("frames", "segment", "width"):
@@ -70,6 +74,7 @@ def build_encoder(config: ModelConfig, *, topology: Topology, channels: int) -> 
         topology=topology,
         frames=config.frames,
         segment=config.segment,
+        pool=config.pool,
     )
 
 

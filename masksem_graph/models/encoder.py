@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
 from masksem_graph.models.backbones import Backbone
+from masksem_graph.models.pool import Pool
 from masksem_graph.models.positions import Positions
 from masksem_graph.models.spaces import Space
 from masksem_graph.topology import Topology
@@ -38,6 +39,7 @@ class SkeletonEncoder(nn.Module):
         topology: the skeleton that the nodes are on.
         frames: T, what clips are resized to.
         segment: l, frames in a segment.
+        pool: which bodies count in a sequence's mean.
     """
 
     joint_columns: Tensor
@@ -53,16 +55,14 @@ class SkeletonEncoder(nn.Module):
         topology: Topology,
         frames: int,
         segment: int,
+        pool: Pool = "present",
     ) -> None:
         super().__init__()
         self.embedding, self.positions, self.space, self.backbone = embedding, positions, space, backbone
-        self.topology, self.frames, self.segment = topology, frames, segment
+        self.topology, self.frames, self.segment, self.pool = topology, frames, segment, pool
         place = {joint: i for i, joint in enumerate(topology.inputs)}
         for name, joints in (("joint_columns", topology.joints), ("context_columns", topology.context)):
             self.register_buffer(name, torch.tensor([place[joint] for joint in joints], dtype=torch.int64), persistent=False)
-        self.mask_token = nn.Parameter(torch.empty(self.width)) if backbone.masked == "token" else None
-        if self.mask_token is not None:
-            nn.init.trunc_normal_(self.mask_token, std=0.02)
 
     @property
     def width(self) -> int:
@@ -120,6 +120,13 @@ class SkeletonEncoder(nn.Module):
         if clips.ndim != 4 or tuple(clips.shape[1:]) != expected:
             raise InputError(f"clips: expected [B, T, V, C] = [B, {', '.join(map(str, expected))}], found {list(clips.shape)}")
         return self(self.nodes(clips))
+
+    def absent_features(self) -> Float[Tensor, "1 N D"] | None:
+        """Features of the all-zero body that stands in an empty slot under ``pool: all_slots``; None under ``present``."""
+        if self.pool == "present":
+            return None
+        segments, joints = self.grid
+        return self(self.embedding.weight.new_zeros(1, segments, joints, self.embedding.in_features))
 
 
 @torch.no_grad()

@@ -2,24 +2,139 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
+from abc import ABC, abstractmethod
+from typing import Any, Protocol, runtime_checkable
+
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from masksem_graph.models.pool import body_mean, sequence_mean
 
-class LinearHead(nn.Module):
-    """BatchNorm without affine, then a linear layer: the linear probe of MAE and MAMP.
+
+class Head(nn.Module, ABC):
+    """From the node features of a batch of bodies to class scores of its sequences, in two steps: ``head(head.pool(...))``.
+
+    A new one is one class, named by its ``class_path``. Args of every constructor, given by the builder: ``width`` (D),
+    ``joints`` (V), ``classes``. Options follow them, and `options` gives them back.
+    """
+
+    def options(self) -> dict[str, Any]:
+        """The constructor's arguments beside those that the builder gives: what a saved head is built from again."""
+        return {}
+
+    @property
+    @abstractmethod
+    def classes(self) -> int:
+        """How many classes are scored."""
+
+    @abstractmethod
+    def pool(
+        self,
+        features: Float[Tensor, "B N D"],
+        sequence: Int64[Tensor, " B"],
+        sequences: int,
+        absent: Float[Tensor, "1 N D"] | None = None,
+    ) -> Float[Tensor, "S P"]:
+        """One vector a sequence, made of the features of all nodes of all its bodies.
+
+        Args:
+            features: segment-major, as the encoder gives them.
+            sequence: the sequence of each body.
+            sequences: S.
+            absent: `SkeletonEncoder.absent_features`.
+        """
+
+    @abstractmethod
+    def forward(self, pooled: Float[Tensor, "S P"]) -> Float[Tensor, "S classes"]:
+        """Class scores, before any softmax."""
+
+
+@runtime_checkable
+class HeadFactory(Protocol):
+    """A head class with its options set; the builder gives the rest."""
+
+    def __call__(self, *, width: int, joints: int, classes: int) -> Head: ...
+
+
+class LinearHead(Head):
+    """Mean over nodes and bodies, BatchNorm without affine, then a linear layer: the linear probe of MAE and MAMP.
 
     Args:
         width: D.
+        joints: not used.
         classes: how many.
+        norm: False leaves the BatchNorm out.
     """
 
-    def __init__(self, *, width: int, classes: int) -> None:
+    def __init__(self, *, width: int, joints: int = 0, classes: int, norm: bool = True) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(width, affine=False, eps=1e-6)
+        self.norm = nn.BatchNorm1d(width, affine=False, eps=1e-6) if norm else nn.Identity()
         self.linear = nn.Linear(width, classes)
         nn.init.trunc_normal_(self.linear.weight, std=0.01)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, features: Float[Tensor, "S D"]) -> Float[Tensor, "S classes"]:
-        return self.linear(self.norm(features))
+    def options(self) -> dict[str, Any]:
+        return {"norm": not isinstance(self.norm, nn.Identity)}
+
+    @property
+    def classes(self) -> int:
+        return self.linear.out_features
+
+    def pool(
+        self,
+        features: Float[Tensor, "B N D"],
+        sequence: Int64[Tensor, " B"],
+        sequences: int,
+        absent: Float[Tensor, "1 N D"] | None = None,
+    ) -> Float[Tensor, "S D"]:
+        return sequence_mean(features, sequence, sequences, absent)[0]
+
+    def forward(self, pooled: Float[Tensor, "S D"]) -> Float[Tensor, "S classes"]:
+        return self.linear(self.norm(pooled))
+
+
+class MLPHead(Head):
+    """Joints kept apart: mean over time and bodies, linear to ``hidden``, BatchNorm, ReLU, linear (MAMP's fine-tuning head).
+
+    Args:
+        width: D.
+        joints: V.
+        classes: how many.
+        hidden: width between the two linear layers.
+        dropout: of node features, before anything else.
+    """
+
+    def __init__(self, *, width: int, joints: int, classes: int, hidden: int = 2048, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.joints, self.hidden = joints, hidden
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Linear(joints * width, hidden)
+        self.norm = nn.BatchNorm1d(hidden)
+        self.classify = nn.Linear(hidden, classes)
+        for layer in (self.project, self.classify):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def options(self) -> dict[str, Any]:
+        return {"hidden": self.hidden, "dropout": self.dropout.p}
+
+    @property
+    def classes(self) -> int:
+        return self.classify.out_features
+
+    def pool(
+        self,
+        features: Float[Tensor, "B N D"],
+        sequence: Int64[Tensor, " B"],
+        sequences: int,
+        absent: Float[Tensor, "1 N D"] | None = None,
+    ) -> Float[Tensor, "S P"]:
+        return body_mean(self._joints(features), sequence, sequences, None if absent is None else self._joints(absent))[0]
+
+    def _joints(self, features: Float[Tensor, "B N D"]) -> Float[Tensor, "B P"]:
+        """Each joint's mean over time, joints end to end: [V * D], joint-major."""
+        return self.dropout(features).unflatten(1, (-1, self.joints)).mean(1).flatten(1)
+
+    def forward(self, pooled: Float[Tensor, "S P"]) -> Float[Tensor, "S classes"]:
+        return self.classify(F.relu(self.norm(self.project(pooled))))

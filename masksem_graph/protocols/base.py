@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +14,9 @@ from rich.progress import Progress
 from torch import Tensor
 
 from masksem_graph.data.augment import AugmentConfig, CropConfig, View, central_view, random_view
-from masksem_graph.data.clips import ClipSource
+from masksem_graph.data.clips import ClipBatch, ClipSource
 from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.heads import Head
 from masksem_graph.models.pool import sequence_mean
 from masksem_graph.seeding import keyed_generator
 
@@ -34,6 +35,7 @@ class Evaluation:
         classes: names by label.
         crop, augment: how training clips are varied.
         bf16: encode under bfloat16 autocast.
+        head: the run's own classifier, on the source's device, where it has one.
     """
 
     encoder: SkeletonEncoder
@@ -44,6 +46,7 @@ class Evaluation:
     crop: CropConfig
     augment: AugmentConfig
     bf16: bool = False
+    head: Head | None = None
 
     def labels(self, clips: Int64[Tensor, " S"]) -> Int64[Tensor, " S"]:
         """Class of each clip, on the source's device."""
@@ -51,16 +54,34 @@ class Evaluation:
 
     @torch.no_grad()
     def encode(self, view: View) -> Float[Tensor, "S D"]:
-        """The feature of each clip: the mean over the nodes of its bodies."""
-        self.encoder.eval()
-        return torch.cat([self._encode_part(part) for part in _portions(view)])
+        """The feature of each clip: the mean over the nodes of its bodies, as the encoder's ``pool`` has it."""
 
-    def _encode_part(self, view: View) -> Float[Tensor, "S D"]:
-        batch = self.source.load(self.source.plan(view))
-        device = self.source.device.type
-        with torch.autocast(device, torch.bfloat16) if self.bf16 else nullcontext():
-            features = self.encoder.features(batch.coordinates)
-        return sequence_mean(features.float(), batch.sequence, len(batch.label))[0]
+        def mean(features: Tensor, batch: ClipBatch, absent: Tensor | None) -> Tensor:
+            return sequence_mean(features, batch.sequence, len(batch.label), absent)[0]
+
+        return self._map(mean, view)
+
+    @torch.no_grad()
+    def classify_test(self, clips: Int64[Tensor, " S"]) -> Float[Tensor, "S classes"]:
+        """Scores that the run's own `head` gives to the central share of clips, unrotated."""
+        head = self.head
+        assert head is not None
+
+        def score(features: Tensor, batch: ClipBatch, absent: Tensor | None) -> Tensor:
+            return head(head.pool(features, batch.sequence, len(batch.label), absent))
+
+        return self._map(score, central_view(clips, self.source.length[clips], self.crop))
+
+    def _map(self, of_features: Callable[[Tensor, ClipBatch, Tensor | None], Tensor], view: View) -> Tensor:
+        """What is made of the node features of each clip and of an absent body, a portion at a time."""
+        self.encoder.eval()
+        out = []
+        for part in _portions(view):
+            batch = self.source.load(self.source.plan(part))
+            with torch.autocast(self.source.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+                features, absent = self.encoder.features(batch.coordinates), self.encoder.absent_features()
+            out.append(of_features(features.float(), batch, None if absent is None else absent.float()))
+        return torch.cat(out)
 
     def encode_test(self, clips: Int64[Tensor, " S"]) -> Float[Tensor, "S D"]:
         """Features of the central share of clips, unrotated."""

@@ -31,6 +31,7 @@ def gradcam(
     reference: Float[Tensor, "R N D"],
     sequence: Int64[Tensor, " B"],
     sequences: int,
+    absent: Float[Tensor, "1 N D"] | None = None,
 ) -> Float[Tensor, "B N"]:
     """Saliency of each node: ``ReLU(sum_c alpha_c H_c)`` with ``alpha = ReLU(d(-sim)/dH)``, averaged over nodes (Eq. 4-5).
 
@@ -39,9 +40,12 @@ def gradcam(
         reference: the teacher's features of the reference clip, one body or several.
         sequence: the sequence of each body; its bodies' nodes are pooled together.
         sequences: S.
+        absent: features of a body that is not there, where such bodies count in a sequence's mean (``pool: all_slots``); the
+            reference is then a sequence of one body, too.
     """
-    z, bodies = sequence_mean(features, sequence, sequences)
-    gradient = similarity_gradient(z, reference.mean((0, 1)), bodies * features.shape[1])
+    z, bodies = sequence_mean(features, sequence, sequences, absent)
+    z_ref = sequence_mean(reference, sequence.new_zeros(len(reference)), 1, absent)[0][0]
+    gradient = similarity_gradient(z, z_ref, bodies * features.shape[1])
     alpha = gradient.relu()[sequence]
     return torch.einsum("bnd,bd->bn", features, alpha).relu()
 
@@ -54,5 +58,6 @@ class GradCam(Scores):
     def forward(self, evidence: Evidence) -> Float[Tensor, "B Te V"]:
         if evidence.features is None or evidence.reference is None:
             raise ValueError("GradCam needs the features of the teacher and of the reference")
-        eta = gradcam(evidence.features.float(), evidence.reference.float(), evidence.sequence, evidence.sequences)
+        absent = None if evidence.absent is None else evidence.absent.float()
+        eta = gradcam(evidence.features.float(), evidence.reference.float(), evidence.sequence, evidence.sequences, absent)
         return eta.view(evidence.nodes.shape[:3])

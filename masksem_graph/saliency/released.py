@@ -19,6 +19,7 @@ def released_gradcam(
     sequence: Int64[Tensor, " B"],
     sequences: int,
     batch_sequences: int,
+    absent: Float[Tensor, "1 N D"] | None = None,
 ) -> Float[Tensor, "B N"]:
     r"""``ReLU(mean_c alpha_c H_c) / 1e-8`` with ``alpha = d(1 - sim)/dH``, not rectified, averaged over a body's nodes.
 
@@ -31,9 +32,11 @@ def released_gradcam(
         sequence: the sequence of each body; its bodies' nodes are pooled together.
         sequences: S.
         batch_sequences: sequences in the whole batch.
+        absent: features of a body that is not there, where such bodies count in a sequence's mean (``pool: all_slots``).
     """
-    z, bodies = sequence_mean(features, sequence, sequences)
-    alpha = similarity_gradient(z, reference.mean((0, 1)), bodies * features.shape[1])[sequence] / batch_sequences
+    z, bodies = sequence_mean(features, sequence, sequences, absent)
+    z_ref = sequence_mean(reference, sequence.new_zeros(len(reference)), 1, absent)[0][0]
+    alpha = similarity_gradient(z, z_ref, bodies * features.shape[1])[sequence] / batch_sequences
     return torch.einsum("bnd,bd->bn", features, alpha / features.shape[2]).relu() / DIVISOR
 
 
@@ -55,6 +58,7 @@ class ReleasedGradCam(Scores):
             evidence.sequence,
             evidence.sequences,
             evidence.sequences if evidence.batch_sequences is None else evidence.batch_sequences,
+            None if evidence.absent is None else evidence.absent.float(),
         )
         return eta.view(evidence.nodes.shape[:3])
 

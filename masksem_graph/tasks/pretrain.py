@@ -167,10 +167,11 @@ class Pretrain(nn.Module):
 
     def _evidence(self, clips: ClipBatch, batch: GlobalBatch) -> Evidence:
         nodes = self.student.nodes(clips.coordinates)
-        features = reference = embedded = context = None
+        features = reference = absent = embedded = context = None
         if self.teacher is not None:
             features = self.teacher(nodes)
             reference = self.teacher.features((self.reference if batch.reference is None else batch.reference)[None])
+            absent = self.teacher.absent_features()
         if self.scores.needs_embeddings:
             embedded, context = self.student.embed(nodes).float(), self.student.embed_context(clips.coordinates).float()
         return Evidence(
@@ -179,6 +180,7 @@ class Pretrain(nn.Module):
             sequences=len(clips.label),
             features=features,
             reference=reference,
+            absent=absent,
             embedded=embedded,
             context=context,
             batch_sequences=batch.sequences,

@@ -57,7 +57,7 @@ def test_demo_data_trains_from_nothing(tmp_path: Path) -> None:
     assert (folder / "metrics.csv").read_text().count("\n") == 2
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "prepare", "inspect", "benchmark", "demo"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "prepare", "inspect", "benchmark", "demo", "convert", "sweep"])
 def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--config", "protocol/linear", "--help"] if command == "evaluate" else ["--help"]
     with pytest.raises(SystemExit) as stopped:

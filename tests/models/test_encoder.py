@@ -53,6 +53,24 @@ def test_sequence_mean_by_hand() -> None:
     assert bodies.tolist() == [[2.0], [0.0], [1.0]]
 
 
+def test_sequence_mean_over_all_slots_by_hand() -> None:
+    features, absent = torch.tensor([[[1.0], [3.0]], [[5.0], [7.0]], [[10.0], [20.0]]]), torch.tensor([[[1.0], [5.0]]])
+    mean, bodies = sequence_mean(features, torch.tensor([0, 0, 2]), 3, absent)
+    assert mean.tolist() == [[4.0], [3.0], [9.0]], "an empty slot counts as the absent body's mean of 3"
+    assert bodies.tolist() == [[2.0], [2.0], [2.0]]
+    three, count = sequence_mean(features, torch.tensor([0, 0, 0]), 1, absent)
+    assert three.item() == pytest.approx(23 / 3) and count.item() == 3, (
+        "more bodies than slots: all of them, and no absent one"
+    )
+
+
+def test_absent_features_are_those_of_zeros() -> None:
+    one = encoder(LEARNED)
+    assert one.absent_features() is None
+    one.pool = "all_slots"
+    assert torch.equal(one.absent_features(), one.features(torch.zeros(1, 6, 5, 3)))
+
+
 @pytest.mark.parametrize("encodings", [LEARNED, GRAPH], ids=["learned", "graph"])
 def test_features_are_forward_on_all_nodes(encodings: list[Any]) -> None:
     one, clips = encoder(encodings), torch.randn(3, 6, 5, 3)

@@ -88,6 +88,18 @@ def test_a_sequence_does_not_depend_on_its_batch() -> None:
     torch.testing.assert_close(whole[:2], gradcam(features[:2], reference, torch.tensor([0, 0]), 1))
 
 
+def test_absent_bodies_count_as_bodies_of_all_zero_clips() -> None:
+    """With the absent body written out, in the clips and in the reference, it is the plain formula."""
+    features, absent = torch.randn(3, 6, 5).double(), torch.randn(1, 6, 5).double()
+    reference = torch.randn(1, 6, 5).double()
+    found = gradcam(features, reference, torch.tensor([0, 1, 1]), 2, absent)
+    written = torch.cat([features[:1], absent, features[1:]])
+    both = (reference + absent) / 2  # of two bodies' nodes, as only their mean matters
+    expected = gradcam(written, both, torch.tensor([0, 0, 1, 1]), 2)
+    torch.testing.assert_close(found, expected[[0, 2, 3]])
+    assert not torch.allclose(found[0], gradcam(features, reference, torch.tensor([0, 1, 1]), 2)[0])
+
+
 def test_scores_then_smoothing_by_hand() -> None:
     topology = load_topology("tiny5")
     features = torch.zeros(1, 5, 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from masksem_graph.masking import Evidence, Motion, Uniform, gumbel_top_k, score
 from masksem_graph.models.backbones import Transformer
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.operators import Identity
+from masksem_graph.published import read_published
 from masksem_graph.targets import VelocityAcceleration
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
 from masksem_graph.topology import load_topology
@@ -33,37 +33,6 @@ def load(golden: Path, name: str) -> torch.Tensor:
     return torch.from_numpy(np.load(golden / name))
 
 
-def authors_weights(golden: Path) -> dict[str, torch.Tensor]:
-    """The checkpoint under our names."""
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        theirs = torch.load(golden / "mamp_tiny.pth", weights_only=True)["model"]
-    ours = {}
-    for name, value in theirs.items():
-        side = "decoder" if name.startswith(("decoder_", "mask_token")) else "student"
-        name = name.removeprefix("decoder_")
-        if name == "mask_token":
-            value = value[0, 0]
-        elif name == "joints_embed.proj.weight":  # [D, C, l, 1] -> numbers of a node in the order (frame, coordinate)
-            value = value[..., 0].transpose(1, 2).flatten(1)
-        elif name in ("temp_embed", "pos_embed"):
-            value = value[0]
-        for old, new in (
-            ("joints_embed.proj", "embedding"),
-            ("temp_embed", "positions.encodings.0.table"),
-            ("pos_embed", "positions.encodings.1.table"),
-            ("blocks.", "backbone.blocks."),
-            ("attn.", "attention."),
-            ("mlp.fc1", "mlp.0"),
-            ("mlp.fc2", "mlp.2"),
-        ):
-            name = name.replace(old, new)
-        name = {"embed": "embedding", "pred": "predict.shared", "norm": "backbone.norm"}.get(
-            name.split(".")[0], name.split(".")[0]
-        ) + ("." + name.split(".", 1)[1] if "." in name else "")
-        ours[f"{side}.{name}"] = value
-    return ours
-
-
 @pytest.fixture(scope="module")
 def task(golden: Path) -> Pretrain:
     topology = load_topology("ntu25")
@@ -77,7 +46,9 @@ def task(golden: Path) -> Pretrain:
     )
     method = MethodConfig(scores=Motion(), target=VelocityAcceleration(beta=0.0), operator=Identity, rounding="floor")
     task = build_pretrain(model, method, topology=topology, channels=3)
-    task.load_state_dict({**task.state_dict(), **authors_weights(golden)})
+    published = read_published(golden / "mamp_tiny.pth").parts
+    task.student.load_state_dict(published["student"])
+    task.decoder.load_state_dict(published["decoder"])
     assert task.masked == MASKED
     return task.eval()
 

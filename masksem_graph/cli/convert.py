@@ -1,0 +1,45 @@
+"""Turn a checkpoint of MAMP's or MaskSem's authors into a run, or a run into such a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from masksem_graph.config import Parser
+from masksem_graph.errors import InputError
+from masksem_graph.published import export_run, import_run
+from masksem_graph.report.console import console
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run ``convert FILE.pth --output RUN``, or ``convert RUN --to mamp --output FILE.pth``."""
+    parser = Parser(prog="masksem-graph convert", description=__doc__)
+    parser.add_argument("source", type=str, help="the checkpoint; with --to, the run")
+    parser.add_argument("--output", type=str, required=True, help="the run's folder to write; with --to, the checkpoint")
+    parser.add_argument("--to", type=Literal["run", "mamp"], default="run", help="mamp: write what MAMP's own code loads")
+    parser.add_argument("--topology", type=str, default="ntu25", help="the checkpoint's skeleton: a shipped name or a YAML")
+    parser.add_argument("--heads", type=int, help="attention heads, where the file does not say")
+    parser.add_argument("--overwrite", type=bool, default=False, help="replace an earlier conversion")
+    found = parser.parse_args(list(argv))
+    source, output = Path(found.source), Path(found.output)
+    if found.to == "mamp":
+        _check_free(output, found.overwrite, replaceable=output.is_file())
+        export_run(source, output)
+        console.print(f"{source} -> {output}", soft_wrap=True, markup=False)
+        return
+    _check_free(output, found.overwrite, replaceable=(output / "encoder.yaml").is_file())
+    made = import_run(source, output, topology=found.topology, heads=found.heads)
+    sizes = {part: sum(value.numel() for value in weights.values()) for part, weights in made.parts.items()}
+    parts = ", ".join(f"{part} ({size:,} numbers)" for part, size in sizes.items())
+    console.print(f"{source}: {made.kind}: {parts} -> {output}", soft_wrap=True, markup=False)
+
+
+def _check_free(output: Path, overwrite: bool, *, replaceable: bool) -> None:
+    """Only an earlier conversion is ever replaced, and only when told."""
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    if not replaceable:
+        raise InputError(f"--output: {output} holds something else; expected a new path")
+    if not overwrite:
+        raise InputError(f"--output: {output} is there already; expected a new path, or --overwrite true")
