@@ -63,6 +63,9 @@ class SkeletonEncoder(nn.Module):
         place = {joint: i for i, joint in enumerate(topology.inputs)}
         for name, joints in (("joint_columns", topology.joints), ("context_columns", topology.context)):
             self.register_buffer(name, torch.tensor([place[joint] for joint in joints], dtype=torch.int64), persistent=False)
+        self.mask_token = nn.Parameter(torch.empty(self.width)) if backbone.masked == "token" else None
+        if self.mask_token is not None:
+            nn.init.trunc_normal_(self.mask_token, std=0.02)
 
     @property
     def width(self) -> int:
