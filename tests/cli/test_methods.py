@@ -54,10 +54,10 @@ def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_loss_falls_on_the_embedded_set(demo_store: Path, tmp_path: Path, preset: str) -> None:
     chosen = ["--config", "data/demo_xsub", "--config", "model/tiny", "--config", f"method/{preset}"]
-    small = ["--model.width", "32", "--model.backbone.depth", "1", "--batch_size", "24", "--epochs", "8", "--warmup", "0.1"]
+    small = ["--model.width", "32", "--model.backbone.depth", "1", "--batch_size", "24", "--epochs", "4", "--warmup", "0.1"]
     quick = ["--optim.lr", "4e-3", "--evaluate_every", "0", "--device.accelerator", "cpu", "--data.root", str(demo_store)]
     losses = column(train([*chosen, *small, *quick], tmp_path / "run"), "loss")
-    assert min(losses[-2:]) < 0.93 * losses[0], losses
+    assert losses[-1] < 0.85 * losses[0], losses
 
 
 @pytest.fixture(scope="module")

@@ -132,6 +132,7 @@ def test_scores(golden: Path, task: Pretrain, clips: ClipBatch, dtype: torch.dty
     assert 30 < ((theirs > 0) & (theirs < 1)).sum() < 60
     largest = 63  # of all raw scores, so that 1e-5 of it is the tolerance
     torch.testing.assert_close(found, theirs, atol=1e-5 * largest, rtol=0)
+    assert (found - theirs).abs().max() > 1e-5, "were it nearer in every arithmetic, the tolerance should be tightened"
 
 
 def test_mask_prediction_and_loss(golden: Path, task: Pretrain, clips: ClipBatch) -> None:
