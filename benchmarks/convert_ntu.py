@@ -1,8 +1,9 @@
 """How long a whole NTU RGB+D takes to convert, from a synthetic set: ``python benchmarks/convert_ntu.py [--files 5000]``.
 
-It writes files of NTU-60's kind (``.skeleton`` text with all twelve columns at the recorder's precision, 85 frames on average,
-every fifth with two bodies) into a temporary folder, converts them with ``masksem-graph prepare``, and multiplies. On a machine that is busy otherwise the wall time says little: the
-processor time, shared by the workers, is what idle cores would take.
+It writes files of NTU-60's kind (``.skeleton`` text with all twelve columns at the recorder's precision, 85 frames on
+average, every fifth with two bodies) into a temporary folder, converts them with ``masksem-graph prepare``, and multiplies.
+On a machine that is busy otherwise the wall time says little: the processor time, shared by the workers, is what idle cores
+would take.
 """
 
 from __future__ import annotations
@@ -46,9 +47,8 @@ def main() -> None:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         busy = used.ru_utime + used.ru_stime
         print(f"{wall:.1f} s of wall time, {found.files / wall:.0f} files/s")
-        print(
-            f"{busy:.1f} s of processor time, {found.files / busy:.0f} files/s of a core; largest process {used.ru_maxrss >> 10} MiB"
-        )
+        print(f"{busy:.1f} s of processor time, {found.files / busy:.0f} files/s of a core")
+        print(f"largest process: {used.ru_maxrss >> 10} MiB")
         began = time.perf_counter()
         opened = open_store(store)
         print(f"opened in {1000 * (time.perf_counter() - began):.1f} ms: {len(opened)} clips")
