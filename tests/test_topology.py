@@ -40,6 +40,7 @@ def test_shipped(name: str) -> None:
     check_rules(topology)
     assert topology.name == name
     assert topology.source and topology.units in ("metres", "pixels")
+    assert topology.dimensions == (2 if topology.units == "pixels" else 3)
     assert topology.index == {joint: i for i, joint in enumerate(topology.joints)}
     # Mirrored, a body has the same bones, the same parts, and the same pose.
     mirror = topology.mirror
@@ -239,6 +240,9 @@ def test_what_is_no_mapping(tmp_path: Path, text: str, message: str) -> None:
 
 def test_an_unknown_name() -> None:
     with pytest.raises(InputError, match=r"^ntu26: no such file, and none of the shipped graphs: coco17, .*ntu25, .*tiny5"):
+    with pytest.raises(
+        InputError, match=r"^ntu26: no such file, and none of the shipped graphs: .*kinect20, .*ntu25, .*tiny5$"
+    ):
         load_topology("ntu26")
 
 

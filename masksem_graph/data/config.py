@@ -44,11 +44,16 @@ class DataConfig:
         from masksem_graph.data.prepare import cached_store
 
         store = cached_store(self.format, self.root, origin=self.origin, options=self.options)
-        asked = {f"options.{name}": (value, store.options.get(name)) for name, value in self.options.items()}
-        asked["origin"] = (self.origin, store.origin)
-        for name, (wanted, found) in asked.items() if store.format == self.format else ():
-            if wanted is not None and wanted != found:
-                raise InputError(f"data.{name}: expected {wanted}, but {store.path} was prepared with {found}")
+        if store.format == self.format:
+            self._check_preparation(store)
         if self.split not in store.splits:
             raise InputError(f"data.split: expected one of {', '.join(store.splits) or '(none)'}, found {self.split}")
         return store
+
+    def _check_preparation(self, store: Store) -> None:
+        """Only a store that was prepared with what is asked for; what either side leaves open is not compared."""
+        asked = {f"options.{name}": (value, store.options.get(name)) for name, value in self.options.items()}
+        asked["origin"] = (self.origin, store.origin)
+        for name, (wanted, found) in asked.items():
+            if None not in (wanted, found) and wanted != found:
+                raise InputError(f"data.{name}: expected {wanted}, but {store.path} was prepared with {found}")

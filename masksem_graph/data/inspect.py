@@ -24,6 +24,7 @@ DARK, LIGHT, TRUNK = "#0072B2", "#E69F00", "#444444"
 MOMENTS = 6
 STRIP = 2.6
 """Width of a drawing of all moments by its height."""
+DRAWN_SPLITS = 8
 NAMED_CLASSES = 40
 """More class names than these do not fit along an axis."""
 
@@ -98,10 +99,13 @@ def _dropped(store: Store) -> str:
 
 
 def draw_splits(store: Store) -> Figure:
-    """Histograms of clip lengths and of classes, a row a split."""
-    figure = Figure(figsize=(13, 4.2 * len(store.splits)), layout="constrained")
-    axes = figure.subplots(len(store.splits), 2, squeeze=False, width_ratios=[2, 3])
-    for (left, right), (name, parts) in zip(axes, store.splits.items(), strict=True):
+    """Histograms of clip lengths and of classes, a row a split; of many splits, folds for instance, the first ones."""
+    shown = dict(list(store.splits.items())[:DRAWN_SPLITS])
+    figure = Figure(figsize=(13, 4.2 * len(shown)), layout="constrained")
+    if left_out := len(store.splits) - len(shown):
+        figure.suptitle(f"the first {len(shown)} splits; {left_out} more are not drawn", x=0.01, ha="left")
+    axes = figure.subplots(len(shown), 2, squeeze=False, width_ratios=[2, 3])
+    for (left, right), (name, parts) in zip(axes, shown.items(), strict=True):
         _draw_lengths(left, store, parts)
         _draw_classes(right, store, parts)
         left.set_title(f"{name}: lengths", loc="left")
@@ -151,7 +155,7 @@ def draw_skeletons(store: Store) -> Figure:
         name = store.classes[clip.label] if clip.label >= 0 else "no label"
         cell.set_title(name, loc="left", fontsize=12)
         cell.set_title(f"{clip.name}, {clip.length} frames", loc="right", fontsize=8, color="#666666")
-    figure.legend(handles=_legend(store.topology), loc="outside upper right", ncols=3, frameon=False)
+    figure.legend(handles=_legend(store.topology), loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(f"{store.topology.name} as the camera saw it, time to the right", x=0.01, ha="left", fontsize=13)
     return figure
 
@@ -201,15 +205,23 @@ def _draw_strip(axes: Axes, strip: list[Float[np.ndarray, "V 2"]], topology: Top
 
 
 def joint_sides(topology: Topology) -> Int64[np.ndarray, " V"]:
-    """0 for a joint without a mirror, 1 for the first of a pair (left, in the shipped topologies), 2 for the second."""
-    other = np.array([topology.index[topology.mirror[joint]] for joint in topology.joints])
-    here = np.arange(len(topology))
-    return np.where(other == here, 0, np.where(here < other, 1, 2))
+    """0 for a joint without a mirror, 1 for left and 2 for right; where names do not tell, 1 for the first of a pair."""
+    sides = np.zeros(len(topology), np.int64)
+    for place, joint in enumerate(topology.joints):
+        other = topology.mirror[joint]
+        if other != joint:
+            first = _is_left(joint) if _is_left(joint) != _is_left(other) else place < topology.index[other]
+            sides[place] = 1 if first else 2
+    return sides
+
+
+def _is_left(joint: str) -> bool:
+    return "left" in joint.lower() or joint.lower().startswith("l_")
 
 
 def _legend(topology: Topology) -> list[Line2D]:
     sides = joint_sides(topology)
-    left = all("left" in joint for joint, side in zip(topology.joints, sides, strict=True) if side == 1)
+    left = all(_is_left(joint) for joint, side in zip(topology.joints, sides, strict=True) if side == 1)
     names = ("left", "right", "middle") if left else ("one side", "other side", "middle")
     looks = zip(names, (LIGHT, DARK, TRUNK), ("white", DARK, TRUNK), strict=True)
     return [Line2D([], [], color=c, lw=2.2, marker="o", ms=4, markerfacecolor=fill, label=name) for name, c, fill in looks]

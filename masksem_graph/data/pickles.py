@@ -126,9 +126,6 @@ class _Bounded:
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.size = file, os.fstat(file.fileno()).st_size
 
-    def tell(self) -> int:
-        return self.file.tell()
-
     def read(self, count: int) -> bytes:
         if count > self.size - self.file.tell():
             raise EOFError(f"the file ends before the {count} bytes that it promises at byte {self.file.tell()}")

@@ -157,7 +157,8 @@ def _added(writer: StoreWriter, source: Any, clip: Clip) -> str | None:
 def _options(reader: Reader) -> dict[str, Any]:
     """The reader's options as plain data, with what it found out about its source where nobody said."""
     values = {name: getattr(reader, name) for name in option_names(type(reader)) if hasattr(reader, name)}
-    return {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in values.items()}
+    plain = (str, int, float, bool, type(None))
+    return {name: value if isinstance(value, plain) else str(value) for name, value in values.items()}
 
 
 def cached_store(
@@ -237,8 +238,8 @@ class _Check:
 
 def _check_clip(source: Any, clip: Clip, *, joints: int, classes: int) -> None:
     for body in clip.bodies:
-        if body.frames.ndim != 3 or body.frames.shape[1] != joints:
-            raise InputError(f"{source}: found frames of shape {list(body.frames.shape)}, expected [F, {joints}, C]")
+        if body.frames.shape[1:] != (joints, 3):
+            raise InputError(f"{source}: found frames of shape {list(body.frames.shape)}, expected [F, {joints}, 3]")
         if not np.isfinite(body.frames).all():
             raise InputError(f"{source}: found NaN or infinity, expected finite coordinates")
     if not clip.bodies:

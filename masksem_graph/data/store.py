@@ -236,11 +236,10 @@ class StoreWriter:
         with ExitStack() as stack:
             try:
                 entries = self._open_draft()
-                row = (len(self.topology), self._channels or 0)
-                self._frames = stack.enter_context(
-                    GrowingArray(self.draft / "frames.npy", "<f4", (self._body_offset[-1], *row))
-                )
-                self._present = stack.enter_context(GrowingArray(self.draft / "present.npy", "|b1", (self._body_offset[-1],)))
+                total = self._body_offset[-1]
+                frames = GrowingArray(self.draft / "frames.npy", "<f4", (total, len(self.topology), self._channels or 0))
+                self._frames = stack.enter_context(frames)
+                self._present = stack.enter_context(GrowingArray(self.draft / "present.npy", "|b1", (total,)))
                 self._journal = Journal(self.draft / JOURNAL, self.key or "", entries)
             except OSError as error:
                 raise self._cannot_write(error) from None
@@ -367,11 +366,12 @@ class StoreWriter:
         (self.draft / DESCRIPTION).write_text(yaml.safe_dump(description, sort_keys=False, width=120))
 
     def _publish(self) -> None:
-        (self.draft / JOURNAL).unlink()
         for path in self.draft.iterdir():
             sync(path)
         take_place(self.draft, self.path)
         sync(self.path.parent)
+        # Not before: what is killed in between can still go on.
+        (self.path / JOURNAL).unlink()
 
     def _cannot_write(self, error: OSError) -> InputError:
         kept = self.key is not None and (self.draft / JOURNAL).is_file()

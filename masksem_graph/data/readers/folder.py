@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from masksem_graph.data.arrays import map_npy
+from masksem_graph.data.cleaning import with_score
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.own_splits import Table, own_splits
 from masksem_graph.data.readers.base import Reader
@@ -47,10 +48,10 @@ class Row(Part):
 class FolderReader(Reader):
     """Any skeleton, any split, nothing to program; docs/data.md has an example from arrays to a trained encoder.
 
-    ``clips.csv`` has a line a clip: ``file`` (an .npy below the folder, [F, V, C] or [M, F, V, C]; a frame of zeros is one in
-    which the body was not seen), ``label`` (the class's name, or nothing), ``subject``, ``camera``, ``setup`` and any other
-    column to split by. ``dataset.yaml`` names the ``topology`` (a file beside it, or a shipped one), the ``classes`` in the
-    order wanted (else the labels, sorted), and the ``splits``, see `own_splits`.
+    ``clips.csv`` has a line a clip: ``file`` (an .npy below the folder, [F, V, C] or [M, F, V, C], C 3, or 2 in an image; a
+    frame of zeros is one in which the body was not seen), ``label`` (the class's name, or nothing), ``subject``,
+    ``camera``, ``setup`` and any other column to split by. ``dataset.yaml`` names the ``topology`` (a file beside it, or a
+    shipped one), the ``classes`` in the order wanted (else the labels, sorted), and the ``splits``, see `own_splits`.
     """
 
     def sources(self, root: Path) -> Sequence[Row]:
@@ -78,6 +79,8 @@ class FolderReader(Reader):
             raise InputError(f"{source}: label: found {source.text[:60]!r}, expected one of {known}")
         array = _array(source)
         bodies = array[None] if array.ndim == 3 else array
+        if bodies.shape[3] == 2:
+            bodies = with_score(bodies)
         return Clip(
             name=source.clip,
             label=source.label,

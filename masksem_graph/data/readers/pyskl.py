@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float32
 
+from masksem_graph.data.cleaning import with_score
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.pickles import StoredArray, read_pickle, shown
 from masksem_graph.data.readers.base import Reader
@@ -120,17 +121,17 @@ class PysklReader(Reader):
             return keypoint
         if keypoint.shape[3] != 2:
             raise InputError(f"{source}: keypoint: found {keypoint.shape[3]} coordinates, expected 2 or 3")
-        seen = (keypoint != 0).any(axis=(2, 3), keepdims=True)[..., 0]
-        score = np.ones(keypoint.shape[:3], np.float32)
+        score = None
         if "keypoint_score" in source.fields:
             score = _array(source, "keypoint_score", dimensions=3)
             if score.shape != keypoint.shape[:3]:
-                raise InputError(
-                    f"{source}: keypoint_score: found shape {list(score.shape)}, expected {list(keypoint.shape[:3])}"
-                )
+                found, expected = list(score.shape), list(keypoint.shape[:3])
+                raise InputError(f"{source}: keypoint_score: found shape {found}, expected {expected}")
+        scored = with_score(keypoint, score)
         if self.units == "image":
-            keypoint = np.where(seen[..., None], _in_image(source, keypoint), 0)
-        return np.concatenate([keypoint, np.where(seen, score, 0)[..., None]], axis=-1, dtype=np.float32)
+            seen = (keypoint != 0).any(axis=(2, 3), keepdims=True)
+            scored[..., :2] = np.where(seen, _in_image(source, keypoint), 0)
+        return scored
 
     def _classes(self, annotations: Sequence[Annotation]) -> tuple[str, ...]:
         if self.class_names is not None:

@@ -72,6 +72,17 @@ def test_labels_that_are_numbers_sort_as_numbers(tmp_path: Path) -> None:
     assert (reader.classes, [row.label for row in rows]) == (("9", "10"), [1, 0])
 
 
+def test_points_of_an_image_get_a_score(tmp_path: Path) -> None:
+    root = write(tmp_path / "own", topology="coco17", table="file,label\nwalk/a.npy,walk\n", splits=None)
+    points = 1 + np.random.rand(4, 17, 2)
+    points[2] = 0
+    save(root / "walk/a.npy", points)
+    (body,) = open_store(prepare("folder", root, tmp_path / "store", strict=True).store)[0].bodies
+    assert body.present.tolist() == [True, True, False, True]
+    assert body.frames[..., 2].tolist() == [[1.0] * 17, [1.0] * 17, [0.0] * 17, [1.0] * 17]
+    np.testing.assert_allclose(body.frames[3, :, :2], points[3] - points[0, 0], rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -124,7 +135,7 @@ def test_bad_clips_are_skipped(tmp_path: Path) -> None:
     table = (root / "clips.csv").read_text()
     (root / "clips.csv").write_text(table + "good.npy,walk,,,\ngood.npy,walk,,,\nflat.npy,walk,,,\nempty.npy,walk,,,\n")
     save(root / "good.npy", np.ones((4, 5, 3), np.int16))
-    save(root / "flat.npy", np.ones((4, 5, 2)))
+    save(root / "flat.npy", np.ones((4, 5, 4)))
     save(root / "empty.npy", np.ones((0, 5, 3)))
     report = prepare("folder", root, tmp_path / "store")
     assert report.clips == 1
@@ -133,7 +144,7 @@ def test_bad_clips_are_skipped(tmp_path: Path) -> None:
         errors,
         [
             "walk/a.npy: [0, 0, 0]: found nan",
-            "clips.csv: line 3: found frames of shape [4, 6, 3], expected [F, 5, C]",
+            "clips.csv: line 3: found frames of shape [4, 6, 3], expected [F, 5, 3]",
             "clips.csv: line 4: label: found 'run', expected one of walk",
             "clips.csv: line 5: label: found 'run'",
             "x.npy: not a readable .npy array",
@@ -141,7 +152,7 @@ def test_bad_clips_are_skipped(tmp_path: Path) -> None:
             "lies.npy: not a readable .npy array: mmap length is greater",
             "walk/a.npy: [0, 0, 0]: found nan",
             "clips.csv: line 11: a second clip called good",
-            "clips.csv: line 12: found 2 coordinates a joint, expected 3",
+            "clips.csv: line 12: found frames of shape [4, 5, 4], expected [F, 5, 3]",
             "empty.npy: found shape [0, 5, 3]",
         ],
         strict=True,

@@ -129,7 +129,7 @@ def test_other_topologies_and_class_names(tmp_path: Path) -> None:
         ({"keypoint": None}, "keypoint: found None, expected [M, T, V, C]"),
         ({"keypoint": np.zeros((5, 25, 3))}, "keypoint: found shape [5, 25, 3]"),
         ({"keypoint": np.zeros((1, 0, 25, 3))}, "keypoint: found shape [1, 0, 25, 3]"),
-        ({"keypoint": np.ones((1, 5, 17, 3))}, "expected [F, 25, C]"),
+        ({"keypoint": np.ones((1, 5, 17, 3))}, "expected [F, 25, 3]"),
         ({"keypoint": np.ones((1, 5, 25, 4))}, "keypoint: found 4 coordinates"),
         ({"keypoint": np.full((1, 5, 25, 3), np.inf)}, "keypoint[0, 0, 0, 0]: found inf"),
         ({"keypoint": np.full((1, 5, 25, 3), 1e300)}, "keypoint[0, 0, 0, 0]: found inf"),
