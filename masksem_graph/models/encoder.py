@@ -86,13 +86,18 @@ class SkeletonEncoder(nn.Module):
         """Node values of clips, T frames of all input joints: joints that are context are left out."""
         return to_segments(clips if not self.topology.context else clips[:, :, self.joint_columns], self.segment)
 
+    def _embedded(self, values: Float[Tensor, "*n F"]) -> Float[Tensor, "*n D"]:
+        # In bfloat16 a metre is exact to 4 mm, which is more than most joints move in a frame.
+        with torch.autocast(values.device.type, enabled=False):
+            return self.embedding(values.to(self.embedding.weight.dtype))
+
     def embed(self, nodes: Float[Tensor, "B Te V F"]) -> Float[Tensor, "B Te V D"]:
         """Embedded nodes, encodings added, before they are mapped into the encoder's space."""
-        return self.positions(self.embedding(nodes.flatten(1, 2))).view(*nodes.shape[:3], self.width)
+        return self.positions(self._embedded(nodes.flatten(1, 2))).view(*nodes.shape[:3], self.width)
 
     def embed_context(self, clips: Float[Tensor, "B T J C"]) -> Float[Tensor, "B Te context D"]:
         """Embedded context joints, which have no encodings."""
-        return self.embedding(to_segments(clips[:, :, self.context_columns], self.segment))
+        return self._embedded(to_segments(clips[:, :, self.context_columns], self.segment))
 
     def forward(self, nodes: Float[Tensor, "B Te V F"], kept: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
         """Features of all nodes, or of the kept ones alone: what is masked enters by no path.
@@ -103,8 +108,8 @@ class SkeletonEncoder(nn.Module):
         """
         flat = nodes.flatten(1, 2)
         if kept is None:
-            return self.backbone(self.space(self.positions(self.embedding(flat))))
-        seen = self.embedding(gather_nodes(flat, kept))
+            return self.backbone(self.space(self.positions(self._embedded(flat))))
+        seen = self._embedded(gather_nodes(flat, kept))
         if self.mask_token is None:
             return self.backbone(self.space(self.positions(seen, kept)), kept)
         whole = place_nodes(seen, kept, self.mask_token, flat.shape[1])
