@@ -6,6 +6,7 @@ from masksem_graph.encodings.hop_bias import HopBias
 from masksem_graph.encodings.laplacian import Laplacian
 from masksem_graph.encodings.learned import Learned
 from masksem_graph.encodings.random_walk import RandomWalk
+from masksem_graph.encodings.rest_pose import RestPose
 from masksem_graph.encodings.sinusoidal import Sinusoidal
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "Laplacian",
     "Learned",
     "RandomWalk",
+    "RestPose",
     "Sinusoidal",
 ]

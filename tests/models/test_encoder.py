@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from masksem_graph.encodings import Concatenate, HopBias, Laplacian, Learned, RandomWalk, Sinusoidal
+from masksem_graph.encodings import Concatenate, HopBias, Laplacian, Learned, RandomWalk, RestPose, Sinusoidal
 from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
 from masksem_graph.models.backbones import GAT, GCN, GPS, STGCN, Transformer
@@ -135,7 +135,7 @@ def test_bodies_do_not_see_each_other(backbone: str) -> None:
     torch.testing.assert_close(one.features(clips)[1:2], one.features(clips[1:2]))
 
 
-SIDE_BY_SIDE = [partial(Concatenate, parts=[Sinusoidal, partial(Laplacian, vectors=4), partial(RandomWalk, steps=4)])]
+SIDE_BY_SIDE = [partial(Concatenate, parts=[Sinusoidal, partial(Laplacian, vectors=4), RestPose])]
 
 
 @drop_or_token

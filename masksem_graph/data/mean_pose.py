@@ -1,0 +1,77 @@
+"""The mean pose of a store's bodies, as a topology's rest pose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from masksem_graph.data.store import Store
+from masksem_graph.errors import InputError
+from masksem_graph.topology import Topology
+
+PORTION = 65536
+"""Frames that are read at once."""
+
+
+def mean_pose(store: Store, clips: Int64[np.ndarray, " n"]) -> dict[str, list[float]]:
+    """Joint -> (x, y, z): the mean over all frames in which a body was seen.
+
+    Every frame is first moved to the centre joint and turned about the vertical until the joints' right and left mirror
+    partners lie along x. Of image coordinates there is no depth and no turn; x then runs against the image's, as for a person
+    who faces the camera.
+
+    Args:
+        store: the clips; y points up in those with three coordinates.
+        clips: which of them.
+
+    Raises:
+        InputError: no frame can be used, for one because the topology has no mirror pairs.
+    """
+    topology = store.topology
+    right, left = sides(topology)
+    total, count = np.zeros((len(topology), 3)), 0
+    for frames in _present_frames(store, clips):
+        turned = _facing(frames, topology, right, left)
+        total, count = total + turned.sum(0), count + len(turned)
+    if not count:
+        raise InputError(f"{store.path}: no frame from which to tell left from right")
+    return {joint: [round(float(x), 4) for x in place] for joint, place in zip(topology.joints, total / count, strict=True)}
+
+
+def sides(topology: Topology) -> tuple[list[int], list[int]]:
+    """Positions of the right joints and of their left partners: by name, else the later of a mirror pair is the right one.
+
+    Raises:
+        InputError: there are no mirror pairs.
+    """
+    pairs = [(a, b) for a, b in topology.mirror.items() if topology.index[a] < topology.index[b]]
+    if not pairs:
+        raise InputError(f"{topology.name}: mirror: expected pairs of joints, found none; left and right cannot be told apart")
+    ordered = [(b, a) if "right" in a else (a, b) for a, b in pairs]
+    return [topology.index[b] for _, b in ordered], [topology.index[a] for a, _ in ordered]
+
+
+def _present_frames(store: Store, clips: Int64[np.ndarray, " n"]) -> Iterator[Float[np.ndarray, "F V C"]]:
+    chosen = np.zeros(len(store.present), dtype=bool)
+    for clip in clips:
+        first, last = store.body_offset[store.clip_offset[clip]], store.body_offset[store.clip_offset[clip + 1]]
+        chosen[first:last] = True
+    seen = np.flatnonzero(chosen & store.present)
+    for first in range(0, len(seen), PORTION):
+        yield np.asarray(store.frames[seen[first : first + PORTION]], dtype=np.float64)
+
+
+def _facing(
+    frames: Float[np.ndarray, "F V C"], topology: Topology, right: list[int], left: list[int]
+) -> Float[np.ndarray, "kept V 3"]:
+    moved = frames - frames[:, [topology.index[topology.centre]]]
+    if topology.dimensions == 2:
+        return np.concatenate([-moved[:, :, :2], np.zeros_like(moved[:, :, :1])], 2)
+    across = (moved[:, right] - moved[:, left]).mean(1)
+    length = np.hypot(across[:, 0], across[:, 2])
+    usable = length > 1e-6
+    cosine, sine = across[usable, 0] / length[usable], across[usable, 2] / length[usable]
+    x, y, z = np.moveaxis(moved[usable], 2, 0)
+    return np.stack([cosine[:, None] * x + sine[:, None] * z, y, cosine[:, None] * z - sine[:, None] * x], 2)

@@ -1,0 +1,204 @@
+"""One topology, or two side by side: as tables and as pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import accumulate, pairwise
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from jaxtyping import Float, Shaped
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.ticker import MaxNLocator
+from rich.table import Table
+
+from masksem_graph.operators import heat_kernel, hop_distance, normalised_adjacency, personalised_pagerank
+from masksem_graph.report.skeleton import MANY, draw_skeleton, is_dense, part_legend, shown
+from masksem_graph.topology import Topology
+
+SMOOTHING = {
+    "adjacency, 1 hop": normalised_adjacency,
+    "personalised PageRank, restart 0.15": personalised_pagerank,
+    "heat, time 1": heat_kernel,
+}
+FIRST, SECOND = "#0072B2", "#D55E00"
+
+
+def spectrum(topology: Topology) -> Float[np.ndarray, " V"]:
+    """Eigenvalues of the symmetric normalised Laplacian, ascending, in [0, 2]."""
+    return np.sort(nx.normalized_laplacian_spectrum(topology.graph)) if len(topology) > 1 else np.zeros(1)
+
+
+def facts(topology: Topology) -> dict[str, str]:
+    """What a table says of a topology."""
+    graph, values = topology.graph, spectrum(topology)
+    hops = hop_distance(topology).numpy()
+    pairs = hops[np.triu_indices(len(topology), 1)]
+    alike = Counter(np.round(values, 8).tolist())
+    return {
+        "joints": f"{len(topology)}" + (f", and {len(topology.context)} of context" if topology.context else ""),
+        "bones": f"{len(topology.bones)}, {'a tree' if nx.is_tree(graph) else f'{cycles(topology)} independent cycles'}",
+        "parts": ", ".join(f"{part} {len(joints)}" for part, joints in topology.parts.items()),
+        "mirror pairs": f"{sum(a != b for a, b in topology.mirror.items()) // 2}",
+        "centre": topology.centre,
+        "units": topology.units,
+        "rest pose": "yes" if topology.rest_pose else "no",
+        "largest degree": f"{max(dict(graph.degree).values())}",
+        "hops: largest, mean": f"{hops.max()}, {pairs.mean() if len(pairs) else 0:.2f}",
+        "smallest eigenvalue above 0": f"{values[1]:.4f}" if len(values) > 1 else "-",
+        "largest eigenvalue": f"{values[-1]:.4f}",
+        "largest eigenspace": f"{max(alike.values())} dimensions",
+        "source": topology.source,
+    }
+
+
+def cycles(topology: Topology) -> int:
+    """How many bones are more than a tree needs."""
+    return len(topology.bones) - len(topology) + 1
+
+
+def check_table(topology: Topology) -> Table:
+    """The facts of one."""
+    table = Table(title=topology.name, title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts(topology).items():
+        table.add_row(name, value)
+    return table
+
+
+def compare_table(one: Topology, other: Topology) -> Table:
+    """The facts of two, what they share, and how much of a score each operator leaves at its joint."""
+    table = Table(title=f"{one.name} and {other.name}", title_justify="left")
+    for column in ("", one.name, other.name):
+        table.add_column(column, overflow="fold")
+    of_one, of_other = facts(one), facts(other)
+    for name in of_one:
+        if name != "source":
+            table.add_row(name, of_one[name], of_other[name])
+    table.add_row("joints of this one alone", *map(_listed, _alone(set(one.joints), set(other.joints))))
+    table.add_row("bones of this one alone", *map(_listed, _alone(_bone_names(one), _bone_names(other))))
+    for name, matrix in SMOOTHING.items():
+        stays = [f"{100 * matrix(topology).diagonal().mean():.0f} %" for topology in (one, other)]
+        table.add_row(f"stays at a joint: {name}", *stays)
+    table.add_row("source", of_one["source"], of_other["source"])
+    return table
+
+
+def _bone_names(topology: Topology) -> set[str]:
+    return {" - ".join(sorted(bone)) for bone in topology.bones}
+
+
+def _alone(one: set[str], other: set[str]) -> tuple[set[str], set[str]]:
+    return one - other, other - one
+
+
+def _listed(names: set[str], at_most: int = 8) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - at_most} more" if len(ordered) > at_most else ""
+    return f"{len(ordered)}" + (f": {', '.join(ordered[:at_most])}{more}" if ordered else "")
+
+
+def check_figure(topology: Topology) -> Figure:
+    """A topology with the names of its joints, as seen from the front."""
+    figure = Figure(figsize=(6.4, 7.4), layout="constrained")
+    axes = figure.add_subplot()
+    draw_skeleton(axes, topology, size=46, fontsize=8 if len(topology) <= MANY else 6.5)
+    figure.legend(handles=part_legend(topology), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    seen = "; seen from the front, at rest, close joints pushed apart" if topology.rest_pose else ""
+    axes.set_title(f"{topology.name}: {len(topology)} joints, {len(topology.bones)} bones{seen}", fontsize=9)
+    return figure
+
+
+def compare_figure(one: Topology, other: Topology) -> Figure:
+    """Two topologies, a row each: bones, hop distances, smoothing operators; below them both spectra and hop counts."""
+    figure = Figure(figsize=(17, 12.8), layout="constrained")
+    grid = figure.add_gridspec(3, 1, height_ratios=(1, 1, 0.62))
+    rows = [figure.add_subfigure(grid[i]) for i in range(3)]
+    largest = max(int(hop_distance(topology).max()) for topology in (one, other))
+    strongest = max(float(matrix(topology).max()) for matrix in SMOOTHING.values() for topology in (one, other))
+    for row, topology, against in ((rows[0], one, other), (rows[1], other, one)):
+        _draw_row(row, topology, against, hops=largest, strength=strongest)
+    left, right = rows[2].subplots(1, 2)
+    _draw_spectra(left, one, other)
+    _draw_hops(right, one, other)
+    return figure
+
+
+def _draw_row(row: FigureBase, topology: Topology, against: Topology, *, hops: int, strength: float) -> None:
+    axes = row.subplots(1, 2 + len(SMOOTHING), width_ratios=(1.25, 1, 1, 1, 1))
+    theirs = {frozenset(bone) for bone in against.bones}
+    own = {frozenset(bone) for bone in topology.bones} - theirs
+    draw_skeleton(axes[0], topology, accent=own if len(own) < len(topology.bones) else (), names=False)
+    axes[0].set_title(f"{topology.name}: {len(topology)} joints, {len(topology.bones)} bones", fontsize=11)
+    if 0 < len(own) < len(topology.bones):
+        note = f"{'hair lines' if is_dense(len(own), topology) else 'dashed'}: {len(own)} bones that {against.name} lacks"
+        axes[0].text(0.5, 0, note, transform=axes[0].transAxes, ha="center", va="top", fontsize=9)
+    look: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.06), "ncols": 3, "frameon": False, "fontsize": 8}
+    axes[0].legend(handles=part_legend(topology), handletextpad=0.1, columnspacing=0.9, **look)
+    order = [topology.index[joint] for joints in topology.parts.values() for joint in joints]
+    distance = hop_distance(topology).numpy()[np.ix_(order, order)]
+    _draw_matrix(row, axes[1], distance, topology, "hop distance", "bones", "viridis_r", hops, names=True)
+    for place, (name, matrix) in zip(axes[2:], SMOOTHING.items(), strict=True):
+        values = matrix(topology).numpy()[np.ix_(order, order)]
+        _draw_matrix(row, place, values, topology, name, "weight", "magma_r", strength)
+
+
+def _draw_matrix(
+    row: FigureBase,
+    axes: Axes,
+    values: Shaped[np.ndarray, "V V"],
+    topology: Topology,
+    title: str,
+    unit: str,
+    colours: str,
+    largest: float,
+    *,
+    names: bool = False,
+) -> None:
+    """Joints in the order of their parts, which lines keep apart."""
+    image = axes.imshow(values, cmap=colours, vmin=0, vmax=largest, interpolation="nearest")
+    edges = [0, *accumulate(len(joints) for joints in topology.parts.values())]
+    for edge in edges[1:-1]:
+        axes.axhline(edge - 0.5, color="#808080", linewidth=0.6)
+        axes.axvline(edge - 0.5, color="#808080", linewidth=0.6)
+    middles = [(low + high - 1) / 2 for low, high in pairwise(edges)]
+    parts = [shown(part) for part in topology.parts]
+    axes.set_xticks(middles, parts, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    if names:
+        ordered = [shown(joint) for joints in topology.parts.values() for joint in joints]
+        axes.set_yticks(range(len(ordered)), ordered, fontsize=5.5 if len(ordered) > 26 else 6.5)
+    else:
+        axes.set_yticks([])
+    axes.tick_params(length=0)
+    axes.set_title(title, fontsize=10)
+    ticks = MaxNLocator(nbins=5, integer=unit == "bones")
+    row.colorbar(image, ax=axes, shrink=0.7, location="bottom", label=unit, pad=0.02, ticks=ticks)
+
+
+def _draw_spectra(axes: Axes, one: Topology, other: Topology) -> None:
+    for topology, colour, marker in ((one, FIRST, "o"), (other, SECOND, "s")):
+        values = spectrum(topology)
+        places = np.linspace(0, 1, len(values))
+        face = colour if marker == "o" else "white"
+        axes.plot(places, values, color=colour, marker=marker, markerfacecolor=face, markersize=5, lw=1, label=topology.name)
+    axes.set(xlabel="eigenvalue's place, from the first to the last", ylabel="eigenvalue", ylim=(-0.05, 2.05))
+    axes.set_title("Spectrum of the symmetric normalised Laplacian", fontsize=11)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_hops(axes: Axes, one: Topology, other: Topology) -> None:
+    for shift, topology, colour, hatch in ((-0.2, one, FIRST, ""), (0.2, other, SECOND, "////")):
+        pairs = hop_distance(topology).numpy()[np.triu_indices(len(topology), 1)]
+        counts = np.bincount(pairs, minlength=2)[1:]
+        share = 100 * counts / max(counts.sum(), 1)
+        look: dict[str, Any] = {"facecolor": "white" if hatch else colour, "edgecolor": colour, "hatch": hatch}
+        axes.bar(np.arange(1, len(counts) + 1) + shift, share, 0.4, label=topology.name, **look)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="hops between two joints", ylabel="pairs of joints (%)")
+    axes.set_title("How far joints are apart", fontsize=11)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,64 @@
+"""``masksem-graph topology``: checks, compares and measures; a fault is one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from masksem_graph.cli import main
+from masksem_graph.encodings import RestPose
+from masksem_graph.topology import load_topology
+
+
+def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["topology", "check", "tiny5", "--output", str(tmp_path)])
+    text = capsys.readouterr().out
+    assert "4, a tree" in text and "valid" in text
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny5.png", "tiny5.svg"}
+
+
+def test_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["topology", "compare", "tiny5", "tiny5_limbs", "--output", str(tmp_path)])
+    assert "bones of this one" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny5_and_tiny5_limbs.png", "tiny5_and_tiny5_limbs.svg"}
+
+
+def test_pose(small_store: Path, tmp_path: Path) -> None:
+    target = tmp_path / "mine.yaml"
+    main(["topology", "pose", str(small_store), "--output", str(target), "--split", "half"])
+    found = load_topology(target)
+    assert found.name == "mine" and "the mean of 14 clips" in found.source
+    assert found.rest_pose["hip"] == (0.0, 0.0, 0.0) and found.rest_pose != load_topology("tiny5").rest_pose
+    assert RestPose(width=8, topology=found, segments=1)().isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "tiny6"], "tiny6: no such file"),
+        (["chekc", "tiny5"], "topology chekc: no such action, expected one of check, compare, pose"),
+        (["pose", "nowhere", "--output", "x.yaml"], "nowhere"),
+        (["compare", "tiny5"], "other"),
+    ],
+)
+def test_a_fault_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["topology", *arguments])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and message in error
+
+
+def test_a_broken_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("name: broken\nextends: tiny5\nadd_bones: [[foot, tail]]\n")
+    with pytest.raises(SystemExit):
+        main(["topology", "check", str(broken), "--output", str(tmp_path)])
+    assert capsys.readouterr().err == f"error: {broken}: add_bones: no node is called 'tail'\n"
+    assert list(tmp_path.iterdir()) == [broken]
+
+
+def test_overview(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["topology"])
+    assert {"check", "compare", "pose"} <= set(capsys.readouterr().out.split())
