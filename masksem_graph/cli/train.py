@@ -11,13 +11,12 @@ from typing import Any
 
 import torch
 import yaml
-from lightning_fabric import Fabric
 from safetensors.torch import save_file
 
 from masksem_graph.config import Parser, instantiate, resolved
 from masksem_graph.data.augment import AugmentConfig, CropConfig, whole_view
 from masksem_graph.data.clips import ClipSource, Plan
-from masksem_graph.data.config import DataConfig
+from masksem_graph.data.config import DataConfig, open_on_first
 from masksem_graph.data.store import Store
 from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.engine.devices import DeviceConfig, compiler_fault, launch
@@ -200,14 +199,6 @@ def flatten(fields: Any, prefix: str = "") -> dict[str, Any]:
     for name, value in fields.items():
         out |= flatten(value, f"{prefix}.{name}" if prefix else name)
     return out
-
-
-def open_on_first(fabric: Fabric, data: DataConfig) -> Store:
-    """Open the store in the first process before the others, so that a source is prepared once."""
-    if fabric.is_global_zero:
-        data.open()
-    fabric.barrier()
-    return data.open()
 
 
 def build_source(store: Store, config: TrainConfig, device: torch.device) -> ClipSource:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lightning_fabric import Fabric
+
 from masksem_graph.data.clips import AbsentFrames, Residency, Stream
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
@@ -46,3 +48,11 @@ class DataConfig:
         if self.split not in store.splits:
             raise InputError(f"data.split: expected one of {', '.join(store.splits)}, found {self.split}")
         return store
+
+
+def open_on_first(fabric: Fabric, data: DataConfig) -> Store:
+    """Open the store in the first process before the others, so that a source is prepared once."""
+    if fabric.is_global_zero:
+        data.open()
+    fabric.barrier()
+    return data.open()

@@ -12,6 +12,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.models.backbones import BackboneFactory
 from masksem_graph.models.decoder import Decoder
 from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.pool import Pool
 from masksem_graph.models.positions import Positions
 from masksem_graph.topology import Topology
 
@@ -27,6 +28,8 @@ class ModelConfig:
         encodings: positional encodings to add up; the decoder has its own set of the same.
         backbone: the encoder's blocks.
         decoder: the decoder's blocks.
+        pool: a sequence's feature is the mean over its present bodies, or over all slots of the community's arrays, where an
+            absent body is encoded as all zeros.
     """
 
     frames: int
@@ -35,6 +38,7 @@ class ModelConfig:
     encodings: list[EncodingFactory]
     backbone: BackboneFactory
     decoder: BackboneFactory
+    pool: Pool = "present"
 
     def __post_init__(self) -> None:
         for name in ("frames", "segment", "width"):
@@ -63,6 +67,7 @@ def build_encoder(config: ModelConfig, *, topology: Topology, channels: int) -> 
         topology=topology,
         frames=config.frames,
         segment=config.segment,
+        pool=config.pool,
     )
 
 

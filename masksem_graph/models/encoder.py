@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
 from masksem_graph.models.backbones import Backbone
+from masksem_graph.models.drop_path import DropPath
+from masksem_graph.models.pool import Pool
 from masksem_graph.models.positions import Positions
 from masksem_graph.topology import Topology
 
@@ -28,6 +30,7 @@ class SkeletonEncoder(nn.Module):
         topology: the skeleton that the nodes are on.
         frames: T, what clips are resized to.
         segment: l, frames in a segment.
+        pool: which bodies count in a sequence's mean.
     """
 
     def __init__(
@@ -39,10 +42,11 @@ class SkeletonEncoder(nn.Module):
         topology: Topology,
         frames: int,
         segment: int,
+        pool: Pool = "present",
     ) -> None:
         super().__init__()
         self.embedding, self.positions, self.backbone = embedding, positions, backbone
-        self.topology, self.frames, self.segment = topology, frames, segment
+        self.topology, self.frames, self.segment, self.pool = topology, frames, segment, pool
 
     @property
     def width(self) -> int:
@@ -58,6 +62,33 @@ class SkeletonEncoder(nn.Module):
     def grid(self) -> tuple[int, int]:
         """(Te, V)."""
         return self.frames // self.segment, len(self.topology)
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Every parameter once, by depth: embedding and encodings, each layer of the backbone, and what follows the layers."""
+        levels: list[list[nn.Module]] = [[self.embedding, self.positions], *self.backbone.layers(), [self]]
+        placed: set[int] = set()
+        out: list[list[nn.Parameter]] = []
+        for level in levels:
+            parameters = {id(p): p for module in level for p in module.parameters() if id(p) not in placed}
+            placed |= parameters.keys()
+            out.append(list(parameters.values()))
+        return out
+
+    def set_drop_path(self, rate: float) -> None:
+        """Stochastic depth growing linearly from 0 in the first layer to ``rate`` in the last.
+
+        Raises:
+            InputError: the backbone has no residual branch to leave out.
+        """
+        layers = self.backbone.layers()
+        branches = [[part for m in layer for part in m.modules() if isinstance(part, DropPath)] for layer in layers]
+        if rate and not any(branches):
+            raise InputError(
+                f"drop_path: {type(self.backbone).__name__} has no residual branch to drop; expected 0, found {rate}"
+            )
+        for layer_rate, parts in zip(torch.linspace(0, rate, len(layers)).tolist(), branches, strict=True):
+            for part in parts:
+                part.rate = layer_rate
 
     def forward(self, nodes: Float[Tensor, "B Te V F"], kept: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
         """Features of all nodes, or of the kept ones alone: what is masked enters by no path.
@@ -81,6 +112,13 @@ class SkeletonEncoder(nn.Module):
         if clips.ndim != 4 or tuple(clips.shape[1:]) != expected:
             raise InputError(f"clips: expected [B, T, V, C] = [B, {', '.join(map(str, expected))}], found {list(clips.shape)}")
         return self(to_segments(clips, self.segment))
+
+    def absent_features(self) -> Float[Tensor, "1 N D"] | None:
+        """Features of the all-zero body that stands in an empty slot under ``pool: all_slots``; None under ``present``."""
+        if self.pool == "present":
+            return None
+        segments, joints = self.grid
+        return self(self.embedding.weight.new_zeros(1, segments, joints, self.embedding.in_features))
 
 
 @torch.no_grad()

@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+Pool = Literal["present", "all_slots"]
+"""What the mean over a sequence's bodies is taken over: those that are there, or all slots of the community's arrays."""
+
+SLOTS = 2  # places for bodies that a clip has in the community's arrays, taken or not
+
+
+def body_mean(
+    values: Float[Tensor, "B K"], sequence: Int64[Tensor, " B"], sequences: int, absent: Float[Tensor, "1 K"] | None = None
+) -> tuple[Float[Tensor, "S K"], Float[Tensor, "S 1"]]:
+    """Mean over the bodies of each sequence, and their number.
+
+    Args:
+        values: of each body.
+        sequence: the sequence of each body.
+        sequences: S.
+        absent: the value of an absent body, for the slots that are not taken; None leaves those out.
+    """
+    total = values.new_zeros(sequences, values.shape[1]).index_add_(0, sequence, values)
+    bodies = values.new_zeros(sequences).index_add_(0, sequence, torch.ones_like(values[:, 0]))[:, None]
+    if absent is not None:
+        free = (SLOTS - bodies).clamp(min=0)
+        total, bodies = total + free * absent, bodies + free
+    return total / bodies.clamp(min=1), bodies
+
 
 def sequence_mean(
-    features: Float[Tensor, "B N D"], sequence: Int64[Tensor, " B"], sequences: int
+    features: Float[Tensor, "B N D"],
+    sequence: Int64[Tensor, " B"],
+    sequences: int,
+    absent: Float[Tensor, "1 N D"] | None = None,
 ) -> tuple[Float[Tensor, "S D"], Float[Tensor, "S 1"]]:
-    """Mean feature over all nodes of all bodies of each sequence, and the number of bodies that went into it."""
-    per_body = features.mean(1)
-    total = per_body.new_zeros(sequences, per_body.shape[1]).index_add_(0, sequence, per_body)
-    bodies = per_body.new_zeros(sequences).index_add_(0, sequence, torch.ones_like(per_body[:, 0]))[:, None]
-    return total / bodies.clamp(min=1), bodies
+    """Mean feature over all nodes of all bodies of each sequence, and the number of bodies that went into it.
+
+    Args:
+        features: of the nodes of each body.
+        sequence: the sequence of each body.
+        sequences: S.
+        absent: `SkeletonEncoder.absent_features`: those of the bodies that are not there, where these count.
+    """
+    return body_mean(features.mean(1), sequence, sequences, None if absent is None else absent.mean(1))

@@ -1,7 +1,8 @@
 """Evaluation protocols, all over the same encoder."""
 
 from masksem_graph.protocols.base import Evaluation, Outcome, Protocol
+from masksem_graph.protocols.finetune import FineTune
 from masksem_graph.protocols.knn import KNN, knn_scores
 from masksem_graph.protocols.linear import Linear
 
-__all__ = ["KNN", "Evaluation", "Linear", "Outcome", "Protocol", "knn_scores"]
+__all__ = ["KNN", "Evaluation", "FineTune", "Linear", "Outcome", "Protocol", "knn_scores"]

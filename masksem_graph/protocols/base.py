@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,10 @@ from rich.progress import Progress
 from torch import Tensor
 
 from masksem_graph.data.augment import AugmentConfig, CropConfig, View, central_view, random_view
-from masksem_graph.data.clips import ClipSource
+from masksem_graph.data.clips import ClipBatch, ClipSource
+from masksem_graph.engine.processes import my_share, sum_over_processes
 from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.heads import Head
 from masksem_graph.models.pool import sequence_mean
 from masksem_graph.seeding import keyed_generator
 
@@ -28,12 +30,12 @@ class Evaluation:
     """An encoder and the labelled clips of a split.
 
     Args:
-        encoder: on the source's device.
+        encoder: on the source's device; a protocol leaves it as it is.
         source: views of the clips.
         train, test: positions of the labelled clips in the store.
         classes: names by label.
         crop, augment: how training clips are varied.
-        bf16: encode under bfloat16 autocast.
+        bf16: compute under bfloat16 autocast.
     """
 
     encoder: SkeletonEncoder
@@ -49,27 +51,47 @@ class Evaluation:
         """Class of each clip, on the source's device."""
         return self.source.label[clips].to(self.source.device)
 
-    @torch.no_grad()
-    def encode(self, view: View) -> Float[Tensor, "S D"]:
-        """The feature of each clip: the mean over the nodes of its bodies."""
-        self.encoder.eval()
-        return torch.cat([self._encode_part(part) for part in _portions(view)])
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision to compute in."""
+        return torch.autocast(self.source.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
-    def _encode_part(self, view: View) -> Float[Tensor, "S D"]:
-        batch = self.source.load(self.source.plan(view))
-        device = self.source.device.type
-        with torch.autocast(device, torch.bfloat16) if self.bf16 else nullcontext():
-            features = self.encoder.features(batch.coordinates)
-        return sequence_mean(features.float(), batch.sequence, len(batch.label))[0]
+    def encode(self, view: View) -> Float[Tensor, "S D"]:
+        """The feature of each clip: the mean over the nodes of its bodies, as the encoder's ``pool`` has it."""
+        self.encoder.eval()
+        return self.map(self._mean_feature, view, self.encoder.width)
+
+    def _mean_feature(self, batch: ClipBatch) -> Float[Tensor, "S D"]:
+        features, absent = self.encoder.features(batch.coordinates), self.encoder.absent_features()
+        absent = None if absent is None else absent.float()
+        return sequence_mean(features.float(), batch.sequence, len(batch.label), absent)[0]
 
     def encode_test(self, clips: Int64[Tensor, " S"]) -> Float[Tensor, "S D"]:
         """Features of the central share of clips, unrotated."""
-        return self.encode(central_view(clips, self.source.length[clips], self.crop))
+        return self.encode(self.central(clips))
 
     def encode_augmented(self, clips: Int64[Tensor, " S"], *key: int) -> Float[Tensor, "S D"]:
         """Features of randomly cropped and turned clips; the same key gives the same views."""
-        generator = keyed_generator(PROBE_VIEW, *key)
-        return self.encode(random_view(clips, self.source.length[clips], self.crop, self.augment, generator))
+        return self.encode(self.augmented(clips, keyed_generator(PROBE_VIEW, *key)))
+
+    def central(self, clips: Int64[Tensor, " S"]) -> View:
+        """The view that is tested on."""
+        return central_view(clips, self.source.length[clips], self.crop)
+
+    def augmented(self, clips: Int64[Tensor, " S"], generator: torch.Generator) -> View:
+        """A view to train on."""
+        return random_view(clips, self.source.length[clips], self.crop, self.augment, generator)
+
+    @torch.no_grad()
+    def map(self, network: Callable[[ClipBatch], Tensor], view: View, width: int) -> Float[Tensor, "S {width}"]:
+        """What a network makes of each clip, every clip computed once and by one of the processes."""
+        clips = len(view.clips)
+        out = torch.zeros(clips, width, device=self.source.device)
+        for part in _portions(clips):
+            plan = self.source.plan(view_part(view, part))
+            with self.autocast():
+                out[part] = network(self.source.load(plan)).float()
+        # Rows of other processes are zero here and in no two processes anything else: the sum is exact.
+        return sum_over_processes(out)
 
 
 @dataclass(frozen=True)
@@ -79,10 +101,14 @@ class Outcome:
     Args:
         scores: of each test clip for each class; the largest is the prediction.
         figures: further numbers for ``results.json``.
+        encoder: the encoder that made the scores, where it is another than the one given.
+        head: the head that made them; None where there is none.
     """
 
     scores: Float[Tensor, "test classes"]
     figures: dict[str, Any]
+    encoder: SkeletonEncoder | None = None
+    head: Head | None = None
 
 
 class Protocol(ABC):
@@ -96,8 +122,14 @@ class Protocol(ABC):
         """Evaluate once, from one seed."""
 
 
-def _portions(view: View) -> Iterator[View]:
-    for first in range(0, len(view.clips), ENCODE_BATCH):
-        part = slice(first, first + ENCODE_BATCH)
-        turned = None if view.transform is None else view.transform[part]
-        yield View(view.clips[part], view.start[part], view.length[part], turned)
+def view_part(view: View, part: slice) -> View:
+    """Some of the clips of a view."""
+    turned = None if view.transform is None else view.transform[part]
+    return View(view.clips[part], view.start[part], view.length[part], turned)
+
+
+def _portions(clips: int) -> Iterator[slice]:
+    """This process's clips, a portion at a time."""
+    mine = my_share(clips)
+    for first in range(mine.start, mine.stop, ENCODE_BATCH):
+        yield slice(first, min(first + ENCODE_BATCH, mine.stop))

@@ -9,7 +9,8 @@ from torch import Tensor
 
 import masksem_graph.models.backbones as backbones
 from masksem_graph.models.backbones import Backbone, BackboneFactory, Transformer
-from masksem_graph.models.backbones.transformer import Attention, DropPath
+from masksem_graph.models.backbones.transformer import Attention
+from masksem_graph.models.drop_path import DropPath
 from masksem_graph.topology import load_topology
 
 EVERY = [part for name in backbones.__all__ if issubclass(part := getattr(backbones, name), Backbone) and part is not Backbone]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from masksem_graph.errors import InputError
 from masksem_graph.models.backbones.base import Backbone
+from masksem_graph.models.drop_path import DropPath
 from masksem_graph.models.linear import Linear, linear
 from masksem_graph.topology import Topology
 
@@ -43,20 +44,6 @@ class Attention(nn.Module):
         else:
             out = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
         return self.proj(out.transpose(1, 2).reshape(bodies, nodes, width))
-
-
-class DropPath(nn.Module):
-    """Leaves a residual branch out for some bodies of a batch (stochastic depth; Huang et al., ECCV 2016)."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, h: Float[Tensor, "B n D"]) -> Float[Tensor, "B n D"]:
-        if not self.training or self.rate == 0:
-            return h
-        stays = torch.rand(h.shape[0], 1, 1, device=h.device) >= self.rate
-        return h * stays.to(h.dtype) / (1 - self.rate)
 
 
 class Block(nn.Module):

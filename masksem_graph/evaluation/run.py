@@ -1,0 +1,196 @@
+"""Run a protocol, once for each seed, and write what it found."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from masksem_graph.data.clips import ClipSource
+from masksem_graph.data.config import open_on_first
+from masksem_graph.data.store import Store
+from masksem_graph.engine.devices import launch
+from masksem_graph.engine.provenance import provenance
+from masksem_graph.errors import InputError
+from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
+from masksem_graph.evaluation.encoders import describe_model, make_encoder, pretraining
+from masksem_graph.files import write_beside
+from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.protocols import Evaluation, Protocol
+from masksem_graph.protocols.metrics import bootstrap_interval, classification_figures, summary
+from masksem_graph.report.console import progress_bars
+from masksem_graph.report.evaluation import Scores, clear_results, refuse_to_overwrite, write_results
+from masksem_graph.tasks.classify import Classifier, Classify, ClipInput, save_classifier
+
+
+@dataclass(frozen=True)
+class Run:
+    """One seed's part of an evaluation.
+
+    Args:
+        seed: of the run.
+        labelled: positions of the training clips whose labels it saw.
+        scores, figures: what the protocol found.
+        classifier: what made the scores, where a head was trained.
+        seconds: wall time.
+    """
+
+    seed: int
+    labelled: Int64[Tensor, " labelled"]
+    scores: Float[Tensor, "test classes"]
+    figures: dict[str, Any]
+    classifier: Classify | None
+    seconds: float
+
+
+def evaluate(config: EvaluateConfig, protocol: Protocol, plain: dict[str, Any]) -> dict[str, Any] | None:
+    """Run a protocol and write its folder: results, scores, figures, and the classifier of the last seed.
+
+    Args:
+        config: which run, which clips, which seeds.
+        protocol: what to do.
+        plain: both as plain data, for the record.
+
+    Returns:
+        what ``results.json`` holds; None in all processes but the first.
+    """
+    folder = Path(config.output)
+    refuse_to_overwrite(folder, overwrite=config.overwrite)
+    fabric = launch(config.device)
+    store = open_on_first(fabric, config.data)
+    began = time.monotonic()
+    runs = [_run(config, protocol, store, fabric, seed) for seed in range(config.seed, config.seed + config.runs)]
+    if not fabric.is_global_zero:
+        return None
+    train, test = _split(config, store)
+    truth = torch.from_numpy(np.array(store.label))[test]
+    scores = torch.stack([run.scores for run in runs])
+    results = {
+        "protocol": protocol_name(config, protocol),
+        "data": config.data.format,
+        "split": config.data.split,
+        "stream": config.data.stream,
+        "topology": store.topology.name,
+        "classes": len(store.classes),
+        "unit": "per cent",
+        **score_figures(scores, truth, store.classes, [run.figures for run in runs]),
+        "seeds": [run.seed for run in runs],
+        "train_clips": len(train),
+        "labelled_clips": len(runs[0].labelled),
+        "test_clips": len(test),
+        "untrained": config.scratch,
+        "checkpoint": config.checkpoint if config.checkpoint == SCRATCH else str(Path(config.checkpoint).resolve()),
+        "pretraining": None if config.scratch else pretraining(config.checkpoint),
+        "wall_seconds": time.monotonic() - began,
+        "seconds_by_seed": [run.seconds for run in runs],
+        **provenance(fabric.device),
+        "config": plain,
+    }
+    clear_results(folder)
+    if not config.labels.all:
+        _write_labelled(folder, store, runs)
+    if (classifier := runs[-1].classifier) is not None:
+        _save(folder, classifier, config, store, plain)
+    scored = Scores(scores.numpy(), truth.numpy(), np.array(store.name[test.numpy()]))
+    write_results(folder, results, scored, classes=store.classes)
+    return results
+
+
+def _run(config: EvaluateConfig, protocol: Protocol, store: Store, fabric: Fabric, seed: int) -> Run:
+    began = time.monotonic()
+    encoder = make_encoder(config, store, seed).to(fabric.device)
+    train, test = _split(config, store)
+    labels = torch.from_numpy(np.array(store.label))
+    labelled = config.labels.choose(train, labels[train], seed)
+    evaluation = Evaluation(
+        encoder=encoder,
+        source=_source(config, store, encoder, fabric.device),
+        train=labelled,
+        test=test,
+        classes=store.classes,
+        crop=config.crop,
+        augment=config.augment,
+        bf16=config.device.precision == "bf16-mixed",
+    )
+    with progress_bars(disable=not fabric.is_global_zero) as progress:
+        outcome = protocol.run(evaluation, seed=seed, progress=progress)
+    head, trained = outcome.head, outcome.encoder or encoder
+    classifier = None if head is None else Classify(encoder=trained, head=head).eval()
+    return Run(seed, labelled, outcome.scores.cpu(), outcome.figures, classifier, time.monotonic() - began)
+
+
+def _source(config: EvaluateConfig, store: Store, encoder: SkeletonEncoder, device: torch.device) -> ClipSource:
+    return ClipSource(
+        store,
+        frames=encoder.frames,
+        segment=encoder.segment,
+        device=device,
+        residency=config.data.residency,
+        absent_frames=config.data.absent_frames,
+        stream=config.data.stream,
+    )
+
+
+def _split(config: EvaluateConfig, store: Store) -> tuple[Int64[Tensor, " train"], Int64[Tensor, " test"]]:
+    """Positions of the clips with a known class, to train and to test on."""
+    split, known = store.splits[config.data.split], np.array(store.label) >= 0
+    train, test = (torch.from_numpy(split[name][known[split[name]]]) for name in ("train", "test"))
+    for name, clips in (("train", train), ("test", test)):
+        if len(clips) == 0:
+            raise InputError(
+                f"data.split: {config.data.split} of {store.path} has no labelled {name} clips; this protocol needs some"
+            )
+    return train, test
+
+
+def protocol_name(config: EvaluateConfig, protocol: Protocol) -> str:
+    """What the evaluation is called in tables: ``linear``, ``finetune``, ``semi_10``, ``transfer``, ``linear_5_per_class``, ...
+
+    It follows from what was done, not from the name of a file.
+    """
+    name = type(protocol).__name__.lower()
+    if not config.labels.all:
+        labels = config.labels
+        part = f"{100 * labels.share:g}" if labels.per_class is None else f"{labels.per_class}_per_class"
+        return f"{'semi' if name == 'finetune' else name}_{part}"
+    if name == "finetune" and not config.scratch and (before := pretraining(config.checkpoint)):
+        other = any(before["data"].get(field) != getattr(config.data, field) for field in ("format", "options"))
+        return "transfer" if other else name
+    return name
+
+
+def score_figures(
+    scores: Float[Tensor, "runs S classes"],
+    truth: Int64[Tensor, " S"],
+    classes: tuple[str, ...],
+    further: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """The figures of several runs on the same test clips, with what else each run found."""
+    runs = [classification_figures(one, truth, classes) for one in scores]
+    runs = [run | more for run, more in zip(runs, further or [{}] * len(runs), strict=True)]
+    low, high = bootstrap_interval((scores.argmax(2) == truth).numpy())
+    return {**summary(runs), "top1_interval": [low, high], "top1_interval_is": "95 %, bootstrap over test clips"}
+
+
+def _write_labelled(folder: Path, store: Store, runs: Sequence[Run]) -> None:
+    """``labelled.csv``: which clips each seed had labels of."""
+    rows = [(run.seed, store.name[i], store.classes[store.label[i]]) for run in runs for i in run.labelled.tolist()]
+    with write_beside(folder / "labelled.csv") as partial, partial.open("w", newline="") as file:
+        csv.writer(file).writerows([("seed", "clip", "class"), *rows])
+
+
+def _save(folder: Path, network: Classify, config: EvaluateConfig, store: Store, plain: dict[str, Any]) -> None:
+    data = config.data
+    shown = ClipInput(
+        stream=data.stream, absent_frames=data.absent_frames, origin=data.origin, test_share=config.crop.test_share
+    )
+    save_classifier(folder, Classifier(network, store.classes, shown), describe_model(config, plain))
