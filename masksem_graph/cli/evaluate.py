@@ -15,6 +15,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.evaluation import SCRATCH, EvaluateConfig, evaluate
 from masksem_graph.evaluation.fuse import fuse
 from masksem_graph.files import read_yaml
+from masksem_graph.models.build import ModelConfig
 from masksem_graph.protocols import Protocol
 from masksem_graph.report.console import console
 from masksem_graph.report.evaluation import print_results
@@ -40,6 +41,8 @@ def _evaluate(argv: Sequence[str]) -> None:
     scratch = peeked.checkpoint == SCRATCH
     parser = _parser(protocol_class, scratch=scratch)
     if scratch:
+        if not any("model" in fields for fields in files.values() if isinstance(fields, dict)):
+            raise InputError(f"model: --checkpoint {SCRATCH} expects a model, such as --config model/small")
         arguments, defaults = _without_models(arguments, files)
         parser.set_defaults(defaults)
     elif peeked.checkpoint is not None:
@@ -99,7 +102,9 @@ def _parser(protocol_class: type[Protocol], *, scratch: bool) -> jsonargparse.Ar
     parser = Parser(prog="evaluate.py", description=f"Evaluate an encoder: {(protocol_class.__doc__ or '').splitlines()[0]}")
     parser.add_argument("--config", action="config", help="a protocol's YAML file or shipped name; several add up")
     parser.add_argument("--protocol", type=str, help="dotted path of the protocol's class")
-    parser.add_class_arguments(EvaluateConfig, skip=set() if scratch else {"model"}, fail_untyped=True)
+    parser.add_class_arguments(EvaluateConfig, skip={"model"}, fail_untyped=True)
+    if scratch:
+        parser.add_class_arguments(ModelConfig, "model", fail_untyped=True)
     parser.add_class_arguments(protocol_class, fail_untyped=True)
     return parser
 

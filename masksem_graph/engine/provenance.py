@@ -45,7 +45,7 @@ def device_name(device: torch.device) -> str:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that the package runs from, with ``-dirty`` where files differ; None in an installed wheel."""
+    """The commit of the checkout that the package runs from, ``-dirty`` where files differ; None in an installed wheel."""
     if not (PACKAGE.parent / ".git").exists():
         return None
     answer = subprocess.run(

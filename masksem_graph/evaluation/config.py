@@ -50,8 +50,8 @@ class EvaluateConfig:
             raise InputError(f"runs: expected at least 1, found {self.runs}")
         if self.seed < 0:
             raise InputError(f"seed: expected at least 0, found {self.seed}")
-        if self.checkpoint == SCRATCH and self.model is None:
-            raise InputError(f"model: --checkpoint {SCRATCH} expects a model, such as --config model/small")
+        if (self.checkpoint == SCRATCH) != (self.model is not None):
+            raise InputError(f"model: expected with the checkpoint {SCRATCH!r}, and with no other")
 
     @property
     def scratch(self) -> bool:

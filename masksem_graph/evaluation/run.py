@@ -63,14 +63,27 @@ def evaluate(config: EvaluateConfig, protocol: Protocol, plain: dict[str, Any]) 
     Returns:
         what ``results.json`` holds; None in all processes but the first.
     """
-    folder = Path(config.output)
-    refuse_to_overwrite(folder, overwrite=config.overwrite)
+    refuse_to_overwrite(Path(config.output), overwrite=config.overwrite)
     fabric = launch(config.device)
     store = open_on_first(fabric, config.data)
     began = time.monotonic()
     runs = [_run(config, protocol, store, fabric, seed) for seed in range(config.seed, config.seed + config.runs)]
-    if not fabric.is_global_zero:
-        return None
+    results = _conclude(config, protocol, plain, store, fabric, runs, began) if fabric.is_global_zero else None
+    fabric.barrier()
+    return results
+
+
+def _conclude(
+    config: EvaluateConfig,
+    protocol: Protocol,
+    plain: dict[str, Any],
+    store: Store,
+    fabric: Fabric,
+    runs: Sequence[Run],
+    began: float,
+) -> dict[str, Any]:
+    """Write the folder."""
+    folder = Path(config.output)
     train, test = _split(config, store)
     truth = torch.from_numpy(np.array(store.label))[test]
     scores = torch.stack([run.scores for run in runs])
@@ -153,7 +166,7 @@ def _split(config: EvaluateConfig, store: Store) -> tuple[Int64[Tensor, " train"
 
 
 def protocol_name(config: EvaluateConfig, protocol: Protocol) -> str:
-    """What the evaluation is called in tables: ``linear``, ``finetune``, ``semi_10``, ``transfer``, ``linear_5_per_class``, ...
+    """What an evaluation is called in tables: ``linear``, ``finetune``, ``semi_10``, ``transfer``, ``linear_5_per_class``
 
     It follows from what was done, not from the name of a file.
     """

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
@@ -115,7 +116,9 @@ class JointHead(Head):
         return self.dropout(features).unflatten(1, (-1, self.joints)).mean(1).flatten(1)
 
     def forward(self, features: Float[Tensor, "S K"]) -> Float[Tensor, "S classes"]:
-        return self.linear(self.norm(self.hidden(features)).relu())
+        # BatchNorm takes the bias out again: its gradient is rounding noise, which Adam would blow up to full steps.
+        hidden = F.linear(features, self.hidden.weight, self.hidden.bias.detach())
+        return self.linear(self.norm(hidden).relu())
 
 
 class GlobalBatchNorm(nn.BatchNorm1d):
