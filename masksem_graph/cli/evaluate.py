@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,22 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _evaluate(argv: Sequence[str]) -> None:
+    parsed = parse(argv)
+    results = evaluate(**parsed)
+    if results is not None:
+        print_results(console, results, Path(parsed["config"].output))
+
+
+def parse(argv: Sequence[str], run: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read the command line.
+
+    Args:
+        argv: the arguments.
+        run: the configuration of the run to evaluate, in place of its ``config.yaml``: for a run that is yet to be made.
+
+    Returns:
+        the arguments of `evaluate`.
+    """
     arguments = with_config_paths(argv)
     peeked = _peek(arguments)
     files = {path: read_yaml(Path(path)) for path in peeked.config}
@@ -47,15 +63,14 @@ def _evaluate(argv: Sequence[str]) -> None:
         parser.set_defaults(defaults)
     elif peeked.checkpoint is not None:
         own_data = any(isinstance(fields, dict) and "format" in (fields.get("data") or {}) for fields in files.values())
-        parser.set_defaults(_defaults_of_run(Path(peeked.checkpoint), own_data=own_data or peeked.format is not None))
+        fields = _config_of_run(Path(peeked.checkpoint)) if run is None else run
+        parser.set_defaults(_defaults_of_run(fields, own_data=own_data or peeked.format is not None))
     parsed = parser.parse_args(arguments)
     plain = resolved(parser, parsed)
     options = instantiate(parser, parsed)
     ours = {name: options.pop(name) for name in EvaluateConfig.__dataclass_fields__ if name in options}
     options.pop("protocol")
-    results = evaluate(EvaluateConfig(**ours), protocol_class(**options), plain)
-    if results is not None:
-        print_results(console, results, Path(ours["output"]))
+    return {"config": EvaluateConfig(**ours), "protocol": protocol_class(**options), "plain": plain}
 
 
 def _fuse(argv: Sequence[str]) -> None:
@@ -109,13 +124,14 @@ def _parser(protocol_class: type[Protocol], *, scratch: bool) -> jsonargparse.Ar
     return parser
 
 
-def _defaults_of_run(run: Path, *, own_data: bool) -> dict[str, Any]:
-    """The run's own data, crop and augmentation, which the command line may override."""
+def _config_of_run(run: Path) -> Mapping[str, Any]:
     if not (run / "encoder.yaml").is_file():
         raise InputError(f"--checkpoint: expected `{SCRATCH}` or the folder of a run, found no {run / 'encoder.yaml'}")
-    if not (run / "config.yaml").is_file():
-        return {}
-    fields = read_yaml(run / "config.yaml")
+    return read_yaml(run / "config.yaml") if (run / "config.yaml").is_file() else {}
+
+
+def _defaults_of_run(fields: Mapping[str, Any], *, own_data: bool) -> dict[str, Any]:
+    """A run's own data, crop and augmentation, which the command line may override."""
     flat = {f"{section}.{name}": value for section in OF_RUN for name, value in fields.get(section, {}).items()}
     if own_data:
         flat = {name: value for name, value in flat.items() if name.startswith(KEPT_ON_OTHER_DATA)}

@@ -39,6 +39,8 @@ def fuse(
         InputError: they are of other clips, classes, protocols or numbers of runs.
     """
     refuse_to_overwrite(output, overwrite=overwrite)
+    if output.resolve() in [folder.resolve() for folder in folders]:
+        raise InputError(f"--output: {output} is one of the evaluations to add up; expected another folder")
     weights = [1.0] * len(folders) if weights is None else list(weights)
     if len(folders) < 2:
         raise InputError(f"--fuse: expected at least two evaluations, found {len(folders)}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from jaxtyping import Float, Int64
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -25,11 +26,13 @@ from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
 from masksem_graph.evaluation.encoders import describe_model, make_encoder, pretraining
 from masksem_graph.files import write_beside
 from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.heads import Head
+from masksem_graph.models.io import load_head, save_encoder, save_head
 from masksem_graph.protocols import Evaluation, Protocol
 from masksem_graph.protocols.metrics import bootstrap_interval, classification_figures, summary
 from masksem_graph.report.console import progress_bars
 from masksem_graph.report.evaluation import Scores, clear_results, refuse_to_overwrite, write_results
-from masksem_graph.tasks.classify import Classifier, Classify, ClipInput, save_classifier
+from masksem_graph.tasks.classify import Classify
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ def evaluate(config: EvaluateConfig, protocol: Protocol, plain: dict[str, Any]) 
         what ``results.json`` holds; None in all processes but the first.
     """
     refuse_to_overwrite(Path(config.output), overwrite=config.overwrite)
+    if Path(config.output).resolve() == Path(config.checkpoint).resolve():
+        raise InputError(f"--output: {config.output} is the run to evaluate; expected a folder of the evaluation's own")
     fabric = launch(config.device)
     store = open_on_first(fabric, config.data)
     began = time.monotonic()
@@ -133,12 +138,18 @@ def _run(config: EvaluateConfig, protocol: Protocol, store: Store, fabric: Fabri
         crop=config.crop,
         augment=config.augment,
         bf16=config.device.precision == "bf16-mixed",
+        head=_own_head(config, fabric.device),
     )
     with progress_bars(disable=not fabric.is_global_zero) as progress:
         outcome = protocol.run(evaluation, seed=seed, progress=progress)
     head, trained = outcome.head, outcome.encoder or encoder
     classifier = None if head is None else Classify(encoder=trained, head=head).eval()
     return Run(seed, labelled, outcome.scores.cpu(), outcome.figures, classifier, time.monotonic() - began)
+
+
+def _own_head(config: EvaluateConfig, device: torch.device) -> Head | None:
+    saved = None if config.scratch else load_head(config.checkpoint)
+    return None if saved is None else saved.head.to(device)
 
 
 def _source(config: EvaluateConfig, store: Store, encoder: SkeletonEncoder, device: torch.device) -> ClipSource:
@@ -175,10 +186,11 @@ def protocol_name(config: EvaluateConfig, protocol: Protocol) -> str:
         labels = config.labels
         part = f"{100 * labels.share:g}" if labels.per_class is None else f"{labels.per_class}_per_class"
         return f"{'semi' if name == 'finetune' else name}_{part}"
-    if name == "finetune" and not config.scratch and (before := pretraining(config.checkpoint)):
-        other = any(before["data"].get(field) != getattr(config.data, field) for field in ("format", "options"))
-        return "transfer" if other else name
-    return name
+    if name != "finetune" or config.scratch:
+        return name
+    before = (pretraining(config.checkpoint) or {}).get("data", {})
+    other = "format" in before and any(before.get(field) != getattr(config.data, field) for field in ("format", "options"))
+    return "transfer" if other else name
 
 
 def score_figures(
@@ -202,8 +214,9 @@ def _write_labelled(folder: Path, store: Store, runs: Sequence[Run]) -> None:
 
 
 def _save(folder: Path, network: Classify, config: EvaluateConfig, store: Store, plain: dict[str, Any]) -> None:
-    data = config.data
-    shown = ClipInput(
-        stream=data.stream, absent_frames=data.absent_frames, origin=data.origin, test_share=config.crop.test_share
-    )
-    save_classifier(folder, Classifier(network, store.classes, shown), describe_model(config, plain))
+    """Encoder, head and configuration: the folder is then a run of its own, to predict with or to evaluate further."""
+    encoder = network.encoder
+    save_encoder(folder, encoder, describe_model(config, plain))
+    save_head(folder, network.head, width=encoder.width, joints=encoder.grid[1], classes=store.classes)
+    with write_beside(folder / "config.yaml") as partial:
+        partial.write_text(yaml.safe_dump(plain, sort_keys=False))

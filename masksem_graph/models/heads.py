@@ -12,45 +12,45 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
-from masksem_graph.models.pool import body_mean
+from masksem_graph.models.pool import body_mean, sequence_mean
 
 
 class Head(nn.Module, ABC):
-    """Scores classes from node features: a summary of each body, its mean over the bodies, then layers on that.
+    """From the node features of a batch of bodies to class scores of its sequences, in two steps: ``head(head.pool(...))``.
 
     A new one is one class, named by its ``class_path``. Args of every constructor, given by the builder: ``width`` (D),
-    ``joints`` (V), ``classes``. Options follow them.
+    ``joints`` (V), ``classes``. Options follow them, and `options` gives them back.
     """
 
     def options(self) -> dict[str, Any]:
         """The constructor's arguments beside those that the builder gives: what a saved head is built from again."""
         return {}
 
+    @property
     @abstractmethod
-    def summary(self, features: Float[Tensor, "B N D"]) -> Float[Tensor, "B K"]:
-        """What is kept of each body."""
+    def classes(self) -> int:
+        """How many classes are scored."""
 
     @abstractmethod
-    def forward(self, features: Float[Tensor, "S K"]) -> Float[Tensor, "S classes"]:
-        """Scores from a sequence's mean summary."""
-
-    def classify(
+    def pool(
         self,
         features: Float[Tensor, "B N D"],
         sequence: Int64[Tensor, " B"],
         sequences: int,
         absent: Float[Tensor, "1 N D"] | None = None,
-    ) -> Float[Tensor, "S classes"]:
-        """Scores of sequences from the node features of their bodies.
+    ) -> Float[Tensor, "S P"]:
+        """One vector a sequence, made of the features of all nodes of all its bodies.
 
         Args:
-            features: of each body.
+            features: segment-major, as the encoder gives them.
             sequence: the sequence of each body.
             sequences: S.
             absent: `SkeletonEncoder.absent_features`.
         """
-        fill = None if absent is None else self.summary(absent)
-        return self(body_mean(self.summary(features), sequence, sequences, fill)[0])
+
+    @abstractmethod
+    def forward(self, pooled: Float[Tensor, "S P"]) -> Float[Tensor, "S classes"]:
+        """Class scores, before any softmax."""
 
 
 @runtime_checkable
@@ -61,7 +61,7 @@ class HeadFactory(Protocol):
 
 
 class LinearHead(Head):
-    """BatchNorm without affine, then a linear layer on the mean over nodes: the linear probe of MAE and MAMP.
+    """Mean over nodes and bodies, BatchNorm without affine, then a linear layer: the linear probe of MAE and MAMP.
 
     Args:
         width: D.
@@ -80,45 +80,69 @@ class LinearHead(Head):
     def options(self) -> dict[str, Any]:
         return {"norm": not isinstance(self.norm, nn.Identity)}
 
-    def summary(self, features: Float[Tensor, "B N D"]) -> Float[Tensor, "B K"]:
-        return features.mean(1)
+    @property
+    def classes(self) -> int:
+        return self.linear.out_features
 
-    def forward(self, features: Float[Tensor, "S D"]) -> Float[Tensor, "S classes"]:
-        return self.linear(self.norm(features))
+    def pool(
+        self,
+        features: Float[Tensor, "B N D"],
+        sequence: Int64[Tensor, " B"],
+        sequences: int,
+        absent: Float[Tensor, "1 N D"] | None = None,
+    ) -> Float[Tensor, "S D"]:
+        return sequence_mean(features, sequence, sequences, absent)[0]
+
+    def forward(self, pooled: Float[Tensor, "S D"]) -> Float[Tensor, "S classes"]:
+        return self.linear(self.norm(pooled))
 
 
-class JointHead(Head):
-    """Mean over time, joints kept apart, and an MLP on them: the head that MAMP fine-tunes with.
+class MLPHead(Head):
+    """Joints kept apart: mean over time and bodies, linear to ``hidden``, BatchNorm, ReLU, linear (MAMP's fine-tuning head).
 
     Args:
         width: D.
         joints: V.
         classes: how many.
-        hidden: width of the MLP.
-        dropout: of node features.
+        hidden: width between the two linear layers.
+        dropout: of node features, before anything else.
     """
 
     def __init__(self, *, width: int, joints: int, classes: int, hidden: int = 2048, dropout: float = 0.3) -> None:
         super().__init__()
-        self.joints = joints
+        self.joints, self.hidden = joints, hidden
         self.dropout = nn.Dropout(dropout)
-        self.hidden = nn.Linear(joints * width, hidden)
+        self.project = nn.Linear(joints * width, hidden)
         self.norm = GlobalBatchNorm(hidden)
-        self.linear = nn.Linear(hidden, classes)
-        for layer in (self.hidden, self.linear):
+        self.classify = nn.Linear(hidden, classes)
+        for layer in (self.project, self.classify):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
     def options(self) -> dict[str, Any]:
-        return {"hidden": self.hidden.out_features, "dropout": self.dropout.p}
+        return {"hidden": self.hidden, "dropout": self.dropout.p}
 
-    def summary(self, features: Float[Tensor, "B N D"]) -> Float[Tensor, "B K"]:
+    @property
+    def classes(self) -> int:
+        return self.classify.out_features
+
+    def pool(
+        self,
+        features: Float[Tensor, "B N D"],
+        sequence: Int64[Tensor, " B"],
+        sequences: int,
+        absent: Float[Tensor, "1 N D"] | None = None,
+    ) -> Float[Tensor, "S P"]:
+        return body_mean(self._joints(features), sequence, sequences, None if absent is None else self._joints(absent))[0]
+
+    def _joints(self, features: Float[Tensor, "B N D"]) -> Float[Tensor, "B P"]:
+        """Each joint's mean over time, joints end to end: [V * D], joint-major."""
         return self.dropout(features).unflatten(1, (-1, self.joints)).mean(1).flatten(1)
 
-    def forward(self, features: Float[Tensor, "S K"]) -> Float[Tensor, "S classes"]:
+    def forward(self, pooled: Float[Tensor, "S P"]) -> Float[Tensor, "S classes"]:
         # BatchNorm takes the bias out again: its gradient is rounding noise, which Adam would blow up to full steps.
-        hidden = F.linear(features, self.hidden.weight, self.hidden.bias.detach())
-        return self.linear(self.norm(hidden).relu())
+        hidden = F.linear(pooled, self.project.weight, self.project.bias.detach())
+        return self.classify(F.relu(self.norm(hidden)))
 
 
 class GlobalBatchNorm(nn.BatchNorm1d):
@@ -127,7 +151,7 @@ class GlobalBatchNorm(nn.BatchNorm1d):
     Torch's own SyncBatchNorm knows no CPU.
     """
 
-    def forward(self, input: Float[Tensor, "S K"]) -> Float[Tensor, "S K"]:
+    def forward(self, input: Float[Tensor, "S P"]) -> Float[Tensor, "S P"]:
         if not self.training or not (dist.is_available() and dist.is_initialized()):
             return super().forward(input)
         x = input.float()
@@ -140,7 +164,7 @@ class GlobalBatchNorm(nn.BatchNorm1d):
         return out.to(input.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean: Float[Tensor, " K"], variance: Float[Tensor, " K"]) -> None:
+    def _remember(self, mean: Float[Tensor, " P"], variance: Float[Tensor, " P"]) -> None:
         assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
         assert self.momentum is not None
         self.num_batches_tracked += 1

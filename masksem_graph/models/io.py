@@ -1,21 +1,27 @@
-"""An encoder on disk: ``encoder.safetensors`` holds its weights, ``encoder.yaml`` all it takes to build it again."""
+"""Networks on disk: ``encoder.safetensors`` holds an encoder's weights, ``encoder.yaml`` all it takes to build it again.
+
+A run that can classify has a head beside it, in ``head.safetensors`` and ``head.yaml``.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from masksem_graph.config import parse_mapping
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml, write_beside
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.heads import Head, HeadFactory
 from masksem_graph.topology import Topology, parse_topology
 
 FORMAT = 1
@@ -36,10 +42,7 @@ def save_encoder(run: str | os.PathLike[str], encoder: SkeletonEncoder, model: M
         "topology": encoder.topology.to_dict(),
         "model": dict(model),
     }
-    with write_beside(run / "encoder.safetensors") as partial:
-        save_file({name: value.detach().contiguous().cpu() for name, value in encoder.state_dict().items()}, partial)
-    with write_beside(run / "encoder.yaml") as partial:
-        partial.write_text(yaml.safe_dump(described, sort_keys=False))
+    _save(run / "encoder.safetensors", encoder, described)
 
 
 def describe_encoder(run: str | os.PathLike[str]) -> dict[str, Any]:
@@ -92,11 +95,85 @@ def load_encoder(run: str | os.PathLike[str], topology: Topology | None = None) 
             f"{run}: this encoder belongs to its own {len(own)} joints because of its {', '.join(parts)} encoding; "
             f"expected encodings of the graph alone to use it on {topology.name}"
         )
-    path = Path(run) / "encoder.safetensors"
+    _load_weights(Path(run) / "encoder.safetensors", encoder)
+    return encoder.eval()
+
+
+class SavedHead(NamedTuple):
+    """A run's head, in eval mode on the CPU, and the names of its classes; None where the run does not know them."""
+
+    head: Head
+    classes: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """A head on disk.
+
+    Args:
+        head: its class and options.
+        width, joints: D and V of the features that it takes.
+        classes: names in the order of its scores, or just how many.
+    """
+
+    head: HeadFactory
+    width: int
+    joints: int
+    classes: list[str] | int
+
+
+def save_head(run: str | os.PathLike[str], head: Head, *, width: int, joints: int, classes: Sequence[str] | int) -> None:
+    """Write a head into a run's folder.
+
+    Args:
+        run: the folder.
+        head: its weights are saved, and its `Head.options`.
+        width, joints: D and V of the features that it takes.
+        classes: names in the order of its scores, or just how many where nobody knows their names.
+    """
+    kind = type(head)
+    described = {
+        "format": FORMAT,
+        "head": {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": head.options()},
+        "width": width,
+        "joints": joints,
+        "classes": classes if isinstance(classes, int) else list(classes),
+    }
+    _save(Path(run) / "head.safetensors", head, described)
+
+
+def load_head(run: str | os.PathLike[str]) -> SavedHead | None:
+    """The head of a run; None where it has none.
+
+    Raises:
+        InputError: the files are damaged.
+    """
+    path = Path(run) / "head.yaml"
+    if not path.is_file():
+        return None
+    described = read_yaml(path)
+    if not isinstance(described, dict) or described.get("format") != FORMAT:
+        found = described.get("format") if isinstance(described, dict) else type(described).__name__
+        raise InputError(f"{path}: format: expected {FORMAT}, found {found}")
+    config = parse_mapping(HeadConfig, {k: v for k, v in described.items() if k != "format"}, source=path)
+    names = None if isinstance(config.classes, int) else tuple(config.classes)
+    count = config.classes if isinstance(config.classes, int) else len(config.classes)
+    head = config.head(width=config.width, joints=config.joints, classes=count)
+    _load_weights(path.with_suffix(".safetensors"), head)
+    return SavedHead(head.eval(), names)
+
+
+def _save(path: Path, network: nn.Module, described: Mapping[str, Any]) -> None:
+    with write_beside(path) as partial:
+        save_file({name: value.detach().contiguous().cpu() for name, value in network.state_dict().items()}, partial)
+    with write_beside(path.with_suffix(".yaml")) as partial:
+        partial.write_text(yaml.safe_dump(dict(described), sort_keys=False))
+
+
+def _load_weights(path: Path, network: nn.Module) -> None:
     try:
-        encoder.load_state_dict(load_file(path))
+        network.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise InputError(
             f"{path}: not the weights of {path.with_suffix('.yaml').name}: {' '.join(str(error).split())}"
         ) from None
-    return encoder.eval()

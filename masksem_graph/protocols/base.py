@@ -20,6 +20,7 @@ from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head
 from masksem_graph.models.pool import sequence_mean
 from masksem_graph.seeding import keyed_generator
+from masksem_graph.tasks.classify import Classify
 
 ENCODE_BATCH = 64  # sequences encoded at once, small enough for caches; changes speed and memory, not results
 PROBE_VIEW = 3  # what a keyed generator is for
@@ -36,6 +37,7 @@ class Evaluation:
         classes: names by label.
         crop, augment: how training clips are varied.
         bf16: compute under bfloat16 autocast.
+        head: the run's own classifier, on the source's device, where it has one.
     """
 
     encoder: SkeletonEncoder
@@ -46,6 +48,7 @@ class Evaluation:
     crop: CropConfig
     augment: AugmentConfig
     bf16: bool = False
+    head: Head | None = None
 
     def labels(self, clips: Int64[Tensor, " S"]) -> Int64[Tensor, " S"]:
         """Class of each clip, on the source's device."""
@@ -64,6 +67,12 @@ class Evaluation:
         features, absent = self.encoder.features(batch.coordinates), self.encoder.absent_features()
         absent = None if absent is None else absent.float()
         return sequence_mean(features.float(), batch.sequence, len(batch.label), absent)[0]
+
+    def classify_test(self, clips: Int64[Tensor, " S"]) -> Float[Tensor, "S classes"]:
+        """Scores that the run's own `head` gives to the central share of clips, unrotated."""
+        assert self.head is not None
+        network = Classify(encoder=self.encoder, head=self.head).eval()
+        return self.map(network, self.central(clips), len(self.classes))
 
     def encode_test(self, clips: Int64[Tensor, " S"]) -> Float[Tensor, "S D"]:
         """Features of the central share of clips, unrotated."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from masksem_graph.engine.optim import layer_groups, undecayed, warmup_cosine
 from masksem_graph.engine.processes import my_share, rank, sum_gradients, sum_over_processes
 from masksem_graph.errors import InputError
-from masksem_graph.models.heads import HeadFactory, JointHead
+from masksem_graph.models.heads import HeadFactory, MLPHead
 from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, view_part
 from masksem_graph.seeding import keyed_generator
 from masksem_graph.tasks.classify import Classify
@@ -58,7 +58,7 @@ class FineTune(Protocol):
         layer_decay: float = 0.8,
         drop_path: float = 0.3,
         label_smoothing: float = 0.1,
-        head: HeadFactory = JointHead,
+        head: HeadFactory = MLPHead,
         test_every: int = 1,
     ) -> None:
         for name, value, least in (("epochs", epochs, 1), ("batch_size", batch_size, 2), ("test_every", test_every, 1)):

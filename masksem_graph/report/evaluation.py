@@ -21,6 +21,7 @@ WRITTEN = (
     "results.json",
     SCORES,
     "labelled.csv",
+    "config.yaml",
     "encoder.yaml",
     "encoder.safetensors",
     "head.yaml",
@@ -44,12 +45,15 @@ class Scores:
 
 
 def refuse_to_overwrite(folder: Path, *, overwrite: bool) -> None:
-    """Never lose results that are already there.
+    """Never lose results that are already there, and never write among the files of a run.
 
     Raises:
-        InputError: there are some, and nobody said ``overwrite``.
+        InputError: there are some, and nobody said ``overwrite``; or the folder is a run's.
     """
-    if (folder / "results.json").exists() and not overwrite:
+    results = (folder / "results.json").exists()
+    if (folder / "last.pt").exists() or ((folder / "encoder.yaml").exists() and not results):
+        raise InputError(f"--output: {folder} holds a run; expected a folder of its own, such as {folder / 'linear'}")
+    if results and not overwrite:
         raise InputError(f"--output: {folder} already holds results; expected another folder, or --overwrite true")
 
 

@@ -19,7 +19,7 @@ from masksem_graph.cli.train import parse, pretrain
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.store import StoreWriter
 from masksem_graph.report.evaluation import read_scores
-from masksem_graph.tasks.classify import load_classifier
+from masksem_graph.evaluation.classifier import load_classifier
 from masksem_graph.topology import load_topology
 
 ROOT = Path(__file__).resolve().parents[2]
