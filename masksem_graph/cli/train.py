@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from masksem_graph.config import Parser, instantiate, resolved
 from masksem_graph.data.augment import AugmentConfig, CropConfig, whole_view
 from masksem_graph.data.clips import ClipSource, Plan
-from masksem_graph.data.config import DataConfig, open_on_first
+from masksem_graph.data.config import DataConfig, identity, open_on_first
 from masksem_graph.data.store import Store
 from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.engine.devices import DeviceConfig, compiler_fault, launch
@@ -148,6 +148,8 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             with write_beside(folder / "config.yaml") as partial:
                 partial.write_text(yaml.safe_dump(plain, sort_keys=False))
+            with write_beside(folder / "data.yaml") as partial:
+                partial.write_text(yaml.safe_dump(identity(store) | {"split": config.data.split}, sort_keys=False))
             if task.needs_reference and config.method.reference == "dataset":
                 with write_beside(folder / "reference.safetensors") as partial:
                     save_file({"reference": task.reference.cpu()}, partial)
@@ -186,7 +188,7 @@ def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bo
 
 def _clear(folder: Path) -> None:
     """Remove what an earlier run left, so that nothing of it can be taken for the new one's."""
-    for name in ("last.pt", "metrics.csv", "encoder.safetensors", "encoder.yaml", "reference.safetensors"):
+    for name in ("last.pt", "metrics.csv", "encoder.safetensors", "encoder.yaml", "reference.safetensors", "data.yaml"):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 

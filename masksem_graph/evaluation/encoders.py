@@ -54,3 +54,9 @@ def pretraining(checkpoint: str) -> dict[str, Any] | None:
     """The configuration that the run was pre-trained with; None where it does not say."""
     path = Path(checkpoint) / "config.yaml"
     return read_yaml(path) if path.is_file() else None
+
+
+def pretrained_on(checkpoint: str) -> dict[str, Any] | None:
+    """The data set and split that the run was pre-trained on; None where it does not say."""
+    path = Path(checkpoint) / "data.yaml"
+    return read_yaml(path) if path.is_file() else None

@@ -21,7 +21,7 @@ from masksem_graph.report.evaluation import (
     write_results,
 )
 
-ALIKE = ("protocol", "data", "split", "topology")
+ALIKE = ("protocol", "data", "split", "data_set")
 
 
 def fuse(
@@ -58,12 +58,12 @@ def fuse(
     results = {
         **{name: found[0][name] for name in ALIKE},
         "stream": "+".join(results["stream"] for results in found),
-        "classes": len(classes),
         "unit": "per cent",
         **score_figures(torch.from_numpy(np.asarray(total)), torch.from_numpy(scores.label), classes),
         "seeds": found[0]["seeds"],
         "test_clips": len(scores.label),
         "untrained": any(results["untrained"] for results in found),
+        "pretrained_on": found[0]["pretrained_on"],
         "pretraining": found[0]["pretraining"],
         "streams": [results["stream"] for results in found],
         "fused": [str(folder.resolve()) for folder in folders],

@@ -17,13 +17,13 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from masksem_graph.data.clips import ClipSource
-from masksem_graph.data.config import open_on_first
+from masksem_graph.data.config import identity, open_on_first
 from masksem_graph.data.store import Store
 from masksem_graph.engine.devices import launch
 from masksem_graph.engine.provenance import provenance
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
-from masksem_graph.evaluation.encoders import describe_model, make_encoder, pretraining
+from masksem_graph.evaluation.encoders import describe_model, make_encoder, pretrained_on, pretraining
 from masksem_graph.files import write_beside
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head
@@ -93,12 +93,11 @@ def _conclude(
     truth = torch.from_numpy(np.array(store.label))[test]
     scores = torch.stack([run.scores for run in runs])
     results = {
-        "protocol": protocol_name(config, protocol),
+        "protocol": protocol_name(config, protocol, store),
         "data": config.data.format,
         "split": config.data.split,
         "stream": config.data.stream,
-        "topology": store.topology.name,
-        "classes": len(store.classes),
+        "data_set": identity(store),
         "unit": "per cent",
         **score_figures(scores, truth, store.classes, [run.figures for run in runs]),
         "seeds": [run.seed for run in runs],
@@ -107,6 +106,7 @@ def _conclude(
         "test_clips": len(test),
         "untrained": config.scratch,
         "checkpoint": config.checkpoint if config.checkpoint == SCRATCH else str(Path(config.checkpoint).resolve()),
+        "pretrained_on": None if config.scratch else pretrained_on(config.checkpoint),
         "pretraining": None if config.scratch else pretraining(config.checkpoint),
         "wall_seconds": time.monotonic() - began,
         "seconds_by_seed": [run.seconds for run in runs],
@@ -176,7 +176,7 @@ def _split(config: EvaluateConfig, store: Store) -> tuple[Int64[Tensor, " train"
     return train, test
 
 
-def protocol_name(config: EvaluateConfig, protocol: Protocol) -> str:
+def protocol_name(config: EvaluateConfig, protocol: Protocol, store: Store) -> str:
     """What an evaluation is called in tables: ``linear``, ``finetune``, ``semi_10``, ``transfer``, ``linear_5_per_class``
 
     It follows from what was done, not from the name of a file.
@@ -188,9 +188,8 @@ def protocol_name(config: EvaluateConfig, protocol: Protocol) -> str:
         return f"{'semi' if name == 'finetune' else name}_{part}"
     if name != "finetune" or config.scratch:
         return name
-    before = (pretraining(config.checkpoint) or {}).get("data", {})
-    other = "format" in before and any(before.get(field) != getattr(config.data, field) for field in ("format", "options"))
-    return "transfer" if other else name
+    before = pretrained_on(config.checkpoint) or {}
+    return "transfer" if any(before.get(field, value) != value for field, value in identity(store).items()) else name
 
 
 def score_figures(
@@ -218,5 +217,7 @@ def _save(folder: Path, network: Classify, config: EvaluateConfig, store: Store,
     encoder = network.encoder
     save_encoder(folder, encoder, describe_model(config, plain))
     save_head(folder, network.head, width=encoder.width, joints=encoder.grid[1], classes=store.classes)
-    with write_beside(folder / "config.yaml") as partial:
-        partial.write_text(yaml.safe_dump(plain, sort_keys=False))
+    files = {"config.yaml": plain, "data.yaml": identity(store) | {"split": config.data.split}}
+    for name, fields in files.items():
+        with write_beside(folder / name) as partial:
+            partial.write_text(yaml.safe_dump(fields, sort_keys=False))

@@ -22,6 +22,7 @@ WRITTEN = (
     SCORES,
     "labelled.csv",
     "config.yaml",
+    "data.yaml",
     "encoder.yaml",
     "encoder.safetensors",
     "head.yaml",

@@ -18,8 +18,8 @@ from masksem_graph.cli import main
 from masksem_graph.cli.train import parse, pretrain
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.store import StoreWriter
-from masksem_graph.report.evaluation import read_scores
 from masksem_graph.evaluation.classifier import load_classifier
+from masksem_graph.report.evaluation import read_scores
 from masksem_graph.topology import load_topology
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,7 +144,12 @@ def other_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_transfer_to_other_classes_and_another_topology(run: Path, other_data: Path, tmp_path: Path) -> None:
     chosen = ["--config", "protocol/transfer", "--config", str(other_data), "--checkpoint", str(run)]
     results = evaluate(tmp_path / "out", *chosen, *QUICK)
-    assert results["protocol"] == "transfer" and results["topology"] == "kinect20" and results["classes"] == 4
+    assert results["protocol"] == "transfer" and results["data_set"] == {
+        "format": "",
+        "topology": "kinect20",
+        "classes": 4,
+        "clips": 16,
+    }
     assert results["config"]["crop"]["min_frames"] == 8, "of the run"
     assert results["pretraining"]["data"]["split"] == "half"
 
@@ -199,19 +204,18 @@ def test_overwriting_leaves_nothing_of_before(run: Path, tmp_path: Path) -> None
 
 def test_two_processes_find_what_one_finds(run: Path, tmp_path: Path, command: Any) -> None:
     """Uneven test and training batches; dropout, which each process draws for itself, is off."""
-    still = ["--drop_path", "0", "--head.dropout", "0"]
-    for protocol, more in {"finetune": [*QUICK, "--batch_size", "5", *still], "linear": ["--epochs", "3"]}.items():
-        chosen = ["--config", f"protocol/{protocol}", "--checkpoint", str(run), "--device.accelerator", "cpu", *more]
-        one = evaluate(tmp_path / f"{protocol}_one", *chosen)
-        start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(ROOT / "evaluate.py")]
-        command(*start, *chosen, "--output", str(tmp_path / f"{protocol}_two"))
-        two = json.loads((tmp_path / f"{protocol}_two" / "results.json").read_text())
-        assert one["test_clips"] == two["test_clips"] == sum(map(sum, two["confusion"])) == 8
-        assert (one["processes"], two["processes"]) == (1, 2)
-        scores = [read_scores(tmp_path / f"{protocol}_{name}")[0].scores for name in ("one", "two")]
-        np.testing.assert_allclose(scores[1], scores[0], atol=2e-3 if protocol == "finetune" else 1e-5)
+    still = ["--batch_size", "5", "--drop_path", "0", "--head.dropout", "0"]
+    chosen = ["--config", "protocol/finetune", "--checkpoint", str(run), "--device.accelerator", "cpu", *QUICK, *still]
+    one = evaluate(tmp_path / "one", *chosen)
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(ROOT / "evaluate.py")]
+    command(*start, *chosen, "--output", str(tmp_path / "two"))
+    two = json.loads((tmp_path / "two" / "results.json").read_text())
+    assert one["test_clips"] == two["test_clips"] == sum(map(sum, two["confusion"])) == 8
+    assert (one["processes"], two["processes"]) == (1, 2)
+    scores = [read_scores(tmp_path / name)[0].scores for name in ("one", "two")]
+    np.testing.assert_allclose(scores[1], scores[0], atol=2e-3)
     for file in ("encoder", "head"):
-        weights = [load_file(tmp_path / f"finetune_{name}" / f"{file}.safetensors") for name in ("one", "two")]
+        weights = [load_file(tmp_path / name / f"{file}.safetensors") for name in ("one", "two")]
         # What the head's BatchNorm takes out again has a gradient of rounding noise, which Adam makes steps of.
         for name in weights[0].keys() - {"backbone.norm.bias", "norm.running_mean"}:
             torch.testing.assert_close(weights[1][name], weights[0][name], atol=1e-6, rtol=1e-5)
