@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from masksem_graph.data.clips import ClipSource
-from masksem_graph.data.config import identity, open_on_first
+from masksem_graph.data.config import DataConfig, identity, open_on_first
 from masksem_graph.data.store import Store
 from masksem_graph.engine.devices import launch
 from masksem_graph.engine.provenance import provenance
@@ -89,7 +89,7 @@ def _conclude(
 ) -> dict[str, Any]:
     """Write the folder."""
     folder = Path(config.output)
-    train, test = _split(config, store)
+    train, test = labelled_split(config.data, store)
     truth = torch.from_numpy(np.array(store.label))[test]
     scores = torch.stack([run.scores for run in runs])
     results = {
@@ -126,7 +126,7 @@ def _conclude(
 def _run(config: EvaluateConfig, protocol: Protocol, store: Store, fabric: Fabric, seed: int) -> Run:
     began = time.monotonic()
     encoder = make_encoder(config, store, seed).to(fabric.device)
-    train, test = _split(config, store)
+    train, test = labelled_split(config.data, store)
     labels = torch.from_numpy(np.array(store.label))
     labelled = config.labels.choose(train, labels[train], seed)
     evaluation = Evaluation(
@@ -164,14 +164,18 @@ def _source(config: EvaluateConfig, store: Store, encoder: SkeletonEncoder, devi
     )
 
 
-def _split(config: EvaluateConfig, store: Store) -> tuple[Int64[Tensor, " train"], Int64[Tensor, " test"]]:
-    """Positions of the clips with a known class, to train and to test on."""
-    split, known = store.splits[config.data.split], np.array(store.label) >= 0
+def labelled_split(data: DataConfig, store: Store) -> tuple[Int64[Tensor, " train"], Int64[Tensor, " test"]]:
+    """Positions of the clips with a known class, to train and to test on.
+
+    Raises:
+        InputError: there are none.
+    """
+    split, known = store.splits[data.split], np.array(store.label) >= 0
     train, test = (torch.from_numpy(split[name][known[split[name]]]) for name in ("train", "test"))
     for name, clips in (("train", train), ("test", test)):
         if len(clips) == 0:
             raise InputError(
-                f"data.split: {config.data.split} of {store.path} has no labelled {name} clips; this protocol needs some"
+                f"data.split: {data.split} of {store.path} has no labelled {name} clips; this protocol needs some"
             )
     return train, test
 

@@ -18,7 +18,7 @@ from masksem_graph.engine.optim import layer_groups, undecayed, warmup_cosine
 from masksem_graph.engine.processes import my_share, rank, sum_gradients, sum_over_processes
 from masksem_graph.errors import InputError
 from masksem_graph.models.heads import HeadFactory, MLPHead
-from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, view_part
+from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work, view_part
 from masksem_graph.seeding import keyed_generator
 from masksem_graph.tasks.classify import Classify
 
@@ -75,6 +75,9 @@ class FineTune(Protocol):
         self.betas, self.weight_decay, self.decay_encodings = betas, weight_decay, decay_encodings
         self.layer_decay, self.drop_path, self.label_smoothing = layer_decay, drop_path, label_smoothing
         self.head, self.test_every = head, test_every
+
+    def work(self, train: int, test: int) -> Work:
+        return Work(encoded=-(-self.epochs // self.test_every) * test, trained=self.epochs * train)
 
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
         training = self.start(evaluation, seed)
