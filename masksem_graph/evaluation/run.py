@@ -19,7 +19,7 @@ from torch import Tensor
 from masksem_graph.data.clips import ClipSource
 from masksem_graph.data.config import DataConfig, identity, open_on_first
 from masksem_graph.data.store import Store
-from masksem_graph.engine.devices import launch
+from masksem_graph.engine.devices import compiler_fault, launch
 from masksem_graph.engine.provenance import provenance
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
@@ -30,7 +30,7 @@ from masksem_graph.models.heads import Head
 from masksem_graph.models.io import load_head, save_encoder, save_head
 from masksem_graph.protocols import Evaluation, Protocol
 from masksem_graph.protocols.metrics import bootstrap_interval, classification_figures, summary
-from masksem_graph.report.console import progress_bars
+from masksem_graph.report.console import console, progress_bars
 from masksem_graph.report.evaluation import Scores, clear_results, refuse_to_overwrite, write_results
 from masksem_graph.tasks.classify import Classify
 
@@ -72,7 +72,12 @@ def evaluate(config: EvaluateConfig, protocol: Protocol, plain: dict[str, Any]) 
     fabric = launch(config.device)
     store = open_on_first(fabric, config.data)
     began = time.monotonic()
-    runs = [_run(config, protocol, store, fabric, seed) for seed in range(config.seed, config.seed + config.runs)]
+    compiles = config.device.compile
+    if compiles and (fault := compiler_fault(fabric.device)):
+        console.print(f"device.compile: skipped, a trial failed: {fault}", markup=False)
+        compiles = False
+    seeds = range(config.seed, config.seed + config.runs)
+    runs = [_run(config, protocol, store, fabric, seed, compiles=compiles) for seed in seeds]
     results = _conclude(config, protocol, plain, store, fabric, runs, began) if fabric.is_global_zero else None
     fabric.barrier()
     return results
@@ -123,9 +128,11 @@ def _conclude(
     return results
 
 
-def _run(config: EvaluateConfig, protocol: Protocol, store: Store, fabric: Fabric, seed: int) -> Run:
+def _run(config: EvaluateConfig, protocol: Protocol, store: Store, fabric: Fabric, seed: int, *, compiles: bool) -> Run:
     began = time.monotonic()
     encoder = make_encoder(config, store, seed).to(fabric.device)
+    if compiles:
+        encoder.compile(dynamic=True)
     train, test = labelled_split(config.data, store)
     labels = torch.from_numpy(np.array(store.label))
     labelled = config.labels.choose(train, labels[train], seed)
@@ -139,6 +146,7 @@ def _run(config: EvaluateConfig, protocol: Protocol, store: Store, fabric: Fabri
         augment=config.augment,
         bf16=config.device.precision == "bf16-mixed",
         head=_own_head(config, fabric.device),
+        compile=compiles,
     )
     with progress_bars(disable=not fabric.is_global_zero) as progress:
         outcome = protocol.run(evaluation, seed=seed, progress=progress)

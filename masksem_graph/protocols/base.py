@@ -38,6 +38,7 @@ class Evaluation:
         crop, augment: how training clips are varied.
         bf16: compute under bfloat16 autocast.
         head: the run's own classifier, on the source's device, where it has one.
+        compile: compile the networks that a protocol trains.
     """
 
     encoder: SkeletonEncoder
@@ -49,6 +50,7 @@ class Evaluation:
     augment: AugmentConfig
     bf16: bool = False
     head: Head | None = None
+    compile: bool = False
 
     def labels(self, clips: Int64[Tensor, " S"]) -> Int64[Tensor, " S"]:
         """Class of each clip, on the source's device."""

@@ -109,6 +109,8 @@ class FineTune(Protocol):
         """A copy of the encoder with a fresh head and its optimiser."""
         encoder = copy.deepcopy(evaluation.encoder).requires_grad_(True)
         encoder.set_drop_path(self.drop_path)
+        if evaluation.compile:
+            encoder.compile(dynamic=True)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(keyed_generator(HEAD, seed).initial_seed())
             head = self.head(width=encoder.width, joints=encoder.grid[1], classes=len(evaluation.classes))
