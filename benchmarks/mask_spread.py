@@ -17,6 +17,7 @@ from torch import Tensor
 
 from masksem_graph import load_encoder
 from masksem_graph.config import parse_mapping
+from masksem_graph.console import console
 from masksem_graph.data.augment import CropConfig, central_view
 from masksem_graph.data.clips import ClipSource
 from masksem_graph.data.config import DataConfig
@@ -26,7 +27,6 @@ from masksem_graph.graph import to_segments
 from masksem_graph.masking import Evidence, Motion, Uniform, gumbel_top_k, score_distribution
 from masksem_graph.masking.gumbel import masked_count
 from masksem_graph.operators import Adjacency
-from masksem_graph.report.console import console
 from masksem_graph.saliency import GradCam
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from masksem_graph.config import Parser
+from masksem_graph.console import console
 from masksem_graph.errors import InputError
 from masksem_graph.published import export_run, import_run
-from masksem_graph.report.console import console
 
 
 def main(argv: Sequence[str]) -> None:

@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 import yaml
 
 from masksem_graph.cli import evaluate, train
+from masksem_graph.console import console
 from masksem_graph.data.config import DataConfig
 from masksem_graph.data.readers import load_reader
 from masksem_graph.errors import InputError
 from masksem_graph.files import write_beside
-from masksem_graph.report.console import console
 from masksem_graph.sweep import Cell, Interrupted, Plan, Step, load_plan, run_cells, summarise
 from masksem_graph.sweep.run import room
 from masksem_graph.tasks.pretrain import build_pretrain

@@ -11,14 +11,13 @@ from typing import Any
 
 import torch
 import yaml
-from lightning_fabric import Fabric
 from safetensors.torch import save_file
 
 from masksem_graph.config import Parser, instantiate, resolved
 from masksem_graph.console import console, progress_bars
 from masksem_graph.data.augment import AugmentConfig, CropConfig, whole_view
 from masksem_graph.data.clips import ClipSource, Plan
-from masksem_graph.data.config import DataConfig
+from masksem_graph.data.config import DataConfig, identity, open_on_first
 from masksem_graph.data.store import Store
 from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.engine.devices import DeviceConfig, compiler_fault, launch
@@ -151,6 +150,8 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             with write_beside(folder / "config.yaml") as partial:
                 partial.write_text(yaml.safe_dump(plain, sort_keys=False))
+            with write_beside(folder / "data.yaml") as partial:
+                partial.write_text(yaml.safe_dump(identity(store) | {"split": config.data.split}, sort_keys=False))
             if task.needs_reference and config.method.reference == "dataset":
                 with write_beside(folder / "reference.safetensors") as partial:
                     save_file({"reference": task.reference.cpu()}, partial)
@@ -190,7 +191,7 @@ def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bo
 def _clear(folder: Path) -> None:
     """Remove what an earlier run left, so that nothing of it can be taken for the new one's."""
     networks = [f"{network}.{ending}" for network in ("encoder", "head") for ending in ("safetensors", "yaml")]
-    for name in ("last.pt", "metrics.csv", "reference.safetensors", *networks):
+    for name in ("last.pt", "metrics.csv", "reference.safetensors", "data.yaml", *networks):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
@@ -203,14 +204,6 @@ def flatten(fields: Any, prefix: str = "") -> dict[str, Any]:
     for name, value in fields.items():
         out |= flatten(value, f"{prefix}.{name}" if prefix else name)
     return out
-
-
-def open_on_first(fabric: Fabric, data: DataConfig) -> Store:
-    """Open the store in the first process before the others, so that a source is prepared once."""
-    if fabric.is_global_zero:
-        data.open()
-    fabric.barrier()
-    return data.open()
 
 
 def build_source(store: Store, config: TrainConfig, device: torch.device) -> ClipSource:

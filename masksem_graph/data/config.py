@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lightning_fabric import Fabric
+
 from masksem_graph.data.clips import AbsentFrames, Residency, Stream
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
@@ -57,3 +59,16 @@ class DataConfig:
         for name, (wanted, found) in asked.items():
             if None not in (wanted, found) and wanted != found:
                 raise InputError(f"data.{name}: expected {wanted}, but {store.path} was prepared with {found}")
+
+
+def open_on_first(fabric: Fabric, data: DataConfig) -> Store:
+    """Open the store in the first process before the others, so that a source is prepared once."""
+    if fabric.is_global_zero:
+        data.open()
+    fabric.barrier()
+    return data.open()
+
+
+def identity(store: Store) -> dict[str, Any]:
+    """What tells a data set from another, wherever it lies."""
+    return {"format": store.format, "topology": store.topology.name, "classes": len(store.classes), "clips": len(store)}

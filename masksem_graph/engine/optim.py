@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,10 +39,10 @@ class OptimConfig:
             )
 
 
-def decay_groups(module: nn.Module, config: OptimConfig) -> list[dict[str, Any]]:
-    """Trainable parameters in two groups, with weight decay and without.
+def undecayed(module: nn.Module, *, decay_encodings: bool) -> set[int]:
+    """The ``id`` of every parameter that weight decay leaves alone.
 
-    Vectors (biases, norms) never decay; positional encodings and tokens do where the configuration says so.
+    Vectors (biases, norms) never decay; positional encodings and tokens do where ``decay_encodings`` says so.
     """
     places: set[int] = set()
     for part in module.modules():
@@ -49,14 +50,39 @@ def decay_groups(module: nn.Module, config: OptimConfig) -> list[dict[str, Any]]
             places.update(id(p) for p in part.parameters())
         if isinstance(token := getattr(part, "mask_token", None), nn.Parameter):
             places.add(id(token))
-    decayed: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for parameter in module.parameters():
-        if not parameter.requires_grad:
-            continue
-        decays = config.decay_encodings if id(parameter) in places else parameter.ndim > 1
-        (decayed if decays else others).append(parameter)
+    return {id(p) for p in module.parameters() if not (decay_encodings if id(p) in places else p.ndim > 1)}
+
+
+def decay_groups(module: nn.Module, config: OptimConfig) -> list[dict[str, Any]]:
+    """Trainable parameters in two groups, with weight decay and without; see `undecayed`."""
+    spared = undecayed(module, decay_encodings=config.decay_encodings)
+    decayed = [p for p in module.parameters() if p.requires_grad and id(p) not in spared]
+    others = [p for p in module.parameters() if p.requires_grad and id(p) in spared]
     return [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def layer_groups(
+    layers: Sequence[Sequence[nn.Parameter]], spared: set[int], *, weight_decay: float, layer_decay: float
+) -> list[dict[str, Any]]:
+    """Parameter groups whose learning rate falls with the distance to the last layer (BEiT, Bao et al., ICLR 2022).
+
+    Args:
+        layers: parameters by depth, first to last.
+        spared: parameters without weight decay, see `undecayed`.
+        weight_decay: of all others.
+        layer_decay: factor from a layer to the one before it; 1 for one rate everywhere.
+
+    Returns:
+        groups of an optimiser; ``scale``, 1 in the last layer, is what the scheduled rate is to be multiplied by.
+    """
+    groups: list[dict[str, Any]] = []
+    for depth, parameters in enumerate(layers):
+        scale = layer_decay ** (len(layers) - 1 - depth)
+        for decays in (True, False):
+            chosen = [p for p in parameters if p.requires_grad and (id(p) not in spared) is decays]
+            if chosen:
+                groups.append({"params": chosen, "weight_decay": weight_decay if decays else 0.0, "scale": scale})
+    return groups
 
 
 def build_adamw(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW:

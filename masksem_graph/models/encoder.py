@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
 from masksem_graph.models.backbones import Backbone
+from masksem_graph.models.drop_path import DropPath
 from masksem_graph.models.pool import Pool
 from masksem_graph.models.positions import Positions
 from masksem_graph.models.spaces import Space
@@ -98,6 +99,33 @@ class SkeletonEncoder(nn.Module):
     def embed_context(self, clips: Float[Tensor, "B T J C"]) -> Float[Tensor, "B Te context D"]:
         """Embedded context joints, which have no encodings."""
         return self._embedded(to_segments(clips[:, :, self.context_columns], self.segment))
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Every parameter once, by depth: embedding and encodings, each layer of the backbone, and what follows the layers."""
+        levels: list[list[nn.Module]] = [[self.embedding, self.positions], *self.backbone.layers(), [self]]
+        placed: set[int] = set()
+        out: list[list[nn.Parameter]] = []
+        for level in levels:
+            parameters = {id(p): p for module in level for p in module.parameters() if id(p) not in placed}
+            placed |= parameters.keys()
+            out.append(list(parameters.values()))
+        return out
+
+    def set_drop_path(self, rate: float) -> None:
+        """Stochastic depth growing linearly from 0 in the first layer to ``rate`` in the last.
+
+        Raises:
+            InputError: the backbone has no residual branch to leave out.
+        """
+        layers = self.backbone.layers()
+        branches = [[part for m in layer for part in m.modules() if isinstance(part, DropPath)] for layer in layers]
+        if rate and not any(branches):
+            raise InputError(
+                f"drop_path: {type(self.backbone).__name__} has no residual branch to drop; expected 0, found {rate}"
+            )
+        for layer_rate, parts in zip(torch.linspace(0, rate, len(layers)).tolist(), branches, strict=True):
+            for part in parts:
+                part.rate = layer_rate
 
     def forward(self, nodes: Float[Tensor, "B Te V F"], kept: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
         """Features of all nodes, or of the kept ones alone: what is masked enters by no path.

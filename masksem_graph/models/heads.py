@@ -5,9 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Protocol, runtime_checkable
 
+import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
 
 from masksem_graph.models.pool import body_mean, sequence_mean
 
@@ -110,7 +113,7 @@ class MLPHead(Head):
         self.joints, self.hidden = joints, hidden
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(joints * width, hidden)
-        self.norm = nn.BatchNorm1d(hidden)
+        self.norm = GlobalBatchNorm(hidden)
         self.classify = nn.Linear(hidden, classes)
         for layer in (self.project, self.classify):
             nn.init.xavier_uniform_(layer.weight)
@@ -137,4 +140,33 @@ class MLPHead(Head):
         return self.dropout(features).unflatten(1, (-1, self.joints)).mean(1).flatten(1)
 
     def forward(self, pooled: Float[Tensor, "S P"]) -> Float[Tensor, "S classes"]:
-        return self.classify(F.relu(self.norm(self.project(pooled))))
+        # BatchNorm takes the bias out again: its gradient is rounding noise, which Adam would blow up to full steps.
+        hidden = F.linear(pooled, self.project.weight, self.project.bias.detach())
+        return self.classify(F.relu(self.norm(hidden)))
+
+
+class GlobalBatchNorm(nn.BatchNorm1d):
+    """BatchNorm over the batch of all processes, which may hold different numbers of rows; with one process plain BatchNorm.
+
+    Torch's own SyncBatchNorm knows no CPU.
+    """
+
+    def forward(self, input: Float[Tensor, "S P"]) -> Float[Tensor, "S P"]:
+        if not self.training or not (dist.is_available() and dist.is_initialized()):
+            return super().forward(input)
+        x = input.float()
+        rows = all_reduce(x.new_full((1,), x.shape[0]))
+        mean = all_reduce(x.sum(0)) / rows
+        centred = x - mean
+        variance = all_reduce(centred.square().sum(0)) / rows
+        self._remember(mean.detach(), variance.detach() * rows / (rows - 1).clamp(min=1))
+        out = centred * (variance + self.eps).rsqrt() * self.weight + self.bias
+        return out.to(input.dtype)
+
+    @torch.no_grad()
+    def _remember(self, mean: Float[Tensor, " P"], variance: Float[Tensor, " P"]) -> None:
+        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,12 @@ from torch import Tensor
 
 from masksem_graph.data.augment import AugmentConfig, CropConfig, View, central_view, random_view
 from masksem_graph.data.clips import ClipBatch, ClipSource
+from masksem_graph.engine.processes import my_share, sum_over_processes
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head
 from masksem_graph.models.pool import sequence_mean
 from masksem_graph.seeding import keyed_generator
+from masksem_graph.tasks.classify import Classify
 
 ENCODE_BATCH = 64  # sequences encoded at once, small enough for caches; changes speed and memory, not results
 PROBE_VIEW = 3  # what a keyed generator is for
@@ -29,13 +31,14 @@ class Evaluation:
     """An encoder and the labelled clips of a split.
 
     Args:
-        encoder: on the source's device.
+        encoder: on the source's device; a protocol leaves it as it is.
         source: views of the clips.
         train, test: positions of the labelled clips in the store.
         classes: names by label.
         crop, augment: how training clips are varied.
-        bf16: encode under bfloat16 autocast.
+        bf16: compute under bfloat16 autocast.
         head: the run's own classifier, on the source's device, where it has one.
+        compile: compile the networks that a protocol trains.
     """
 
     encoder: SkeletonEncoder
@@ -47,50 +50,59 @@ class Evaluation:
     augment: AugmentConfig
     bf16: bool = False
     head: Head | None = None
+    compile: bool = False
 
     def labels(self, clips: Int64[Tensor, " S"]) -> Int64[Tensor, " S"]:
         """Class of each clip, on the source's device."""
         return self.source.label[clips].to(self.source.device)
 
-    @torch.no_grad()
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision to compute in."""
+        return torch.autocast(self.source.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
     def encode(self, view: View) -> Float[Tensor, "S D"]:
         """The feature of each clip: the mean over the nodes of its bodies, as the encoder's ``pool`` has it."""
+        self.encoder.eval()
+        return self.map(self._mean_feature, view, self.encoder.width)
 
-        def mean(features: Tensor, batch: ClipBatch, absent: Tensor | None) -> Tensor:
-            return sequence_mean(features, batch.sequence, len(batch.label), absent)[0]
+    def _mean_feature(self, batch: ClipBatch) -> Float[Tensor, "S D"]:
+        features, absent = self.encoder.features(batch.coordinates), self.encoder.absent_features()
+        absent = None if absent is None else absent.float()
+        return sequence_mean(features.float(), batch.sequence, len(batch.label), absent)[0]
 
-        return self._map(mean, view)
-
-    @torch.no_grad()
     def classify_test(self, clips: Int64[Tensor, " S"]) -> Float[Tensor, "S classes"]:
         """Scores that the run's own `head` gives to the central share of clips, unrotated."""
-        head = self.head
-        assert head is not None
-
-        def score(features: Tensor, batch: ClipBatch, absent: Tensor | None) -> Tensor:
-            return head(head.pool(features, batch.sequence, len(batch.label), absent))
-
-        return self._map(score, central_view(clips, self.source.length[clips], self.crop))
-
-    def _map(self, of_features: Callable[[Tensor, ClipBatch, Tensor | None], Tensor], view: View) -> Tensor:
-        """What is made of the node features of each clip and of an absent body, a portion at a time."""
-        self.encoder.eval()
-        out = []
-        for part in _portions(view):
-            batch = self.source.load(self.source.plan(part))
-            with torch.autocast(self.source.device.type, torch.bfloat16) if self.bf16 else nullcontext():
-                features, absent = self.encoder.features(batch.coordinates), self.encoder.absent_features()
-            out.append(of_features(features.float(), batch, None if absent is None else absent.float()))
-        return torch.cat(out)
+        assert self.head is not None
+        network = Classify(encoder=self.encoder, head=self.head).eval()
+        return self.map(network, self.central(clips), len(self.classes))
 
     def encode_test(self, clips: Int64[Tensor, " S"]) -> Float[Tensor, "S D"]:
         """Features of the central share of clips, unrotated."""
-        return self.encode(central_view(clips, self.source.length[clips], self.crop))
+        return self.encode(self.central(clips))
 
     def encode_augmented(self, clips: Int64[Tensor, " S"], *key: int) -> Float[Tensor, "S D"]:
         """Features of randomly cropped and turned clips; the same key gives the same views."""
-        generator = keyed_generator(PROBE_VIEW, *key)
-        return self.encode(random_view(clips, self.source.length[clips], self.crop, self.augment, generator))
+        return self.encode(self.augmented(clips, keyed_generator(PROBE_VIEW, *key)))
+
+    def central(self, clips: Int64[Tensor, " S"]) -> View:
+        """The view that is tested on."""
+        return central_view(clips, self.source.length[clips], self.crop)
+
+    def augmented(self, clips: Int64[Tensor, " S"], generator: torch.Generator) -> View:
+        """A view to train on."""
+        return random_view(clips, self.source.length[clips], self.crop, self.augment, generator)
+
+    @torch.no_grad()
+    def map(self, network: Callable[[ClipBatch], Tensor], view: View, width: int) -> Float[Tensor, "S {width}"]:
+        """What a network makes of each clip, every clip computed once and by one of the processes."""
+        clips = len(view.clips)
+        out = torch.zeros(clips, width, device=self.source.device)
+        for part in _portions(clips):
+            plan = self.source.plan(view_part(view, part))
+            with self.autocast():
+                out[part] = network(self.source.load(plan)).float()
+        # Rows of other processes are zero here and in no two processes anything else: the sum is exact.
+        return sum_over_processes(out)
 
 
 @dataclass(frozen=True)
@@ -100,10 +112,27 @@ class Outcome:
     Args:
         scores: of each test clip for each class; the largest is the prediction.
         figures: further numbers for ``results.json``.
+        encoder: the encoder that made the scores, where it is another than the one given.
+        head: the head that made them; None where there is none.
     """
 
     scores: Float[Tensor, "test classes"]
     figures: dict[str, Any]
+    encoder: SkeletonEncoder | None = None
+    head: Head | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run of a protocol has to compute, for an estimate of its time.
+
+    Args:
+        encoded: clips that go through the encoder alone, counted each time.
+        trained: clips that go through a training step of encoder and head, likewise.
+    """
+
+    encoded: int
+    trained: int = 0
 
 
 class Protocol(ABC):
@@ -116,9 +145,19 @@ class Protocol(ABC):
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
         """Evaluate once, from one seed."""
 
+    def work(self, train: int, test: int) -> Work | None:
+        """What a run on so many clips computes; None where nobody has counted it."""
+        return None
 
-def _portions(view: View) -> Iterator[View]:
-    for first in range(0, len(view.clips), ENCODE_BATCH):
-        part = slice(first, first + ENCODE_BATCH)
-        turned = None if view.transform is None else view.transform[part]
-        yield View(view.clips[part], view.start[part], view.length[part], turned)
+
+def view_part(view: View, part: slice) -> View:
+    """Some of the clips of a view."""
+    turned = None if view.transform is None else view.transform[part]
+    return View(view.clips[part], view.start[part], view.length[part], turned)
+
+
+def _portions(clips: int) -> Iterator[slice]:
+    """This process's clips, a portion at a time."""
+    mine = my_share(clips)
+    for first in range(mine.start, mine.stop, ENCODE_BATCH):
+        yield slice(first, min(first + ENCODE_BATCH, mine.stop))

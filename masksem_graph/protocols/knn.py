@@ -8,7 +8,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from masksem_graph.errors import InputError
-from masksem_graph.protocols.base import Evaluation, Outcome, Protocol
+from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work
 
 
 def knn_scores(
@@ -39,6 +39,9 @@ class KNN(Protocol):
         if not k or min(k) < 1:
             raise InputError(f"k: expected numbers of neighbours from 1, found {k}")
         self.k = list(k)
+
+    def work(self, train: int, test: int) -> Work:
+        return Work(encoded=train + test)
 
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
         bar = progress.add_task("k-NN", total=2, note="")

@@ -13,7 +13,7 @@ from torch import Tensor
 from masksem_graph.engine.optim import warmup_cosine
 from masksem_graph.errors import InputError
 from masksem_graph.models.heads import LinearHead
-from masksem_graph.protocols.base import Evaluation, Outcome, Protocol
+from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work
 from masksem_graph.seeding import keyed_generator
 
 PROBE_ORDER, PROBE_INIT = 4, 5  # what a keyed generator is for
@@ -48,6 +48,9 @@ class Linear(Protocol):
         self.epochs, self.batch_size, self.lr = epochs, batch_size, lr
         self.momentum, self.weight_decay, self.views = momentum, weight_decay, views
 
+    def work(self, train: int, test: int) -> Work:
+        return Work(encoded=(self.views or self.epochs) * train + test)
+
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
         device = evaluation.source.device
         labels, truth = evaluation.labels(evaluation.train), evaluation.labels(evaluation.test)
@@ -56,16 +59,22 @@ class Linear(Protocol):
         optimiser = torch.optim.SGD(head.parameters(), lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
         bar = progress.add_task("linear probe", total=self.epochs, note="")
         banked = [evaluation.encode_augmented(evaluation.train, seed, view) for view in range(self.views)]
-        best, losses = 0.0, []
+        best, best_epoch, losses = 0.0, 0, []
         for epoch in range(self.epochs):
             features = self._features(evaluation, banked, seed, epoch)
             losses.append(self._epoch(head, optimiser, features, labels, seed, epoch))
             scores = self._predict(head, test)
             accuracy = 100 * (scores.argmax(1) == truth).float().mean().item()
-            best = max(best, accuracy)
+            if accuracy > best:
+                best, best_epoch = accuracy, epoch + 1
             progress.update(bar, advance=1, note=f"loss {losses[-1]:.3f}  test {accuracy:.1f} %")
         # The last epoch is the result; the best one was chosen on test data and is only reported as such.
-        return Outcome(scores=scores, figures={"best_epoch_top1_chosen_on_test": best, "train_loss": losses[-1]})
+        figures = {
+            "best_epoch_top1_chosen_on_test": best,
+            "best_epoch_chosen_on_test": best_epoch,
+            "train_loss": losses[-1],
+        }
+        return Outcome(scores=scores, figures=figures, head=head.eval())
 
     def _head(self, width: int, classes: int, seed: int) -> LinearHead:
         with torch.random.fork_rng(devices=[]):

@@ -1,11 +1,14 @@
-"""What an evaluation leaves behind: ``results.json``, the confusion matrix, and a table on the terminal."""
+"""What an evaluation leaves behind: ``results.json``, scores, the confusion matrix, and a table on the terminal."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float, Int64, Shaped
 from rich.console import Console
 from rich.table import Table
 
@@ -13,11 +16,60 @@ from masksem_graph.errors import InputError
 from masksem_graph.files import write_beside
 from masksem_graph.report.figures import confusion_figure, save_figure
 
+SCORES = "scores.npz"
+WRITTEN = (
+    "results.json",
+    SCORES,
+    "labelled.csv",
+    "config.yaml",
+    "data.yaml",
+    "encoder.yaml",
+    "encoder.safetensors",
+    "head.yaml",
+    "head.safetensors",
+)
 
-def write_results(folder: Path, results: dict[str, Any], *, classes: tuple[str, ...]) -> None:
-    """Write an evaluation's folder; ``results.json`` comes last, so that it stands only beside its pictures."""
+
+@dataclass(frozen=True)
+class Scores:
+    """What the runs of an evaluation scored.
+
+    Args:
+        scores: of each run, test clip and class; before any softmax where a head was trained.
+        label: true class of each test clip.
+        name: of each test clip.
+    """
+
+    scores: Float[np.ndarray, "runs S classes"]
+    label: Int64[np.ndarray, " S"]
+    name: Shaped[np.ndarray, " S"]
+
+
+def refuse_to_overwrite(folder: Path, *, overwrite: bool) -> None:
+    """Never lose results that are already there, and never write among the files of a run.
+
+    Raises:
+        InputError: there are some, and nobody said ``overwrite``; or the folder is a run's.
+    """
+    results = (folder / "results.json").exists()
+    if (folder / "last.pt").exists() or ((folder / "encoder.yaml").exists() and not results):
+        raise InputError(f"--output: {folder} holds a run; expected a folder of its own, such as {folder / 'linear'}")
+    if results and not overwrite:
+        raise InputError(f"--output: {folder} already holds results; expected another folder, or --overwrite true")
+
+
+def clear_results(folder: Path) -> None:
+    """Remove what an earlier evaluation left, so that nothing of it can be taken for the new one's."""
+    for name in WRITTEN:
+        (folder / name).unlink(missing_ok=True)
+
+
+def write_results(folder: Path, results: dict[str, Any], scores: Scores, *, classes: tuple[str, ...]) -> None:
+    """Write an evaluation's figures; ``results.json`` comes last, so that it stands only beside what belongs to it."""
     title = f"{results['data']} {results['split']}, {results['protocol']}: {results['top1']:.1f} %"
     save_figure(confusion_figure(results["confusion"], classes, title=title), folder / "figures" / "confusion")
+    with write_beside(folder / SCORES) as partial, partial.open("wb") as file:
+        np.savez(file, scores=scores.scores, label=scores.label, name=scores.name, classes=np.array(classes))
     with write_beside(folder / "results.json") as partial:
         partial.write_text(json.dumps(results, indent=1) + "\n")
 
@@ -30,25 +82,55 @@ def read_results(folder: Path) -> dict[str, Any]:
     """
     path = folder / "results.json"
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not the results of an evaluation: {error}") from None
+    if not isinstance(found, dict) or "top1" not in found:
+        raise InputError(f"{path}: not the results of an evaluation: expected an object with top1, protocol, data, ...")
+    return found
+
+
+def read_scores(folder: Path) -> tuple[Scores, tuple[str, ...]]:
+    """What an evaluation scored, and the names of the classes.
+
+    Raises:
+        InputError: the folder holds no scores, or damaged ones.
+    """
+    path = folder / SCORES
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("scores", "label", "name", "classes")}
+    except Exception as error:  # numpy's reader of damaged bytes raises many things
+        raise InputError(f"{path}: not the scores of an evaluation: {' '.join(str(error).split())[:200]}") from None
+    if arrays["scores"].ndim != 3 or arrays["scores"].shape[1:] != (len(arrays["label"]), len(arrays["classes"])):
+        raise InputError(f"{path}: scores: expected [runs, clips, classes], found {list(arrays['scores'].shape)}")
+    return Scores(arrays["scores"], arrays["label"], arrays["name"]), tuple(map(str, arrays["classes"]))
 
 
 def print_results(console: Console, results: dict[str, Any], folder: Path) -> None:
     """The main figures as a table."""
     table = Table(title=f"{results['protocol']} on {results['data']} {results['split']}", title_justify="left")
-    for column in ("encoder", "top-1 %", "top-5 %", "class mean %", "test clips", "seconds"):
+    for column in ("encoder", "top-1 %", "95 % interval", "top-5 %", "class mean %", "test clips", "seconds"):
         table.add_column(column, justify="left" if column == "encoder" else "right")
     runs = len(results["seeds"])
-    top1 = f"{results['top1']:.1f}" + (f" ± {results['std']:.1f} ({runs} runs)" if runs > 1 else "")
+    low, high = results["top1_interval"]
     table.add_row(
-        "untrained" if results["untrained"] else results["checkpoint"],
-        top1,
+        encoder_name(results),
+        f"{results['top1']:.1f}" + (f" ± {results['std']:.1f} ({runs} runs)" if runs > 1 else ""),
+        f"{low:.1f} to {high:.1f}",
         f"{results['top5']:.1f}",
         f"{results['mean_class_accuracy']:.1f}",
         str(results["test_clips"]),
         f"{results['wall_seconds']:.1f}",
     )
     console.print(table)
+    if (best := results.get("best_epoch_top1_chosen_on_test")) is not None:
+        console.print(f"the result is the last epoch's; the best epoch, chosen on test data: {best:.1f} %")
     console.print(f"written: {folder}")
+
+
+def encoder_name(results: dict[str, Any]) -> str:
+    """Which encoder an evaluation is of, in a word or a path."""
+    if "fused" in results:
+        return " + ".join(results["streams"])
+    return "untrained" if results["untrained"] else str(results["checkpoint"])

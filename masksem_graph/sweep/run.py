@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from masksem_graph.console import console
 from masksem_graph.engine.metrics import read_metrics
 from masksem_graph.engine.signals import StopRequest
 from masksem_graph.errors import InputError
-from masksem_graph.report.console import console
 from masksem_graph.sweep.plan import Cell
 
 GIBIBYTE = 1 << 30

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from masksem_graph.cli import main
+from masksem_graph.cli import evaluate, main
 from masksem_graph.cli.train import parse
 from masksem_graph.files import shipped
 from masksem_graph.models.io import load_encoder
 
 CONFIGS = {
     kind: sorted(path.stem for path in (shipped("configs") / kind).glob("*.yaml"))
-    for kind in ("data", "model", "backbone", "method")
+    for kind in ("data", "model", "backbone", "method", "protocol")
 }
 SMALL = ["--model.width", "16", "--model.backbone.depth", "1", "--model.decoder.depth", "1", "--device.accelerator", "cpu"]
 
@@ -50,6 +50,20 @@ def test_data_configurations_name_a_known_format(data: str, tmp_path: Path) -> N
     assert yaml.safe_load(yaml.safe_dump(plain)) == plain
 
 
+@pytest.mark.parametrize("protocol", CONFIGS["protocol"])
+def test_protocols_read_and_every_number_is_a_field(protocol: str, tmp_path: Path) -> None:
+    scratch = ["--checkpoint", "none", "--config", "model/tiny", "--config", "data/demo_xsub", "--output", str(tmp_path)]
+    parsed = evaluate.parse(["--config", f"protocol/{protocol}", *scratch])
+    fields = yaml.safe_load((shipped("configs") / "protocol" / f"{protocol}.yaml").read_text())
+    for name, value in fields.items():
+        given = parsed["plain"][name]
+        assert value.items() <= given.items() if isinstance(value, dict) else given == value
+    numbers = {name: value for name, value in fields.items() if type(value) in (int, float)}
+    options = [argument for name, value in numbers.items() for argument in (f"--{name}", str(value))]
+    by_hand = evaluate.parse(["--protocol", fields["protocol"], *options, *scratch])["plain"]
+    assert all(by_hand[name] == value for name, value in numbers.items())
+
+
 def test_demo_data_trains_from_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     chosen = ["--config", "data/demo_xview", "--config", "model/tiny", "--config", "method/mamp"]
@@ -57,7 +71,23 @@ def test_demo_data_trains_from_nothing(tmp_path: Path) -> None:
     assert (folder / "metrics.csv").read_text().count("\n") == 2
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "prepare", "inspect", "benchmark", "demo", "convert", "sweep"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train",
+        "evaluate",
+        "predict",
+        "table",
+        "prepare",
+        "inspect",
+        "benchmark",
+        "demo",
+        "convert",
+        "sweep",
+        "reproduce",
+        "topology",
+    ],
+)
 def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--config", "protocol/linear", "--help"] if command == "evaluate" else ["--help"]
     with pytest.raises(SystemExit) as stopped:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from masksem_graph.encodings import EncodingFactory, Laplacian, Learned
-from masksem_graph.engine.optim import OptimConfig, build_adamw, decay_groups, warmup_cosine
+from masksem_graph.engine.optim import OptimConfig, build_adamw, decay_groups, layer_groups, warmup_cosine
 from masksem_graph.errors import InputError
 from masksem_graph.models.backbones import Transformer
 from masksem_graph.models.build import ModelConfig, build_decoder
@@ -94,3 +94,11 @@ def test_without_warm_up() -> None:
 def test_rates_out_of_range(lr: float, final_lr: float) -> None:
     with pytest.raises(InputError, match=r"^optim.lr, optim.final_lr: expected a rate above 0"):
         OptimConfig(lr=lr, final_lr=final_lr)
+
+
+def test_layer_groups_by_hand() -> None:
+    first, second, third = (nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,), (3, 2)))
+    frozen = nn.Parameter(torch.zeros(1, 1), requires_grad=False)
+    groups = layer_groups([[first, second], [frozen], [third]], {id(second)}, weight_decay=0.1, layer_decay=0.5)
+    found = [(group["params"], group["weight_decay"], group["scale"]) for group in groups]
+    assert found == [([first], 0.1, 0.25), ([second], 0.0, 0.25), ([third], 0.1, 1.0)]

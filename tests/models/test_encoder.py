@@ -13,8 +13,9 @@ from torch import nn
 from masksem_graph.encodings import Concatenate, HopBias, Laplacian, Learned, RandomWalk, RestPose, Sinusoidal
 from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
-from masksem_graph.models.backbones import GAT, GCN, GPS, STGCN, Transformer
+from masksem_graph.models.backbones import GAT, GCN, GPS, STGCN, Backbone, Transformer
 from masksem_graph.models.build import ModelConfig, build_encoder
+from masksem_graph.models.drop_path import DropPath
 from masksem_graph.models.encoder import SkeletonEncoder, gather_nodes, update_average
 from masksem_graph.models.pool import sequence_mean
 from masksem_graph.topology import Topology, load_topology, parse_topology
@@ -235,3 +236,38 @@ def test_every_parameter_of_an_encoder_is_in_its_average(backbone: str) -> None:
     one = encoder(LEARNED, backbone=backbone)
     assert not [name for name, _ in one.named_buffers() if name in one.state_dict()], "a buffer would need a rule of its own"
     assert isinstance(one.embedding, nn.Linear)
+
+
+def test_layers_hold_every_parameter_once_and_by_depth() -> None:
+    blocks = partial(Transformer, depth=3, heads=2)
+    config = ModelConfig(
+        frames=8, segment=2, width=16, encodings=[partial(Learned, over="joints")], backbone=blocks, decoder=blocks
+    )
+    network = build_encoder(config, topology=TINY, channels=3)
+    layers = network.layers()
+    ids = [id(p) for layer in layers for p in layer]
+    assert sorted(ids) == sorted(id(p) for p in network.parameters()) and len(layers) == 5
+    assert {id(p) for p in layers[0]} == {id(p) for part in (network.embedding, network.positions) for p in part.parameters()}
+    for layer, block in zip(layers[1:4], network.backbone.blocks, strict=True):
+        assert {id(p) for p in layer} == {id(p) for p in block.parameters()}
+    assert {id(p) for p in layers[4]} == {id(p) for p in network.backbone.norm.parameters()}
+
+
+def test_layers_of_a_backbone_of_ones_own_and_drop_path() -> None:
+    """Two stacks side by side, a shared weight, and a branch that can be dropped in the last layer."""
+
+    class Own(Backbone):
+        def __init__(self, *, width: int, topology: Topology, segments: int) -> None:
+            super().__init__()
+            self.maps = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
+            self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width), DropPath(0.0)])
+            self.maps[2].weight = self.maps[0].weight
+
+        def forward(self, h: torch.Tensor, nodes: torch.Tensor | None = None) -> torch.Tensor:
+            return h
+
+    config = ModelConfig(frames=8, segment=2, width=16, encodings=[], backbone=Own, decoder=Own)
+    network = build_encoder(config, topology=TINY, channels=3)
+    assert [len(layer) for layer in network.layers()] == [2, 4, 4, 1, 0], "what is shared belongs to its first layer"
+    network.set_drop_path(0.4)
+    assert network.backbone.norms[2].rate == pytest.approx(0.4)

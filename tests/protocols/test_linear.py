@@ -3,52 +3,18 @@
 from __future__ import annotations
 
 import copy
-from functools import partial
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from rich.progress import Progress
 
 import masksem_graph.protocols.base as base
-from masksem_graph.data.augment import AugmentConfig, CropConfig, random_view
-from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.clips import ClipSource
-from masksem_graph.data.store import StoreWriter, open_store
-from masksem_graph.encodings import EncodingFactory, Learned
+from masksem_graph.data.augment import random_view
 from masksem_graph.errors import InputError
-from masksem_graph.models.backbones import Transformer
-from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.protocols import KNN, Evaluation, Linear, Outcome, Protocol
 from masksem_graph.seeding import keyed_generator
-from masksem_graph.topology import load_topology
 
-TINY = load_topology("tiny5")
 TRAIN, TEST = 21, 9
-
-
-@pytest.fixture
-def evaluation(tmp_path: Path) -> Evaluation:
-    """Three poses that are easy to tell apart, some with two bodies; 21 clips to train on, 9 to test on."""
-    rng = np.random.default_rng(0)
-    poses = rng.standard_normal((3, 5, 3))
-    with StoreWriter(tmp_path / "store", topology=TINY, classes=("a", "b", "c")) as writer:
-        for i in range(TRAIN + TEST):
-            frames = int(rng.integers(6, 14))
-            bodies = []
-            for _ in range(1 + i % 2):
-                moving = poses[i % 3] + 0.3 * rng.standard_normal((frames, 5, 3))
-                bodies.append(Body(0, moving.astype(np.float32), np.ones(frames, bool)))
-            writer.add(Clip(name=str(i), label=i % 3, bodies=tuple(bodies)))
-    blocks = partial(Transformer, depth=1, heads=2, drop_path=0.5, dropout=0.5)
-    encodings: list[EncodingFactory] = [partial(Learned, over="joints")]
-    model = ModelConfig(frames=8, segment=2, width=16, encodings=encodings, backbone=blocks, decoder=blocks)
-    encoder = build_encoder(model, topology=TINY, channels=3)
-    source = ClipSource(open_store(tmp_path / "store"), frames=8, segment=2)
-    clips = torch.arange(TRAIN + TEST)
-    crop, augment = CropConfig(min_frames=4), AugmentConfig()
-    return Evaluation(encoder, source, clips[:TRAIN], clips[TRAIN:], ("a", "b", "c"), crop, augment)
 
 
 def run(protocol: Protocol, evaluation: Evaluation, seed: int = 0) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import zip_longest
 from typing import Literal, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int64
@@ -32,6 +33,15 @@ class Backbone(nn.Module, ABC):
             h: embedded nodes, encodings added.
             nodes: which nodes of the graph they are (segment-major), in graph order; None where all are there.
         """
+
+    def layers(self) -> list[list[nn.Module]]:
+        """The modules of each layer, first to last: layer-wise learning rates and stochastic depth follow them.
+
+        Layer i is the i-th members of all ``nn.ModuleList`` that the backbone holds; what is in none of them, a final norm
+        for one, counts as after the last layer. To be overridden where the layers lie otherwise.
+        """
+        stacks = [child for child in self.children() if isinstance(child, nn.ModuleList)]
+        return [[module for module in layer if module is not None] for layer in zip_longest(*stacks)]
 
 
 @runtime_checkable

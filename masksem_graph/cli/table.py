@@ -1,0 +1,42 @@
+"""Print the paper's tables with your evaluations beside the published figures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from masksem_graph.config import Parser
+from masksem_graph.console import console
+from masksem_graph.files import write_beside
+from masksem_graph.report.published import load_published
+from masksem_graph.report.table_formats import FORMATS, terminal
+from masksem_graph.report.tables import Style, build_table, collect
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run ``table RUNS... --style {I,II,III,IV,all}``."""
+    parser = Parser(prog="masksem-graph table", description=__doc__)
+    parser.add_argument("runs", type=str, nargs="*", help="evaluations, or runs with evaluations below them")
+    parser.add_argument("--style", type=Style, default="I", help="I linear, II fine-tuned, III semi-supervised, IV transfer")
+    parser.add_argument("--format", type=Literal["terminal", "markdown", "latex"], default="terminal", help="how to write it")
+    parser.add_argument("--benchmarks", type=list[str], default=[], help="the only ones to show, such as [nw_ucla_xview]")
+    parser.add_argument("--output", type=str, help="a file to write it to, in place of the terminal")
+    found = parser.parse_args(list(argv))
+    table = build_table(found.style, collect([Path(run) for run in found.runs]), load_published(), found.benchmarks)
+    if found.output is None and found.format == "terminal":
+        Console().print(terminal(table))
+        return
+    if found.format == "terminal":
+        with write_beside(found.output) as partial, partial.open("w") as file:
+            Console(file=file, width=160).print(terminal(table))
+    elif found.output is None:
+        sys.stdout.write(FORMATS[found.format](table))
+    else:
+        with write_beside(found.output) as partial:
+            partial.write_text(FORMATS[found.format](table))
+    if found.output is not None:
+        console.print(f"written: {found.output}")

@@ -1,0 +1,58 @@
+"""Where a result comes from: the commit, the versions, the machine."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from masksem_graph import __version__
+from masksem_graph.engine.processes import world_size
+from masksem_graph.files import PACKAGE
+
+PACKAGES = ("torch", "torch-geometric", "lightning-fabric", "torchmetrics", "numpy")
+
+
+def provenance(device: torch.device) -> dict[str, Any]:
+    """What a reviewer asks of a result, as plain data."""
+    return {
+        "device": str(device),
+        "device_name": device_name(device),
+        "processes": world_size(),
+        "threads": torch.get_num_threads(),
+        "commit": commit(),
+        "versions": {
+            "masksem-graph": __version__,
+            **{name: version(name) for name in PACKAGES},
+            "python": platform.python_version(),
+        },
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """The name of the GPU or of the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """The commit of the checkout that the package runs from, ``-dirty`` where files differ; None in an installed wheel."""
+    if not (PACKAGE.parent / ".git").exists():
+        return None
+    answer = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match", "no-tag"],
+        cwd=PACKAGE.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return answer.stdout.strip() or None

@@ -1,0 +1,82 @@
+"""Several streams as one: the scores of their evaluations added up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from masksem_graph.engine.provenance import provenance
+from masksem_graph.errors import InputError
+from masksem_graph.evaluation.run import score_figures
+from masksem_graph.report.evaluation import (
+    Scores,
+    clear_results,
+    read_results,
+    read_scores,
+    refuse_to_overwrite,
+    write_results,
+)
+
+ALIKE = ("protocol", "data", "split", "data_set")
+
+
+def fuse(
+    folders: Sequence[Path], output: Path, *, weights: Sequence[float] | None = None, overwrite: bool = False
+) -> dict[str, Any]:
+    """Add up the scores of evaluations of the same test clips, and write the sum's results.
+
+    Args:
+        folders: evaluations, one a stream; each with as many runs, of which the i-th are added.
+        output: where the results go.
+        weights: of each one's scores; 1 each where omitted.
+        overwrite: replace results that are already there.
+
+    Raises:
+        InputError: they are of other clips, classes, protocols or numbers of runs.
+    """
+    refuse_to_overwrite(output, overwrite=overwrite)
+    if output.resolve() in [folder.resolve() for folder in folders]:
+        raise InputError(f"--output: {output} is one of the evaluations to add up; expected another folder")
+    weights = [1.0] * len(folders) if weights is None else list(weights)
+    if len(folders) < 2:
+        raise InputError(f"--fuse: expected at least two evaluations, found {len(folders)}")
+    if len(weights) != len(folders):
+        raise InputError(f"--weights: expected {len(folders)} numbers, one an evaluation, found {len(weights)}")
+    found = [read_results(folder) for folder in folders]
+    scored = [read_scores(folder) for folder in folders]
+    for folder, results, (scores, classes) in zip(folders[1:], found[1:], scored[1:], strict=True):
+        _check_alike(folders[0], folder, found[0], results)
+        first, first_classes = scored[0]
+        if classes != first_classes or not np.array_equal(scores.name, first.name) or len(scores.scores) != len(first.scores):
+            raise InputError(f"--fuse: {folder} has other test clips, classes or numbers of runs than {folders[0]}")
+    scores, classes = scored[0]
+    total = sum(weight * part.scores for weight, (part, _) in zip(weights, scored, strict=True))
+    results = {
+        **{name: found[0][name] for name in ALIKE},
+        "stream": "+".join(results["stream"] for results in found),
+        "unit": "per cent",
+        **score_figures(torch.from_numpy(np.asarray(total)), torch.from_numpy(scores.label), classes),
+        "seeds": found[0]["seeds"],
+        "test_clips": len(scores.label),
+        "untrained": any(results["untrained"] for results in found),
+        "pretrained_on": found[0]["pretrained_on"],
+        "pretraining": found[0]["pretraining"],
+        "streams": [results["stream"] for results in found],
+        "fused": [str(folder.resolve()) for folder in folders],
+        "weights": weights,
+        "wall_seconds": sum(results["wall_seconds"] for results in found),
+        **provenance(torch.device("cpu")),
+    }
+    clear_results(output)
+    write_results(output, results, Scores(np.asarray(total), scores.label, scores.name), classes=classes)
+    return results
+
+
+def _check_alike(first: Path, other: Path, a: dict[str, Any], b: dict[str, Any]) -> None:
+    for name in ALIKE:
+        if a[name] != b[name]:
+            raise InputError(f"--fuse: {name}: {first} has {a[name]!r}, {other} has {b[name]!r}; expected the same")

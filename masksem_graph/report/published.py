@@ -1,0 +1,110 @@
+"""The published figures that ship as ``configs/published.yaml``, and which benchmark an evaluation belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from masksem_graph.config import parse_mapping
+from masksem_graph.errors import InputError
+from masksem_graph.files import find_yaml, read_yaml
+
+TRANSFER = "transfer"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A split of a data set that the field compares on.
+
+    Args:
+        title: heads its column.
+        formats: what it may have been read from.
+        topology, classes, split: of the data set.
+        clips_from, clips_below: how many clips it has, where nothing else tells it from another.
+    """
+
+    title: str
+    formats: list[str]
+    topology: str
+    classes: int
+    split: str
+    clips_from: int = 0
+    clips_below: int = 1 << 40
+
+    def matches(self, data_set: Mapping[str, Any], split: str) -> bool:
+        """Whether a data set, as `masksem_graph.data.config.identity` describes it, is this one."""
+        return (
+            data_set["format"] in self.formats
+            and (data_set["topology"], data_set["classes"], split) == (self.topology, self.classes, self.split)
+            and self.clips_from <= data_set["clips"] < self.clips_below
+        )
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """A line of a published table.
+
+    Args:
+        method: what the paper calls it.
+        source: where the figures were read.
+        top1: benchmark (``source>target`` for transfer) -> per cent.
+    """
+
+    method: str
+    source: str
+    top1: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Published:
+    """All of the file.
+
+    Args:
+        benchmarks: by short name.
+        rows: by protocol.
+    """
+
+    benchmarks: dict[str, Benchmark]
+    rows: dict[str, list[PublishedRow]]
+
+    def benchmark(self, data_set: Mapping[str, Any], split: str) -> str:
+        """Short name of the benchmark; of another data set its format and split."""
+        for name, benchmark in self.benchmarks.items():
+            if benchmark.matches(data_set, split):
+                return name
+        return f"{data_set['format'].rpartition('.')[2]}_{split}"
+
+    def title(self, name: str) -> str:
+        """What heads the column of a benchmark, or of a pair ``source>target``."""
+        source, arrow, target = name.rpartition(">")
+        title = self.benchmarks[target].title if target in self.benchmarks else target.replace("_", " ")
+        return f"{self.title(source)} to {title}" if arrow else title
+
+
+def load_published(path: Path | None = None) -> Published:
+    """Read and check the file.
+
+    Raises:
+        InputError: a row without a source, of an unknown benchmark, or with something else than a percentage.
+    """
+    path = path or find_yaml("published", "configs")
+    fields = read_yaml(path)
+    sources = fields.pop("sources")
+    benchmarks = {name: parse_mapping(Benchmark, about, source=path) for name, about in fields.pop("benchmarks").items()}
+    rows = {protocol: [_row(path, row, sources, benchmarks) for row in listed] for protocol, listed in fields.items()}
+    return Published(benchmarks, rows)
+
+
+def _row(path: Path, row: dict[str, Any], sources: Mapping[str, str], benchmarks: Mapping[str, Benchmark]) -> PublishedRow:
+    about = f"{path}: {row.get('method')}"
+    if row.get("source") not in sources:
+        raise InputError(f"{about}: source: expected one of {', '.join(sources)}, found {row.get('source')!r}")
+    top1 = {name: value for name, value in row.items() if name not in ("method", "source")}
+    for name, value in top1.items():
+        if any(part not in benchmarks for part in name.split(">")):
+            raise InputError(f"{about}: expected benchmarks of this file, found {name!r}")
+        if type(value) not in (int, float) or not 0 < value <= 100:
+            raise InputError(f"{about}: {name}: expected a percentage, found {value!r}")
+    return PublishedRow(row["method"], sources[row["source"]], top1)

@@ -1,0 +1,32 @@
+"""Classification: an encoder with a head on it."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from masksem_graph.data.clips import ClipBatch
+from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.heads import Head
+
+
+class Classify(nn.Module):
+    """Class scores of clips.
+
+    Args:
+        encoder: gives the nodes' features.
+        head: pools them and scores the classes.
+    """
+
+    def __init__(self, *, encoder: SkeletonEncoder, head: Head) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def forward(self, clips: ClipBatch) -> Float[Tensor, "S classes"]:
+        features, absent = self.encoder.features(clips.coordinates), self.encoder.absent_features()
+        return self.head(self.head.pool(features, clips.sequence, clips.label.shape[0], absent))
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Parameters by depth; what follows the encoder's last layer belongs with the head, at the full learning rate."""
+        *inner, last = self.encoder.layers()
+        return [*inner, [*last, *self.head.parameters()]]

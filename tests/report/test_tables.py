@@ -1,0 +1,138 @@
+"""The paper's tables: the right rows in the right columns, in three formats, each number with its source."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from masksem_graph.errors import InputError
+from masksem_graph.files import find_yaml, read_yaml, shipped
+from masksem_graph.report.published import load_published
+from masksem_graph.report.table_formats import latex, markdown, terminal
+from masksem_graph.report.tables import STYLES, build_table, collect, preset, protocol_title
+
+NTU60 = {"format": "ntu", "topology": "ntu25", "classes": 60, "clips": 56578}
+PKU2 = {"format": "pku", "topology": "ntu25", "classes": 51, "clips": 6900}
+PKU1 = {"format": "pku", "topology": "ntu25", "classes": 51, "clips": 21500}
+
+
+def result(protocol: str, top1: float, **more: Any) -> dict[str, Any]:
+    method = read_yaml(shipped("configs") / "method" / "masksem.yaml")["method"]
+    model = read_yaml(shipped("configs") / "model" / "small.yaml")["model"]
+    run = {"method": method, "model": model, "epochs": 100}
+    about = {"data_set": NTU60, "split": "xsub", "stream": "joint", "std": None, "untrained": False}
+    return {"protocol": protocol, "top1": top1, "pretrained_on": None, "pretraining": run, **about, **more}
+
+
+def test_ours_stands_beside_the_published() -> None:
+    table = build_table("I", [result("linear", 71.234), result("knn", 50.0)], load_published())
+    ours = [row for row in table.rows if row.ours]
+    assert [row.label for row in ours] == ["ours: masksem, small, 100 epochs"]
+    assert ours[0].cells == {("ntu60_xsub", "linear"): "71.2"}
+    mamp = next(row for row in table.rows if row.label == "MAMP")
+    assert mamp.cells["ntu60_xsub", "linear"] == "84.9" and mamp.cells["pku1_xsub", "linear"] == "92.2"
+    assert len(mamp.notes) == 2 and all(
+        "macdiff" in table.notes[n - 1].lower() or "README" in table.notes[n - 1] for n in mamp.notes
+    )
+    assert [row.ours for row in table.rows] == sorted(row.ours for row in table.rows)
+
+
+def test_semi_supervised_has_a_column_a_share() -> None:
+    results = [result("semi_10", 60.0, std=1.26), result("semi_5", 50.0), result("semi_5_per_class", 40.0)]
+    table = build_table("III", results, load_published(), ["ntu60_xsub"])
+    assert list(table.columns.values()) == [f"NTU-60 x-sub, {part}" for part in ("1 %", "5 %", "10 %", "5 per class")]
+    assert table.rows[-1].cells["ntu60_xsub", "semi_10"] == "60.0 ± 1.3"
+
+
+def test_transfer_says_from_where_to_where() -> None:
+    before = NTU60 | {"split": "xsub"}
+    table = build_table("IV", [result("transfer", 70.0, data_set=PKU2, pretrained_on=before)], load_published())
+    assert list(table.columns.values()) == ["NTU-60 x-sub to PKU-MMD II x-sub"]
+
+
+def test_benchmarks_are_told_apart() -> None:
+    published = load_published()
+    assert published.benchmark(PKU2, "xsub") == "pku2_xsub" and published.benchmark(PKU1, "xsub") == "pku1_xsub"
+    assert published.benchmark(NTU60 | {"classes": 120}, "xset") == "ntu120_xset"
+    assert published.benchmark(NTU60 | {"format": "my.Reader"}, "xsub") == "Reader_xsub"
+
+
+def test_several_evaluations_of_one_kind_are_averaged() -> None:
+    table = build_table("all", [result("linear", 70.0), result("linear", 74.0)], load_published())
+    assert table.rows[0].cells == {("ntu60_xsub", "linear"): "72.0 ± 2.8"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "label"),
+    [
+        ({"stream": "bone"}, "ours: masksem, small, 100 epochs, bone"),
+        ({"untrained": True, "pretraining": None}, "ours: from scratch"),
+        ({"pretraining": {"converted": {}}}, "ours: converted"),
+    ],
+)
+def test_labels(changed: dict[str, Any], label: str) -> None:
+    assert build_table("all", [result("linear", 1.0, **changed)], load_published()).rows[0].label == label
+
+
+def test_presets_are_recognised() -> None:
+    for kind in ("method", "model"):
+        for path in (shipped("configs") / kind).glob("*.yaml"):
+            assert preset(kind, read_yaml(path)[kind]) == path.stem  # type: ignore[arg-type]
+    method = read_yaml(shipped("configs") / "method" / "mamp.yaml")["method"] | {"weighting": "saliency"}
+    assert preset("method", method) == "Motion"
+
+
+def test_protocol_titles() -> None:
+    assert protocol_title("semi_2.5") == "fine-tuned on 2.5 %" and protocol_title("knn_5_per_class") == "k-NN on 5 per class"
+
+
+@pytest.mark.parametrize("style", [style for style in STYLES if style not in ("IV", "all")])
+def test_formats_agree(style: str) -> None:
+    table = build_table(style, [], load_published())
+    file = io.StringIO()
+    Console(file=file, width=300).print(terminal(table))
+    drawn = {"terminal": file.getvalue(), "markdown": markdown(table), "latex": latex(table)}
+    for row in table.rows:
+        for text in (row.label, *row.cells.values()):
+            for name, whole in drawn.items():
+                assert (text.replace("&", "\\&") if name == "latex" else text) in whole
+    lines = drawn["markdown"].splitlines()
+    assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
+    assert drawn["latex"].count("{") - drawn["latex"].count("\\{") == drawn["latex"].count("}") - drawn["latex"].count("\\}")
+
+
+def test_every_published_number_has_a_source_that_is_used() -> None:
+    fields = read_yaml(find_yaml("published", "configs"))
+    used = {row["source"] for rows in fields.values() if isinstance(rows, list) for row in rows}
+    assert used == set(fields["sources"])
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        ({"method": "X", "ntu60_xsub": 3.0}, "X: source: expected one of"),
+        ({"method": "X", "source": "list", "ntu61": 3.0}, "X: expected benchmarks of this file, found 'ntu61'"),
+        ({"method": "X", "source": "list", "ntu60_xsub": 103.0}, "X: ntu60_xsub: expected a percentage, found 103.0"),
+    ],
+)
+def test_a_bad_row_is_refused(row: dict[str, Any], line: str, tmp_path: Path) -> None:
+    fields = read_yaml(find_yaml("published", "configs"))
+    fields["linear"] = [row]
+    (tmp_path / "published.yaml").write_text(yaml.safe_dump(fields))
+    with pytest.raises(InputError, match=line):
+        load_published(tmp_path / "published.yaml")
+
+
+def test_nothing_to_show() -> None:
+    with pytest.raises(InputError, match=r"^--style IV: none of the given evaluations belongs into it"):
+        build_table("IV", [result("linear", 1.0)], load_published())
+
+
+def test_folders_without_evaluations(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected the folder of an evaluation, or of a run with evaluations in it"):
+        collect([tmp_path])
