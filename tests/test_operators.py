@@ -14,6 +14,7 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.transforms import GDC
 
 from masksem_graph.errors import InputError
+from masksem_graph.files import shipped
 from masksem_graph.graph import skeleton_edges
 from masksem_graph.operators import (
     Adjacency,
@@ -33,7 +34,7 @@ from masksem_graph.operators import (
 from masksem_graph.topology import Topology, load_topology, parse_topology
 
 TINY = load_topology("tiny5")  # hip - head, hip - foot, head - left_hand, head - right_hand
-SKELETONS = ["tiny5", "kinect20", "ntu25"]
+SKELETONS = sorted(path.stem for path in shipped("graphs").glob("*.yaml"))
 
 
 def gcn_propagation(edges: Tensor, nodes: int) -> Tensor:

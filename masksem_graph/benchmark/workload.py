@@ -49,11 +49,18 @@ def build_workload(model: str, *, sequences: int, two_person: int, device: torch
         device: where to compute.
         seed: of weights and clips.
     """
-    torch.manual_seed(seed)
     config = parse_mapping(ModelConfig, _section(model, "model"), source=model)
     method = parse_mapping(MethodConfig, _section(METHOD, "method"), source=METHOD)
-    task = build_pretrain(config, method, topology=load_topology(TOPOLOGY), channels=CHANNELS)
-    clips = synthetic_clips(sequences, two_person, frames=config.frames, joints=len(task.student.topology))
+    return workload_of(config, method, sequences=sequences, two_person=two_person, device=device, seed=seed)
+
+
+def workload_of(
+    model: ModelConfig, method: MethodConfig, *, sequences: int, two_person: int, device: torch.device, seed: int = 0
+) -> Workload:
+    """The same for configurations that are read already."""
+    torch.manual_seed(seed)
+    task = build_pretrain(model, method, topology=load_topology(TOPOLOGY), channels=CHANNELS)
+    clips = synthetic_clips(sequences, two_person, frames=model.frames, joints=len(task.student.topology))
     task.reference.copy_(clips.coordinates.mean(0))
     padded = with_absent_bodies(clips)
     uniform = torch.rand(len(padded.sequence), task.nodes)

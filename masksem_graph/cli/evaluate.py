@@ -21,7 +21,7 @@ from masksem_graph.protocols import Protocol
 from masksem_graph.report.evaluation import print_results
 
 OF_RUN = ("data", "crop", "augment", "device")
-KEPT_ON_OTHER_DATA = ("data.stream", "data.absent_frames", "data.origin", "data.residency", "crop.", "device.")
+KEPT_ON_OTHER_DATA = ("data.stream", "data.absent_frames", "data.residency", "crop.", "device.")
 """What a run's configuration still says where the evaluation names its own data: how the encoder is used to seeing clips."""
 
 

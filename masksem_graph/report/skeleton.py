@@ -93,7 +93,7 @@ def draw_skeleton(
         x, y = np.array(aside).T
         axes.scatter(x, y, s=size * 0.6, c="#7F7F7F", marker="x", linewidths=1, zorder=3)
     x, y = places[topology.centre]
-    axes.scatter([x], [y], s=size * 3.2, facecolors="none", edgecolors="black", linewidths=1, zorder=4)
+    axes.scatter([x], [y], s=size * 3.2, facecolors="none", edgecolors="black", linewidths=1, zorder=6)
     if names:
         _write_names(axes, topology, places, fontsize)
     axes.set_aspect("equal")

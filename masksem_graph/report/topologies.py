@@ -44,7 +44,7 @@ def facts(topology: Topology) -> dict[str, str]:
         "mirror pairs": f"{sum(a != b for a, b in topology.mirror.items()) // 2}",
         "centre": topology.centre,
         "units": topology.units,
-        "rest pose": "yes" if topology.rest_pose else "no",
+        "mean bone at rest": bone_share(topology),
         "largest degree": f"{max(dict(graph.degree).values())}",
         "hops: largest, mean": f"{hops.max()}, {pairs.mean() if len(pairs) else 0:.2f}",
         "smallest eigenvalue above 0": f"{values[1]:.4f}" if len(values) > 1 else "-",
@@ -57,6 +57,15 @@ def facts(topology: Topology) -> dict[str, str]:
 def cycles(topology: Topology) -> int:
     """How many bones are more than a tree needs."""
     return len(topology.bones) - len(topology) + 1
+
+
+def bone_share(topology: Topology) -> str:
+    """Mean length of a bone in the rest pose, in largest extents of the body."""
+    if not topology.rest_pose or not topology.bones:
+        return "-"
+    places = {joint: np.array(place) for joint, place in topology.rest_pose.items()}
+    size = np.ptp([places[joint] for joint in topology.joints], axis=0).max()
+    return f"{np.mean([np.linalg.norm(places[a] - places[b]) for a, b in topology.bones]) / size:.2f} of the body's size"
 
 
 def check_table(topology: Topology) -> Table:

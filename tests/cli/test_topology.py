@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from masksem_graph.cli import main
 from masksem_graph.encodings import RestPose
+from masksem_graph.models.io import load_encoder
 from masksem_graph.topology import load_topology
 
 
@@ -57,6 +60,29 @@ def test_a_broken_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         main(["topology", "check", str(broken), "--output", str(tmp_path)])
     assert capsys.readouterr().err == f"error: {broken}: add_bones: no node is called 'tail'\n"
     assert list(tmp_path.iterdir()) == [broken]
+
+
+def test_the_example_of_the_docs(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "topologies.md").read_text()
+    (example,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "my_skeleton" in block]
+    (tmp_path / "my_skeleton.yaml").write_text(example)
+    main(["topology", "check", str(tmp_path / "my_skeleton.yaml"), "--output", str(tmp_path)])
+    mine, whole = load_topology(tmp_path / "my_skeleton.yaml"), load_topology("ntu25")
+    assert len(mine) == 21 and mine.graph.has_edge("left_foot", "right_foot")
+    assert set(whole.joints) - set(mine.joints) == {"left_thumb", "right_thumb", "left_hand_tip", "right_hand_tip"}
+
+
+def test_an_encoder_on_a_topology_of_ones_own(small_store: Path, train_arguments: list[str], tmp_path: Path) -> None:
+    """With encodings side by side, as the page has them; afterwards on a skeleton that it never saw."""
+    (tmp_path / "mine.yaml").write_text("name: mine\nextends: tiny5\nadd_bones: [[left_hand, foot]]\nwithout: [right_hand]\n")
+    parts = "[masksem_graph.encodings.Sinusoidal, masksem_graph.encodings.RestPose]"
+    beside = f"[{{class_path: masksem_graph.encodings.Concatenate, init_args: {{parts: {parts}}}}}]"
+    more = ["--model.topology", str(tmp_path / "mine.yaml"), "--model.encodings", beside, "--epochs", "1"]
+    main(["train", *train_arguments, *more, "--output", str(tmp_path / "run")])
+    encoder = load_encoder(tmp_path / "run")
+    assert encoder.topology.graph.has_edge("left_hand", "foot") and len(encoder.topology) == 4
+    other = load_encoder(tmp_path / "run", topology=load_topology("kinect20"))
+    assert other.features(torch.randn(2, encoder.frames, 20, 3)).isfinite().all()
 
 
 def test_overview(capsys: pytest.CaptureFixture[str]) -> None:

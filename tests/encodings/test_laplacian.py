@@ -10,14 +10,15 @@ from torch import Tensor
 from torch_geometric.utils import get_laplacian, to_dense_adj
 
 from masksem_graph.encodings.laplacian import laplacian_eigenvectors
+from masksem_graph.files import shipped
 from masksem_graph.graph import skeleton_edges
 from masksem_graph.topology import Topology, load_topology, parse_topology
 
-SKELETONS = ["tiny5", "kinect20", "ntu25"]
+SKELETONS = sorted(path.stem for path in shipped("graphs").glob("*.yaml"))
 
 
 def reordered(topology: Topology, order: list[int]) -> Topology:
-    fields = topology.to_dict() | {"joints": [topology.joints[i] for i in order]}
+    fields = topology.to_dict() | {"joints": [*(topology.joints[i] for i in order), *topology.context]}
     return parse_topology(fields, source_file="reordered")
 
 

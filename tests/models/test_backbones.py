@@ -162,3 +162,15 @@ def test_bfloat16_on_the_cpu_is_close(make: BackboneFactory) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             low = backbone(h, nodes)
         assert F.cosine_similarity(low.float().flatten(), backbone(h, nodes).flatten(), dim=0) > 0.999
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_gpu_gives_the_same(make: BackboneFactory) -> None:
+    backbone = build(make).eval()
+    cases = [(torch.randn(3, 15, WIDTH), None), (torch.randn(2, 4, WIDTH), SOME), (torch.randn(1, 15, WIDTH), None)]
+    expected = [backbone(h, nodes) for h, nodes in cases]
+    backbone = backbone.cuda()  # edges found on the CPU must not be taken for the GPU's
+    for (h, nodes), value in zip(cases, expected, strict=True):
+        found = backbone(h.cuda(), None if nodes is None else nodes.cuda())
+        torch.testing.assert_close(found.cpu(), value, atol=1e-4, rtol=1e-4)

@@ -24,6 +24,10 @@ def test_facts_by_hand() -> None:
     assert found["bones"] == "4, a tree" and found["largest degree"] == "3"
     assert found["hops: largest, mean"] == "3, 1.80"
     assert (found["mirror pairs"], found["centre"]) == ("1", "hip")
+    # The head is 0.69 above the hip and the foot 0.91 below it.
+    lengths = [np.hypot(0.69, 0.03), *2 * [np.linalg.norm((0.52, 0.76, -0.02))], np.hypot(0.91, 0.11)]
+    assert found["mean bone at rest"] == f"{np.mean(lengths) / 1.6:.2f} of the body's size"
+    assert facts(replace(TINY, rest_pose={}))["mean bone at rest"] == "-"
     assert facts(load_topology("ntu25_full"))["bones"] == "300, 276 independent cycles"
     assert facts(load_topology("ntu25"))["largest eigenspace"] == "3 dimensions"
     assert facts(load_topology("ntu25_limbs"))["joints"] == "18, and 7 of context"
