@@ -21,7 +21,7 @@ from masksem_graph.files import write_beside
 from masksem_graph.sweep import Cell, Interrupted, Plan, Step, load_plan, run_cells, summarise
 from masksem_graph.sweep.run import room
 from masksem_graph.tasks.pretrain import build_pretrain
-from masksem_graph.topology import load_topology
+from masksem_graph.topology import encoder_topology, load_topology
 
 MAY_CHANGE = train.MAY_CHANGE | {"checkpoint"}  # from one start of a sweep to the next
 CHANNELS = 3  # coordinates of a joint in every format
@@ -114,7 +114,8 @@ def _check_training(cell: Cell, step: Step) -> tuple[train.TrainConfig, dict[str
     try:
         config, plain = train.parse(step.arguments[1:])
         reader = load_reader(config.data.format, **config.data.options)
-        build_pretrain(config.model, config.method, topology=load_topology(reader.topology), channels=CHANNELS)
+        topology = encoder_topology(config.model.topology, load_topology(reader.topology))
+        build_pretrain(config.model, config.method, topology=topology, channels=CHANNELS)
     except InputError as error:
         raise InputError(f"{cell.name}: {error}") from None
     return config, plain
