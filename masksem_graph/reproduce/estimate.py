@@ -14,7 +14,7 @@ from masksem_graph.engine.optim import OptimConfig, build_adamw
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.protocols import Evaluation, FineTune
 from masksem_graph.protocols.base import ENCODE_BATCH, Work
-from masksem_graph.tasks.pretrain import MethodConfig, build_pretrain
+from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, build_pretrain
 
 Clips = Int64[Tensor, " S"]
 SECONDS = 1.5  # measured of each kind of step, after one that warms up
@@ -76,7 +76,7 @@ def _pretraining_step(
 ) -> Callable[[Clips], None]:
     source = evaluation.source
     with torch.random.fork_rng(devices=[]):
-        task = build_pretrain(model, method, topology=source.store.topology, channels=source.store.frames.shape[-1])
+        task = build_pretrain(model, method, topology=evaluation.encoder.topology, channels=source.store.frames.shape[-1])
     task.to(source.device)
     optimiser, generator = build_adamw(task, optim), torch.Generator().manual_seed(0)
 
@@ -86,7 +86,8 @@ def _pretraining_step(
         task.update_teacher()
         with evaluation.autocast():
             batch = source.load(plan)
-            loss = task(batch, uniform, None, batch.coordinates.mean(0))["loss"]
+            whole = GlobalBatch(len(batch.sequence), len(batch.label), reference=batch.coordinates.mean(0))
+            loss = task(batch, uniform, whole)["loss"]
         loss.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)

@@ -166,7 +166,7 @@ def test_command_line(shared: Path, tmp_path: Path) -> None:
         main(["ntu", str(shared), "--output", str(output), "--cleaning", "thorough"])
     with pytest.raises(InputError, match="exclude"):
         main(["nw_ucla", str(shared), "--output", str(output), "--exclude", "x"])
-    with pytest.raises(InputError, match="demo, folder, npz, ntu, nw_ucla, pku, pyskl"):
+    with pytest.raises(InputError, match="demo, demo_kinect20, folder, npz, ntu, nw_ucla, pku, pyskl"):
         main(["kinetics", str(shared), "--output", str(output)])
     with pytest.raises(InputError, match="output"):
         main(["ntu", str(shared)])
