@@ -185,7 +185,8 @@ def cached_store(
     if source is not None and is_store(Path(source).expanduser()):
         return open_store(Path(source).expanduser())
     reader = load_reader(format, **(options or {}))
-    root = Path(source).expanduser() if source is not None else _own_source(format, reader)
+    # However the source is spelled, relative or by a link, it is the same one.
+    root = Path(source).expanduser().resolve() if source is not None else _own_source(format, reader)
     origin = origin or reader.origin
     target = _cache() / f"{format.rpartition('.')[2]}-{_digest(format, reader, root, origin)}"
     if not is_store(target):

@@ -118,6 +118,8 @@ def test_cache(source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsy
         patch.setattr(NWUCLAReader, "read", fail)
         assert cached_store("nw_ucla", source).path == store.path
         assert cached_store("nw_ucla", store.path).path == store.path, "a store is opened where it is"
+        patch.chdir(source.parent)
+        assert cached_store("nw_ucla", "source").path == store.path, "a relative path means the same source"
     other = cached_store("nw_ucla", source, origin="none")
     (source / "a01_s01_e00_v01.json").unlink()
     assert len({store.path, other.path, cached_store("nw_ucla", source).path}) == 3

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +81,24 @@ def test_memory_maps_travel_by_path(tmp_path: Path) -> None:
     sent = pickle.dumps(store)
     assert len(sent) < 1000
     assert_same(pickle.loads(sent)[0], store[0])
+
+
+def test_as_many_clips_as_ntu_120_open_at_once(tmp_path: Path) -> None:
+    """A store of one clip, its tables repeated: to write so many with all shapes checked would take minutes."""
+    clips = 114_480
+    path = write(tmp_path / "store", some_clips()[1:2])
+    for name in (*ARRAYS, "subject", "camera", "setup"):
+        array = np.load(path / f"{name}.npy")
+        np.save(
+            path / f"{name}.npy",
+            np.arange(clips + 1) if "offset" in name else np.repeat(array, clips, axis=-1 if name == "parts" else 0),
+        )
+    text = (path / "store.yaml").read_text()
+    (path / "store.yaml").write_text(re.sub(r"(clips|bodies|frames): 1", rf"\g<1>: {clips}", text))
+    began = time.process_time()
+    store = open_store(path)
+    assert time.process_time() - began < 0.5
+    assert (len(store), store[clips - 1].name) == (clips, "zweite ü")
 
 
 def test_without_splits(tmp_path: Path) -> None:
