@@ -85,8 +85,7 @@ def _pretraining_step(
         uniform = torch.rand(len(plan.body), task.nodes, generator=generator).to(source.device)
         task.update_teacher()
         with evaluation.autocast():
-            batch = source.load(plan)
-            loss = task(batch, uniform, None, batch.coordinates.mean(0))["loss"]
+            loss = task(source.load(plan), uniform)["loss"]
         loss.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
