@@ -66,7 +66,7 @@ def _clips(
     if chosen is None:
         raise InputError(f"{path}: its name does not tell its format; expected --format, one of {', '.join(reader_names())}")
     reader = load_reader(chosen, **options)
-    sources = [path] if path.is_file() and _is_one_clip(path, reader) else reader.sources(path)
+    sources = [path] if _is_a_clip(path, reader) else reader.sources(path)
     for source in sources:
         clip = present_only(reader.read(source))
         topology = load_topology(reader.topology)
@@ -77,7 +77,7 @@ def _clips(
         yield replace(clip, name=str(source), label=-1), topology
 
 
-def _is_one_clip(path: Path, reader: Reader) -> bool:
-    """Whether a file is one clip, which can be read without others: no archive, no format with many in a file."""
-    takes = typing.get_type_hints(type(reader).read).get("source")
-    return path.suffix.lower() != ".zip" and Path in (typing.get_args(takes) or (takes,))
+def _is_a_clip(path: Path, reader: Reader) -> bool:
+    """Whether the path is a file that is a clip by itself, of a format that has such files."""
+    source = typing.get_type_hints(type(reader).read).get("source")
+    return path.is_file() and path.suffix.lower() != ".zip" and Path in (source, *typing.get_args(source))

@@ -66,7 +66,9 @@ def clear_results(folder: Path) -> None:
 
 def write_results(folder: Path, results: dict[str, Any], scores: Scores, *, classes: tuple[str, ...]) -> None:
     """Write an evaluation's figures; ``results.json`` comes last, so that it stands only beside what belongs to it."""
+    runs = len(results["seeds"])
     title = f"{results['data']} {results['split']}, {results['protocol']}: {results['top1']:.1f} %"
+    title += f" ({runs} runs added up)" if runs > 1 else ""
     save_figure(confusion_figure(results["confusion"], classes, title=title), folder / "figures" / "confusion")
     with write_beside(folder / SCORES) as partial, partial.open("wb") as file:
         np.savez(file, scores=scores.scores, label=scores.label, name=scores.name, classes=np.array(classes))

@@ -14,7 +14,7 @@ from masksem_graph.engine.optim import OptimConfig, build_adamw
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.protocols import Evaluation, FineTune
 from masksem_graph.protocols.base import ENCODE_BATCH, Work
-from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, build_pretrain
+from masksem_graph.tasks.pretrain import MethodConfig, build_pretrain
 
 Clips = Int64[Tensor, " S"]
 SECONDS = 1.5  # measured of each kind of step, after one that warms up
@@ -85,9 +85,7 @@ def _pretraining_step(
         uniform = torch.rand(len(plan.body), task.nodes, generator=generator).to(source.device)
         task.update_teacher()
         with evaluation.autocast():
-            batch = source.load(plan)
-            whole = GlobalBatch(len(batch.sequence), len(batch.label), reference=batch.coordinates.mean(0))
-            loss = task(batch, uniform, whole)["loss"]
+            loss = task(source.load(plan), uniform)["loss"]
         loss.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)

@@ -93,7 +93,7 @@ def test_what_does_not_fit(
         ([file, "--checkpoint", str(tmp_path / "none")], "no such folder"),
         ([str(tmp_path / "none.skeleton"), "--checkpoint", run], "no such file or folder"),
         ([str(bad), "--checkpoint", run], str(bad)),
-        ([str(small_store), "--checkpoint", run], "tiny5: the clips have its 5 joints; expected the 25 joints"),
+        ([str(small_store), "--checkpoint", run], "tiny5: the clips have its 5 joints"),
         ([str(small_store), file, "--checkpoint", run], "expected one skeleton"),
         ([file, "--checkpoint", run, "--top", "0"], "--top: expected at least 1"),
         ([file, "--checkpoint", run, "--format", "mp4"], "mp4"),
