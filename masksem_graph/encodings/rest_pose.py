@@ -22,8 +22,8 @@ def rest_places(topology: Topology) -> Float[Tensor, "V 3"]:
     """
     if not topology.rest_pose:
         raise InputError(
-            f"{topology.name}: rest_pose: this field is missing, which the encoding RestPose needs; "
-            "`masksem-graph topology pose STORE` measures one"
+            f"{topology.name}: rest_pose: this field is missing, which the encoding RestPose needs; expected a topology that "
+            "has it (--model.topology), such as `masksem-graph topology pose STORE` writes"
         )
     places = torch.tensor([topology.rest_pose[joint] for joint in topology.joints], dtype=torch.float64)
     low, high = places.amin(0), places.amax(0)

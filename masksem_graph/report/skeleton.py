@@ -67,7 +67,7 @@ def draw_skeleton(
     size: float = 34,
     fontsize: float = 7,
 ) -> None:
-    """Draw a topology: a colour and a marker for each part, a star on the centre, joints that are no nodes as small crosses.
+    """Draw a topology: a colour and a marker for each part, a ring around the centre, small crosses for context joints.
 
     Args:
         axes: where to.

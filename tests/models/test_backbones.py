@@ -97,6 +97,25 @@ def test_batches_of_any_size_in_any_order(make: BackboneFactory) -> None:
         torch.testing.assert_close(backbone(h[:size]), fresh[size](h[:size]))
 
 
+@pytest.mark.parametrize("nodes", [None, SOME[:0]], ids=["all", "some"])
+def test_no_body_at_all(make: BackboneFactory, nodes: Tensor | None) -> None:
+    """A process may get an empty part of a batch; its parameters take part in the step nevertheless."""
+    backbone = build(make)
+    h = torch.randn(0, 15 if nodes is None else 4, WIDTH, requires_grad=True)
+    out = backbone(h, nodes)
+    assert out.shape == h.shape
+    out.sum().backward()
+    assert h.grad is not None
+    assert [name for name, p in backbone.named_parameters() if p.grad is None or p.grad.any()] == []
+
+
+def test_trains_after_inference(make: BackboneFactory) -> None:
+    backbone, h = build(make), torch.randn(2, 15, WIDTH)
+    with torch.inference_mode():
+        backbone(h)
+    backbone(h).sum().backward()
+
+
 def test_all_nodes_kept_is_the_whole_graph(make: BackboneFactory) -> None:
     options = {} if make in (Transformer,) or isinstance(make, partial) else {"kept_hops": 1}
     backbone, h = build(partial(make, **options)).eval(), torch.randn(2, 15, WIDTH)

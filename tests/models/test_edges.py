@@ -84,6 +84,12 @@ def test_a_batch_is_one_body_repeated(sizes: tuple[int, ...]) -> None:
             assert torch.equal(label, expected.repeat(bodies))
 
 
+def test_edges_of_no_body() -> None:
+    edges = HopEdges(topology=TINY, segments=2, hops=1, kept_hops=1)
+    assert edges(0).pairs.shape == edges(0, torch.zeros(0, 4, dtype=torch.int64)).pairs.shape == (2, 0)
+    assert edges(2).pairs.shape[1] == 2 * edges(1).pairs.shape[1] > 0
+
+
 def test_a_smaller_batch_is_a_view() -> None:
     edges = HopEdges(topology=TINY, segments=2, hops=1, kept_hops=1)
     large = edges(4)

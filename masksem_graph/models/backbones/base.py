@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from itertools import zip_longest
 from typing import Literal, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
@@ -49,3 +50,13 @@ class BackboneFactory(Protocol):
     """A backbone class with its options set; the builder gives the rest."""
 
     def __call__(self, *, width: int, topology: Topology, segments: int) -> Backbone: ...
+
+
+def of_no_body(backbone: Backbone, h: Float[Tensor, "B n D"], nodes: Int64[Tensor, "B n"] | None) -> Float[Tensor, "B n D"]:
+    """Features of an empty batch, such as one of several processes may get; not every layer takes it.
+
+    A body of zeros is sent through and dropped: every parameter takes part in the backward pass, as DDP wants it.
+    """
+    count = h.shape[1]
+    places = None if nodes is None else torch.arange(count, device=h.device)[None]
+    return backbone(h.new_zeros(1, count, h.shape[2]), places)[:0] + h

@@ -85,8 +85,9 @@ class HopEdges(nn.Module):
         """One body's edges repeated with an offset. Those of the largest batch so far are kept: a smaller one's come first."""
         device = self.hop_distance.device
         if self._largest is None or self._largest[0] < bodies or self._largest[1].pairs.device != device:
-            one = self._among(torch.arange(self.nodes, device=device)[None], self.hops)
-            self._largest = bodies, repeat_edges(one, bodies, self.nodes)
+            with torch.inference_mode(False):  # what is kept must serve training too
+                one = self._among(torch.arange(self.nodes, device=device)[None], self.hops)
+                self._largest = max(bodies, 1), repeat_edges(one, max(bodies, 1), self.nodes)
         known, edges = self._largest
         count = edges.hops.shape[0] // known * bodies
         return Edges(edges.pairs[:, :count], edges.hops[:count], edges.steps[:count], edges.outward[:count])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from masksem_graph.models.backbones.base import Backbone, Masked
+from masksem_graph.models.backbones.base import Backbone, Masked, of_no_body
 from masksem_graph.models.backbones.edges import Edges, HopEdges
 from masksem_graph.models.drop_path import DropPath
 from masksem_graph.models.linear import Linear
@@ -53,6 +53,8 @@ class MessagePassing(Backbone):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, h: Float[Tensor, "B n D"], nodes: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
+        if h.shape[0] == 0:
+            return of_no_body(self, h, nodes)
         edges = self.edges(h.shape[0], nodes)
         told = self.tell(edges, h.shape[0] * h.shape[1])
         for block in self.blocks:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import RGCNConv
 
 from masksem_graph.errors import InputError
-from masksem_graph.models.backbones.base import Backbone, Masked
+from masksem_graph.models.backbones.base import Backbone, Masked, of_no_body
 from masksem_graph.models.backbones.edges import HopEdges
 from masksem_graph.models.drop_path import DropPath
 from masksem_graph.models.linear import xavier_linear
@@ -101,6 +101,8 @@ class STGCN(Backbone):
         self.apply(xavier_linear)
 
     def forward(self, h: Float[Tensor, "B n D"], nodes: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
+        if h.shape[0] == 0:
+            return of_no_body(self, h, nodes)
         edges = self.edges(h.shape[0], nodes)
         relation = edges.outward.sign() + 1
         for block in self.blocks:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from masksem_graph.encodings.base import AttentionBiasFactory
 from masksem_graph.errors import InputError
-from masksem_graph.models.backbones.base import Backbone, Masked
+from masksem_graph.models.backbones.base import Backbone, Masked, of_no_body
 from masksem_graph.models.drop_path import DropPath
 from masksem_graph.models.linear import Linear, linear, xavier_linear
 from masksem_graph.topology import Topology
@@ -108,6 +108,8 @@ class Transformer(Backbone):
         self.apply(xavier_linear)
 
     def forward(self, h: Float[Tensor, "B n D"], nodes: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
+        if self.bias is not None and h.shape[0] == 0:
+            return of_no_body(self, h, nodes)
         bias = None if self.bias is None else self.bias(nodes)
         for block in self.blocks:
             h = block(h, bias)
