@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from masksem_graph.errors import InputError
+from masksem_graph.models.attention import attention
 from masksem_graph.models.backbones.base import Backbone
 from masksem_graph.models.linear import Linear, linear
 from masksem_graph.topology import Topology
@@ -39,9 +39,9 @@ class Attention(nn.Module):
         if h.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             # The CPU's fused attention is slower in bfloat16 than in float32, its backward pass twice as slow.
             with torch.autocast("cpu", enabled=False):
-                out = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), dropout_p=dropout)
+                out = attention(q.float(), k.float(), v.float(), dropout=dropout)
         else:
-            out = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+            out = attention(q, k, v, dropout=dropout)
         return self.proj(out.transpose(1, 2).reshape(bodies, nodes, width))
 
 
