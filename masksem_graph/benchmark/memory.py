@@ -12,6 +12,7 @@ import torch
 
 from masksem_graph.benchmark.variants import Variant, train_step
 from masksem_graph.benchmark.workload import Workload, build_workload
+from masksem_graph.engine.memory import keep_freed_memory
 
 GPU_KIND = "largest allocation on the GPU during a step, weights and optimiser included"
 CPU_KIND = "growth of the peak resident memory of a fresh process by two steps, its networks being built before"
@@ -41,6 +42,7 @@ def _peak_resident() -> int:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     built = build_workload(**json.loads(sys.argv[1]), device=torch.device("cpu"))
     before = _peak_resident()
     for _ in range(2):

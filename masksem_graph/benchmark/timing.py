@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from math import prod
 from typing import Any
@@ -33,12 +33,18 @@ def _synchronise(device: torch.device) -> None:
 
 
 def interleaved(
-    runs: Mapping[str, Callable[[], object]], *, rounds: int, device: torch.device, advance: Callable[[str], None]
+    runs: Mapping[str, Callable[[], object]],
+    *,
+    settled: Collection[str] = (),
+    rounds: int,
+    device: torch.device,
+    advance: Callable[[str], None],
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Time each call: in every round each runs once, so that a slow moment of the machine meets all.
 
     Args:
         runs: what to time, by name; each has run before.
+        settled: names of those that run once untimed in each round before they are timed.
         rounds: how often.
         device: waited for.
         advance: told the name of each call that is done.
@@ -50,6 +56,8 @@ def interleaved(
     processor: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
+            if name in settled:
+                run()
             began = time.process_time()
             wall[name].append(seconds_of(run, device))
             processor[name].append(time.process_time() - began)

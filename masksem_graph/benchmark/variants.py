@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields
 
 import torch
@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from masksem_graph.benchmark.autograd import autograd_draw
 from masksem_graph.benchmark.workload import Workload
+from masksem_graph.engine.memory import keep_freed_memory
 from masksem_graph.masking import Mask
 
 
@@ -23,16 +24,20 @@ class Variant:
     Args:
         absent_bodies: give every sequence a second body and compute it where it is all zeros.
         autograd_saliency: Grad-CAM by a backward pass instead of the closed form.
-        explicit_attention: build the matrix of attention weights, forward and backward.
+        explicit_attention: build the matrix of attention weights of all heads, and keep it for the backward pass.
+        fused_attention: PyTorch's fused kernel, whatever the device.
         bf16: bfloat16 autocast.
-        torch_linear: matrix products by PyTorch's own linear layer.
+        torch_linear: no oneDNN: linear layers, and with them attention, by PyTorch's own kernels.
+        memory_given_back: freed memory goes back to the system as glibc has it.
     """
 
     absent_bodies: bool = False
     autograd_saliency: bool = False
     explicit_attention: bool = False
+    fused_attention: bool = False
     bf16: bool = False
     torch_linear: bool = False
+    memory_given_back: bool = False
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -43,13 +48,23 @@ class Variant:
     def applied(self) -> Iterator[None]:
         """The settings that hold during a step, autocast aside."""
         onednn = bool(torch.backends.mkldnn.enabled)
-        attention = sdpa_kernel(SDPBackend.MATH) if self.explicit_attention else nullcontext()
         try:
             _use_onednn(onednn and not self.torch_linear)
-            with attention:
+            if self.memory_given_back:
+                keep_freed_memory(False)
+            with self._attention():
                 yield
         finally:
             _use_onednn(onednn)
+            if self.memory_given_back:
+                keep_freed_memory()
+
+    def _attention(self) -> AbstractContextManager[None]:
+        if self.explicit_attention:
+            return sdpa_kernel(SDPBackend.MATH)
+        if self.fused_attention:
+            return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION])
+        return nullcontext()
 
 
 def _use_onednn(on: bool) -> None:

@@ -18,7 +18,7 @@ HAS_PRODUCT = hasattr(torch.ops.mkldnn, "_linear_pointwise")  # not part of torc
 
 
 def uses_onednn(h: Tensor) -> bool:
-    """Whether `Linear` goes through oneDNN: eager float32 on a CPU with AVX-512.
+    """Whether products go through oneDNN: eager float32 on a CPU with AVX-512.
 
     ``torch.backends.mkldnn.enabled = False`` turns it off.
     """
@@ -35,7 +35,13 @@ def uses_onednn(h: Tensor) -> bool:
     )
 
 
-def _product(h: Float[Tensor, "*n i"], weight: Float[Tensor, "o i"], bias: Float[Tensor, " o"] | None = None) -> Tensor:
+def onednn_product(
+    h: Float[Tensor, "*n i"], weight: Float[Tensor, "o i"], bias: Float[Tensor, " o"] | None = None
+) -> Float[Tensor, "*n o"]:
+    """``h W^T + b`` by oneDNN.
+
+    A weight that is neither contiguous nor the transpose of contiguous memory takes a thousand times as long.
+    """
     return torch.ops.mkldnn._linear_pointwise(h, weight, bias, "none", [], "")
 
 
@@ -43,7 +49,7 @@ class _OneDnnLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(h, weight)
-        return _product(h, weight, bias)
+        return onednn_product(h, weight, bias)
 
     @staticmethod
     @once_differentiable
@@ -52,8 +58,8 @@ class _OneDnnLinear(torch.autograd.Function):
         flat = gradient.reshape(-1, weight.shape[0])
         of_h, of_weight, of_bias = ctx.needs_input_grad
         return (
-            _product(flat, weight.t()).view_as(h) if of_h else None,
-            _product(flat.t(), h.reshape(-1, weight.shape[1]).t()) if of_weight else None,
+            onednn_product(flat, weight.t()).view_as(h) if of_h else None,
+            onednn_product(flat.t(), h.reshape(-1, weight.shape[1]).t()) if of_weight else None,
             flat.sum(0) if of_bias else None,
         )
 

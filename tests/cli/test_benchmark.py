@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
+from masksem_graph.benchmark import variants
 from masksem_graph.benchmark.measure import CHOICES
-from masksem_graph.benchmark.timing import count_flop
+from masksem_graph.benchmark.timing import count_flop, interleaved
 from masksem_graph.benchmark.variants import Variant, loss_of, train_step
 from masksem_graph.benchmark.workload import Workload, build_workload
 from masksem_graph.cli.benchmark import main
 from masksem_graph.errors import InputError
+from masksem_graph.models import attention
+from masksem_graph.models.attention import goes_head_by_head
+from masksem_graph.models.linear import uses_onednn
 
 CPU = torch.device("cpu")
 
@@ -55,6 +60,50 @@ def test_every_variant_computes_the_same_loss_and_gradients(name: str, work: Wor
         work.optimiser.zero_grad()
     torch.testing.assert_close(results[1][0], results[0][0], rtol=1e-5, atol=0)
     torch.testing.assert_close(results[1][1], results[0][1], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.skipif(not uses_onednn(torch.ones(1)), reason="only on a CPU with AVX-512")
+def test_variants_choose_their_attention(work: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[bool] = []
+
+    def ours(q: torch.Tensor) -> bool:
+        taken.append(goes_head_by_head(q))
+        return taken[-1]
+
+    monkeypatch.setattr(attention, "LEAST_NODES", 1)
+    monkeypatch.setattr(attention, "LEAST_WIDTH", 1)
+    monkeypatch.setattr(attention, "goes_head_by_head", ours)
+    losses = {}
+    torches_own = {"attention", "attention_kernel", "linear", "all_slow"}
+    for name, choice in CHOICES.items():
+        if choice.variant is not None:
+            taken.clear()
+            with torch.no_grad(), choice.variant.applied():
+                losses[name] = loss_of(work, choice.variant).item()
+            assert taken and set(taken) == {name not in torches_own}, name
+    assert losses.pop("precision") == pytest.approx(losses["attention"], rel=0.1)
+    assert list(losses.values()) == pytest.approx([losses["attention"]] * len(losses), rel=1e-5)
+
+
+def test_what_must_settle_runs_before_it_is_timed() -> None:
+    order: list[str] = []
+    runs = {name: partial(order.append, name) for name in "abc"}
+    seconds, processor = interleaved(runs, settled=("a", "c"), rounds=2, device=CPU, advance=lambda name: None)
+    assert "".join(order) == 2 * "aabcc"
+    assert {name: len(values) for name, values in seconds.items()} == dict.fromkeys(
+        "abc", 2
+    ) and processor.keys() == runs.keys()
+
+
+def test_memory_is_given_back_during_the_step_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[bool] = []
+    monkeypatch.setattr(variants, "keep_freed_memory", lambda keep=True: kept.append(keep))
+    with Variant().applied():
+        assert kept == []
+    with Variant(memory_given_back=True).applied():
+        assert kept == [False]
+    assert kept == [False, True]
+    assert list(CHOICES)[-1] == "freed_memory" and not CHOICES["all_slow"].variant.memory_given_back
 
 
 def test_the_default_is_what_training_computes(work: Workload) -> None:

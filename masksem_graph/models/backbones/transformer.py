@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from masksem_graph.encodings.base import AttentionBiasFactory
 from masksem_graph.errors import InputError
+from masksem_graph.models.attention import attention
 from masksem_graph.models.backbones.base import Backbone, Masked, of_no_body
 from masksem_graph.models.drop_path import DropPath
 from masksem_graph.models.linear import Linear, linear, xavier_linear
@@ -41,10 +41,9 @@ class Attention(nn.Module):
         if h.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             # The CPU's fused attention is slower in bfloat16 than in float32, its backward pass twice as slow.
             with torch.autocast("cpu", enabled=False):
-                out = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), bias, dropout_p=dropout)
+                out = attention(q.float(), k.float(), v.float(), bias=bias, dropout=dropout)
         else:
-            bias = bias if bias is None else bias.to(q.dtype)
-            out = F.scaled_dot_product_attention(q, k, v, bias, dropout_p=dropout)
+            out = attention(q, k, v, bias=bias if bias is None else bias.to(q.dtype), dropout=dropout)
         return self.proj(out.transpose(1, 2).reshape(bodies, nodes, width))
 
 
