@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def damaged(data: st.DataObject, content: bytes) -> bytes:
     return content[: data.draw(st.just(len(content)) | st.integers(0, len(content)))]
 
 
-@settings(max_examples=120, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_one_line_or_finite_frames(shared: Path, tmp_path: Path, data: st.DataObject) -> None:
     format = data.draw(st.sampled_from(sorted(FILES)))
@@ -56,6 +57,7 @@ def test_one_line_or_finite_frames(shared: Path, tmp_path: Path, data: st.DataOb
     path = tmp_path / original.name
     path.write_bytes(damaged(data, original.read_bytes()))
     reader = load_reader(format)
+    began = time.process_time()
     try:
         clip = reader.read(path)
     except InputError as error:
@@ -65,3 +67,4 @@ def test_one_line_or_finite_frames(shared: Path, tmp_path: Path, data: st.DataOb
     else:
         assert all(np.isfinite(body.frames).all() for body in clip.bodies)
         assert sum(body.frames.nbytes for body in clip.bodies) < 2**22
+    assert time.process_time() - began < 5, "no hang"

@@ -116,7 +116,7 @@ def run(script: str, **options: Any) -> subprocess.CompletedProcess[str]:
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=120, check=False, **options
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=600, check=False, **options
     )
 
 
