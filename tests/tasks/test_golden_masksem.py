@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
 from pathlib import Path
 
@@ -18,21 +17,9 @@ from masksem_graph.files import find_yaml, read_yaml
 from masksem_graph.masking import Evidence
 from masksem_graph.models.backbones import Transformer
 from masksem_graph.models.build import ModelConfig
+from masksem_graph.published.checkpoint import read_published
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
 from masksem_graph.topology import load_topology
-
-RENAMED = (
-    ("joints_embed.proj", "embedding"),
-    ("temp_embed", "positions.encodings.0.table"),
-    ("pos_embed", "positions.encodings.1.table"),
-    ("blocks.", "backbone.blocks."),
-    ("attn.", "attention."),
-    ("mlp.fc1", "mlp.0"),
-    ("mlp.fc2", "mlp.2"),
-    ("norm.", "backbone.norm."),
-    ("embed.", "embedding."),
-    ("pred.", "predict.shared."),
-)
 
 
 @pytest.fixture(scope="module")
@@ -44,26 +31,10 @@ def load(golden: Path, name: str) -> Tensor:
     return torch.from_numpy(np.load(golden / name))
 
 
-def published(golden: Path) -> dict[str, Tensor]:
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        return torch.load(golden / "masksem_tiny.pth", weights_only=True)["model"]
-
-
-def ours(name: str, value: Tensor) -> tuple[str, Tensor]:
-    """A published weight under our name: the student is called ``mamp`` there, the teacher ``encoder``."""
-    prefix, _, rest = name.partition(".")
-    part = "teacher" if prefix == "encoder" else "decoder" if rest.startswith(("decoder_", "mask_token")) else "student"
-    rest = rest.removeprefix("decoder_")
-    if rest == "mask_token":
-        value = value[0, 0]
-    elif rest == "joints_embed.proj.weight":
-        value = value[..., 0].transpose(1, 2).flatten(1)
-    elif rest in ("temp_embed", "pos_embed"):
-        value = value[0]
-    for old, new in RENAMED:
-        if rest.startswith(old) or (old in ("attn.", "mlp.fc1", "mlp.fc2") and old in rest):
-            rest = rest.replace(old, new, 1)
-    return f"{part}.{rest}", value
+def weights(golden: Path) -> dict[str, Tensor]:
+    """The published weights under our names; nobody reads the queue."""
+    parts = read_published(golden / "masksem_tiny.pth").parts
+    return {f"{part}.{name}": value for part, own in parts.items() for name, value in own.items()}
 
 
 @pytest.fixture
@@ -80,8 +51,7 @@ def task(golden: Path) -> Pretrain:
     preset = read_yaml(find_yaml("method/masksem_released", "configs"))["method"]
     method = parse_mapping(MethodConfig, preset, source="masksem_released")
     task = build_pretrain(model, method, topology=load_topology("ntu25"), channels=3)
-    weights = dict(ours(name, value) for name, value in published(golden).items() if not name.startswith("queue"))
-    missing, unexpected = task.load_state_dict(weights, strict=False)
+    missing, unexpected = task.load_state_dict(weights(golden), strict=False)
     assert missing == ["reference"] and not unexpected
     return task
 
@@ -106,14 +76,12 @@ def scores(task: Pretrain, clips: ClipBatch) -> Tensor:
 
 
 def test_the_teacher_moves_first(golden: Path, task: Pretrain) -> None:
-    theirs = published(golden)
+    theirs = weights(golden)
     task.update_teacher()
     assert task.teacher is not None
-    for name, value in theirs.items():
-        if name.startswith("encoder."):
-            moved = 0.99 * value + 0.01 * theirs[name.replace("encoder.", "mamp.", 1)]
-            own, moved = ours(name, moved)
-            torch.testing.assert_close(task.teacher.state_dict()[own.removeprefix("teacher.")], moved, atol=1e-6, rtol=0)
+    for name, value in task.teacher.state_dict().items():
+        moved = 0.99 * theirs[f"teacher.{name}"] + 0.01 * theirs[f"student.{name}"]
+        torch.testing.assert_close(value, moved, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
