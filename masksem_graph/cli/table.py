@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from masksem_graph.config import Parser
 from masksem_graph.console import console
@@ -28,11 +28,11 @@ def main(argv: Sequence[str]) -> None:
     found = parser.parse_args(list(argv))
     table = build_table(found.style, collect([Path(run) for run in found.runs]), load_published(), found.benchmarks)
     if found.output is None and found.format == "terminal":
-        Console().print(terminal(table))
+        print_whole(Console(), terminal(table))
         return
     if found.format == "terminal":
         with write_beside(found.output) as partial, partial.open("w") as file:
-            Console(file=file, width=160).print(terminal(table))
+            print_whole(Console(file=file, width=160), terminal(table))
     elif found.output is None:
         sys.stdout.write(FORMATS[found.format](table))
     else:
@@ -40,3 +40,9 @@ def main(argv: Sequence[str]) -> None:
             partial.write_text(FORMATS[found.format](table))
     if found.output is not None:
         console.print(f"written: {found.output}")
+
+
+def print_whole(out: Console, shown: RenderableType) -> None:
+    """Print with all columns: rich cuts off those that a narrow terminal, or a pipe, has no room for."""
+    out.width = max(out.width, out.measure(shown, options=out.options.update(max_width=1000)).maximum)
+    out.print(shown)

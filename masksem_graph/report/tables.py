@@ -175,7 +175,8 @@ def _label(result: dict[str, Any]) -> str:
     """What an encoder of one's own is: method, scale, epochs, stream."""
     run = result["pretraining"]
     if run is None or "method" not in run:
-        name = ["from scratch" if result["untrained"] else "converted" if run and "converted" in run else "untold"]
+        start = "untrained" if result["protocol"] in ("linear", "knn") else "from scratch"
+        name = [start if result["untrained"] else "converted" if run and "converted" in run else "untold"]
     else:
         name = [preset("method", run["method"]), f"{run['epochs']} epochs"]
     model = (run or result.get("config") or {}).get("model")

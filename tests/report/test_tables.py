@@ -71,7 +71,8 @@ def test_several_evaluations_of_one_kind_are_averaged() -> None:
     ("changed", "label"),
     [
         ({"stream": "bone"}, "ours: masksem, small, 100 epochs, bone"),
-        ({"untrained": True, "pretraining": None}, "ours: from scratch"),
+        ({"untrained": True, "pretraining": None}, "ours: untrained"),
+        ({"untrained": True, "pretraining": None, "protocol": "finetune"}, "ours: from scratch"),
         ({"pretraining": {"converted": {}}}, "ours: converted"),
     ],
 )
