@@ -77,7 +77,7 @@ def test_several_evaluations_of_one_kind_are_averaged() -> None:
     ],
 )
 def test_labels(changed: dict[str, Any], label: str) -> None:
-    assert build_table("all", [result("linear", 1.0, **changed)], load_published()).rows[0].label == label
+    assert build_table("all", [result("linear", 1.0) | changed], load_published()).rows[0].label == label
 
 
 def test_presets_are_recognised() -> None:
