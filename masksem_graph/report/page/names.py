@@ -1,0 +1,44 @@
+"""What runs and evaluations are called on their pages."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from masksem_graph.report.page.content import at
+from masksem_graph.report.published import load_published
+from masksem_graph.report.tables import preset
+
+
+def data_name(data_set: Any, split: Any = None) -> str | None:
+    """A data set and its split, as tables call them; of several, all of them; None where neither is known.
+
+    Args:
+        data_set: as `masksem_graph.data.config.identity` describes it, or a list of such.
+        split: its split, where ``data_set`` does not say.
+    """
+    if isinstance(data_set, list):
+        names = [name for one in data_set if (name := data_name(one, split)) is not None]
+        return " + ".join(names) or None
+    if (format := at(data_set, "format")) is None:
+        return None
+    split = at(data_set, "split") or split
+    published = load_published()
+    try:
+        return published.title(published.benchmark(data_set, str(split)))
+    except (KeyError, TypeError, AttributeError):
+        return f"{format} {split}" if split else str(format)
+
+
+def run_name(config: Any) -> str | None:
+    """Method and model of a run's configuration; None where it says neither."""
+    method, model = part_name("method", config), part_name("model", config)
+    parts = [*([method] if method else []), *([f"model {model}"] if model else [])]
+    return ", ".join(parts) or None
+
+
+def part_name(kind: Literal["method", "model"], config: Any) -> str | None:
+    """The shipped configuration that a run's own is, or what comes nearest to a name; None where it says nothing."""
+    try:
+        return preset(kind, config[kind])
+    except (KeyError, TypeError, AttributeError):
+        return None
