@@ -30,7 +30,7 @@ from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import save_encoder
 from masksem_graph.protocols import KNN, Evaluation
-from masksem_graph.report.page import NAME, write_page
+from masksem_graph.report.page import NAME, clear_pictures, write_page
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
 from masksem_graph.topology import encoder_topology
 
@@ -163,6 +163,7 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
     except Interrupted:
         if fabric.is_global_zero:
             write_page(folder)
+        fabric.barrier()
         raise
     if fabric.is_global_zero:
         write_page(folder)
@@ -201,6 +202,7 @@ def _clear(folder: Path) -> None:
     for name in ("last.pt", "metrics.csv", "reference.safetensors", "data.yaml", PROVENANCE, NAME, *networks):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+    clear_pictures(folder)
 
 
 def flatten(fields: Any, prefix: str = "") -> dict[str, Any]:

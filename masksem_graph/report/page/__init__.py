@@ -4,6 +4,7 @@
 ``page.css``.
 """
 
+from masksem_graph.report.page.pictures import clear_pictures
 from masksem_graph.report.page.writing import NAME, write_page, write_pages
 
-__all__ = ["NAME", "write_page", "write_pages"]
+__all__ = ["NAME", "clear_pictures", "write_page", "write_pages"]

@@ -68,7 +68,7 @@ def evaluation_page(folder: Path) -> Page:
     ]
     return Page(
         kind="evaluation",
-        title=f"{protocol[:1].upper()}{protocol[1:]}: {name} on {data}",
+        title=f"{protocol[:1].upper()}{protocol[1:]} on {data}: {name}",
         summary=_summary(results, data),
         facts=_facts(results),
         notes=[*left_out, *bad_pictures],
@@ -77,8 +77,8 @@ def evaluation_page(folder: Path) -> Page:
 
 
 def _encoder(results: dict[str, Any]) -> str:
-    if "fused" in results:
-        return f"{len(results['fused'])} streams added up"
+    if isinstance(fused := results.get("fused"), list):
+        return f"{len(fused)} streams added up"
     name = run_name(results.get("pretraining")) or run_name(results.get("config"))
     if results.get("untrained"):
         return f"untrained {name}" if name else "untrained encoder"

@@ -51,7 +51,7 @@ def find_evaluations(folder: Path) -> tuple[Evaluations, list[str]]:
         try:
             found.append((place, read_results(place)))
         except InputError as error:
-            notes.append(f"{str(error).replace(str(folder), '').lstrip('/')}; left out")
+            notes.append(f"{inside.as_posix()}/{RESULTS}{str(error).removeprefix(str(place / RESULTS))}; left out")
     return found, notes
 
 
@@ -90,5 +90,5 @@ def _encoder(results: dict[str, Any], folder: Path) -> str:
         return "this one"
     try:
         return encoder_name(results)
-    except KeyError:
+    except (KeyError, TypeError):
         return text(checkpoint)

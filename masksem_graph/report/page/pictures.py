@@ -64,18 +64,24 @@ def find_pictures(folder: Path) -> tuple[list[Picture], list[str]]:
     """
     by_name: dict[str, dict[str, Path]] = defaultdict(dict)
     notes = []
-    for path in sorted(_files(folder / FIGURES)):
-        ending = path.suffix.lower()
-        if ending not in STILL and ending != ".gif":
+    for path in _files(folder / FIGURES):
+        if (ending := _ending(path)) is None:
             continue
         if path.stat().st_size == 0:
             notes.append(f"{path.relative_to(folder)}: an empty file, left out")
             continue
-        by_name[path.relative_to(folder / FIGURES).with_suffix("").as_posix()][ending] = path
+        by_name[_name(folder, path)][ending] = path
     pictures: list[Picture] = []
     for name in sorted(by_name, key=_place):
         pictures += _pictures(folder, name, by_name[name])
     return pictures, notes
+
+
+def clear_pictures(folder: Path) -> None:
+    """Remove a folder's pictures of the kinds in `KNOWN`, so that none of an earlier run is taken for a new one's."""
+    for path in _files(folder / FIGURES):
+        if _ending(path) is not None and kind(_name(folder, path)) is not None:
+            path.unlink()
 
 
 def of_kind(pictures: Iterable[Picture], *kinds: str) -> list[Picture]:
@@ -89,8 +95,18 @@ def kind(name: str) -> str | None:
     return max(fitting, key=len, default=None)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+def _files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+
+
+def _ending(path: Path) -> str | None:
+    """In small letters; None where the file is no picture."""
+    ending = path.suffix.lower()
+    return ending if ending in STILL or ending == ".gif" else None
+
+
+def _name(folder: Path, path: Path) -> str:
+    return path.relative_to(folder / FIGURES).with_suffix("").as_posix()
 
 
 def _place(name: str) -> tuple[int, str]:

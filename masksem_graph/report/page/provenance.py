@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from masksem_graph.report.page.content import Column, Section, Table, at, joined
+from masksem_graph.report.page.content import Column, Section, Table, joined
 
 FIELDS = {
     "Commit": "commit",
@@ -27,6 +27,7 @@ def provenance_section(starts: Sequence[Mapping[str, Any]], further: Mapping[str
     rows = [[label, value] for label, value in further.items()]
     if starts:
         rows += [[label, joined([start.get(name) for start in starts])] for label, name in FIELDS.items()]
-        packages = dict.fromkeys(name for start in starts for name in at(start, "versions") or {})
-        rows += [[name, joined([at(start, "versions", name) for start in starts])] for name in packages]
+        versions = [found for start in starts if isinstance(found := start.get("versions"), dict)]
+        packages = dict.fromkeys(name for found in versions for name in found)
+        rows += [[str(name), joined([found.get(name) for found in versions])] for name in packages]
     return Section("provenance", "Provenance", table=Table([Column("", "text"), Column("", "text")], rows, headed=False))

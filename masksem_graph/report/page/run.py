@@ -27,7 +27,7 @@ from masksem_graph.report.page.content import (
     whole,
 )
 from masksem_graph.report.page.inside import evaluations_section, find_evaluations
-from masksem_graph.report.page.names import data_name, part_name, run_name
+from masksem_graph.report.page.names import data_name, part_name
 from masksem_graph.report.page.pictures import find_pictures, of_kind
 from masksem_graph.report.page.provenance import provenance_section
 
@@ -57,7 +57,7 @@ def run_page(folder: Path) -> Page:
     ]
     return Page(
         kind="run",
-        title=" on ".join(part for part in (run_name(config), data) if part) or folder.resolve().name,
+        title=_title(config, data) or folder.resolve().name,
         summary=_summary(config, data),
         facts=_facts(config, rows, starts),
         notes=[*notes, *left_out, *bad_pictures],
@@ -87,13 +87,19 @@ def _yaml(path: Path, notes: list[str]) -> Any:
     try:
         return read_yaml(path)
     except InputError as error:
-        notes.append(str(error).replace(str(path), path.name))
+        notes.append(path.name + str(error).removeprefix(str(path)))
         return None
 
 
 def _config_text(folder: Path) -> str:
     path = folder / "config.yaml"
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _title(config: Any, data: str | None) -> str:
+    method, model = part_name("method", config), part_name("model", config)
+    named = " on ".join(part for part in (method, data) if part)
+    return ", ".join([*([named] if named else []), *([f"model {model}"] if model else [])])
 
 
 def _summary(config: Any, data: str | None) -> str:

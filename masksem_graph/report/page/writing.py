@@ -77,7 +77,7 @@ def _is_evaluation(folder: Path) -> bool:
 
 
 def _is_run(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in ("encoder.yaml", "last.pt", METRICS))
+    return any((folder / name).is_file() for name in ("encoder.yaml", "last.pt"))
 
 
 def _draw_curves(folder: Path) -> None:
