@@ -12,6 +12,7 @@ from masksem_graph.cli import main
 from masksem_graph.cli.train import parse, pretrain
 from masksem_graph.engine.pretrain import Interrupted, PretrainLoop
 from masksem_graph.engine.provenance import commit
+from masksem_graph.report.page.provenance import short
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,7 @@ def test_an_interrupted_run_has_a_page_and_the_next_start_is_noted(
         commit(),
         "f" * 40,
     ]
-    assert f"{(commit() or 'a wheel')[:10]}, ffffffffff" in page
+    assert f"{short(commit())}, ffffffffff" in page
 
 
 def test_a_new_run_in_an_old_ones_place_shows_nothing_of_it(

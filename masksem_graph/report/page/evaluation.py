@@ -16,7 +16,6 @@ from masksem_graph.report.page.content import (
     Page,
     Section,
     Table,
-    at,
     duration,
     interval,
     joined,
@@ -28,7 +27,7 @@ from masksem_graph.report.page.content import (
 from masksem_graph.report.page.inside import COLUMNS, evaluations_section, find_evaluations, result_cells, top1
 from masksem_graph.report.page.names import data_name, run_name
 from masksem_graph.report.page.pictures import find_pictures, of_kind
-from masksem_graph.report.page.provenance import provenance_section
+from masksem_graph.report.page.provenance import machine_facts, provenance_section
 from masksem_graph.report.tables import protocol_title
 
 LONG = 30  # rows of a table that is folded
@@ -96,16 +95,13 @@ def _summary(results: dict[str, Any], data: str) -> str:
 
 def _facts(results: dict[str, Any]) -> list[Fact]:
     seeds = results.get("seeds")
-    commit, versions = results.get("commit"), results.get("versions")
-    packages = f"masksem-graph {text(at(versions, 'masksem-graph'))}, torch {text(at(versions, 'torch'))}"
     return [
-        Fact("Top-1", percent(results.get("top1")), f"95 %: {interval(results.get('top1_interval'))}"),
+        Fact("Top-1", percent(results.get("top1")), f"95 % interval: {interval(results.get('top1_interval'))}"),
         Fact("Top-5", percent(results.get("top5"))),
         Fact("Mean over classes", percent(results.get("mean_class_accuracy"))),
         Fact("Wall time", duration(results.get("wall_seconds"))),
         Fact("Seeds" if isinstance(seeds, list) and len(seeds) > 1 else "Seed", _listed(seeds)),
-        Fact("Device", text(results.get("device")), text(results.get("device_name"))),
-        Fact("Commit", str(commit)[:10] if commit else "a wheel", packages),
+        *machine_facts([results]),
     ]
 
 

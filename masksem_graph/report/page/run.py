@@ -20,7 +20,6 @@ from masksem_graph.report.page.content import (
     Table,
     at,
     duration,
-    joined,
     number,
     percent,
     text,
@@ -29,7 +28,7 @@ from masksem_graph.report.page.content import (
 from masksem_graph.report.page.inside import evaluations_section, find_evaluations
 from masksem_graph.report.page.names import data_name, part_name
 from masksem_graph.report.page.pictures import find_pictures, of_kind
-from masksem_graph.report.page.provenance import provenance_section
+from masksem_graph.report.page.provenance import machine_facts, provenance_section
 
 METRICS = "metrics.csv"
 NO_LOSS = ("epoch", "loss", "gradient_norm", "lr", "seconds", "sequences_per_second")
@@ -116,30 +115,25 @@ def _summary(config: Any, data: str | None) -> str:
 def _facts(config: Any, rows: Sequence[dict[str, float]], starts: Sequence[dict[str, Any]]) -> list[Fact]:
     facts = []
     if rows:
-        last = rows[-1]
-        parts = [f"{name} {number(value, 3)}" for name, value in last.items() if _is_loss(name)]
+        last, seconds = rows[-1], sum(row.get("seconds", 0.0) for row in rows)
+        losses = ", ".join(f"{name} {number(value, 3)}" for name, value in last.items() if _is_loss(name))
         facts += [
             Fact("Epochs", f"{whole(last['epoch'])} of {text(at(config, 'epochs'))}"),
-            Fact("Loss, last epoch", number(last["loss"], 3), ", ".join(parts)),
+            Fact("Loss, last epoch", number(last["loss"], 3), losses),
+            *_neighbours(rows),
+            Fact("Training time", duration(seconds), f"{whole(last.get('sequences_per_second'))} clips/s"),
         ]
-    checked = [row for row in rows if any(name.startswith("knn_top1") for name in row)]
-    if checked:
-        near = {name.rpartition("_k")[2]: value for name, value in checked[-1].items() if name.startswith("knn_top1")}
-        first, *others = near.items()
-        notes = [*(f"{k} nearest: {percent(value)}" for k, value in others), f"epoch {whole(checked[-1]['epoch'])}"]
-        facts.append(Fact(f"k-NN, {first[0]} nearest", percent(first[1]), ", ".join(notes)))
-    if rows:
-        rate = rows[-1].get("sequences_per_second")
-        facts.append(Fact("Training time", duration(sum(row.get("seconds", 0.0) for row in rows)), f"{whole(rate)} clips/s"))
-    facts.append(Fact("Seed", text(at(config, "seed"))))
-    if starts:
-        devices = joined([start.get("device_name") for start in starts])
-        facts.append(Fact("Device", joined([start.get("device") for start in starts]), devices))
-        commits = [str(commit)[:10] if (commit := start.get("commit")) else "a wheel" for start in starts]
-        versions = joined([at(start, "versions", "masksem-graph") for start in starts])
-        torch = joined([at(start, "versions", "torch") for start in starts])
-        facts.append(Fact("Commit", joined(commits), f"masksem-graph {versions}, torch {torch}"))
-    return facts
+    return [*facts, Fact("Seed", text(at(config, "seed"))), *machine_facts(starts)]
+
+
+def _neighbours(rows: Sequence[dict[str, float]]) -> list[Fact]:
+    """The last check by nearest neighbours; nothing where there was none."""
+    for row in reversed(rows):
+        if near := {name.rpartition("_k")[2]: value for name, value in row.items() if name.startswith("knn_top1")}:
+            (k, value), *others = near.items()
+            notes = [*(f"{k} nearest: {percent(value)}" for k, value in others), f"epoch {whole(row['epoch'])}"]
+            return [Fact(f"k-NN, {k} nearest", percent(value), ", ".join(notes))]
+    return []
 
 
 def _is_loss(name: str) -> bool:

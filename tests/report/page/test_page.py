@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from masksem_graph.errors import InputError
 from masksem_graph.report.page import write_page, write_pages
 from masksem_graph.report.page.content import MISSING, Column, Page, Section, Table, duration, number
+from masksem_graph.report.page.provenance import short
 from masksem_graph.report.page.writing import NOT_HTML, render
 
 LEADS_OUT = {"src", "href", "srcset", "data", "action", "poster", "background", "cite", "ping", "formaction"}
@@ -73,7 +74,8 @@ def test_evaluation_page_says_what_its_results_say(tmp_path: Path, read: Make, w
     page = read(write_evaluation(tmp_path / "linear"))
     assert "Linear on embedded x-sub: encoder" in page.words
     assert (
-        "Top-1 65.0 % 95 %: 45.0 to 85.0" in page.words and "The interval is: 95 %, bootstrap over test clips." in page.words
+        "Top-1 65.0 % 95 % interval: 45.0 to 85.0" in page.words
+        and "The interval is: 95 %, bootstrap over test clips." in page.words
     )
     found, further, classes, provenance = page.tables
     assert found[1][3:] == ["65.0", "45.0 to 85.0", "100.0", "64.6", "20", "1 min 8 s"]
@@ -257,6 +259,11 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, cell: str, 
     path.write_text(html, encoding="utf-8")
     shown = NOT_HTML.sub("\ufffd", cell)
     assert parse(path).tables == [[[shown.replace("\r\n", "\n").replace("\r", "\n")]] * 2]
+
+
+def test_commits() -> None:
+    assert short("0123456789abcdef") == "0123456789" and short("0123456789abcdef-dirty") == "0123456789-dirty"
+    assert short(None) == "an installed wheel"
 
 
 def test_numbers() -> None:
