@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal
 
 from masksem_graph.report.page.content import at
-from masksem_graph.report.published import load_published
+from masksem_graph.report.published import Published, load_published
 from masksem_graph.report.tables import preset
 
 
@@ -22,7 +23,7 @@ def data_name(data_set: Any, split: Any = None) -> str | None:
     if (format := at(data_set, "format")) is None:
         return None
     split = at(data_set, "split") or split
-    published = load_published()
+    published = _published()
     try:
         return published.title(published.benchmark(data_set, str(split)))
     except (KeyError, TypeError, AttributeError):
@@ -42,3 +43,9 @@ def part_name(kind: Literal["method", "model"], config: Any) -> str | None:
         return preset(kind, config[kind])
     except (KeyError, TypeError, AttributeError):
         return None
+
+
+@cache
+def _published() -> Published:
+    # A page names the data of each of its evaluations, and reading the file takes longer than all the rest.
+    return load_published()
