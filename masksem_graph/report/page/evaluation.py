@@ -25,7 +25,7 @@ from masksem_graph.report.page.content import (
     whole,
 )
 from masksem_graph.report.page.inside import COLUMNS, evaluations_section, find_evaluations, result_cells, top1
-from masksem_graph.report.page.names import data_name, run_name
+from masksem_graph.report.page.names import data_name, run_name, tested_on
 from masksem_graph.report.page.pictures import find_pictures, of_kind
 from masksem_graph.report.page.provenance import machine_facts, provenance_section
 from masksem_graph.report.tables import protocol_title
@@ -51,7 +51,7 @@ def evaluation_page(folder: Path) -> Page:
     found, left_out = find_evaluations(folder)
     pictures, bad_pictures = find_pictures(folder)
     protocol = protocol_title(text(results.get("protocol")))
-    data = data_name(results.get("data_set"), results.get("split")) or text(results.get("data"))
+    data = tested_on(results)
     name = _encoder(results)
     sections = [
         _results_section(folder, results),

@@ -9,7 +9,7 @@ from typing import Any
 from masksem_graph.errors import InputError
 from masksem_graph.report.evaluation import SCORES, encoder_name, read_results
 from masksem_graph.report.page.content import Column, Section, Table, at, duration, interval, number, text, whole
-from masksem_graph.report.page.names import data_name
+from masksem_graph.report.page.names import tested_on
 from masksem_graph.report.tables import protocol_title
 
 RESULTS = "results.json"
@@ -66,7 +66,7 @@ def result_cells(results: dict[str, Any], *, of: Path) -> Sequence[str]:
     """The texts of an evaluation for `COLUMNS`, less the folder's."""
     return (
         protocol_title(text(results.get("protocol"))),
-        text(data_name(results.get("data_set"), results.get("split"))),
+        tested_on(results),
         _encoder(results, of),
         top1(results),
         interval(results.get("top1_interval")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Literal
 
-from masksem_graph.report.page.content import at
+from masksem_graph.report.page.content import at, text
 from masksem_graph.report.published import Published, load_published
 from masksem_graph.report.tables import preset
 
@@ -20,7 +20,7 @@ def data_name(data_set: Any, split: Any = None) -> str | None:
     if isinstance(data_set, list):
         names = [name for one in data_set if (name := data_name(one, split)) is not None]
         return " + ".join(names) or None
-    if (format := at(data_set, "format")) is None:
+    if not (format := at(data_set, "format")):
         return None
     split = at(data_set, "split") or split
     published = _published()
@@ -28,6 +28,12 @@ def data_name(data_set: Any, split: Any = None) -> str | None:
         return published.title(published.benchmark(data_set, str(split)))
     except (KeyError, TypeError, AttributeError):
         return f"{format} {split}" if split else str(format)
+
+
+def tested_on(results: dict[str, Any]) -> str:
+    """The data of an evaluation."""
+    split = results.get("split")
+    return data_name(results.get("data_set"), split) or text(data_name({"format": results.get("data")}, split))
 
 
 def run_name(config: Any) -> str | None:

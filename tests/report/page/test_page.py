@@ -89,6 +89,12 @@ def test_evaluation_page_says_what_its_results_say(tmp_path: Path, read: Make, w
     assert "epochs: 100" in page.words and len(page.all("img")) == 1
 
 
+def test_a_store_made_by_hand_is_called_as_configured(tmp_path: Path, read: Make, write_evaluation: Make) -> None:
+    own = {"format": "", "topology": "tiny5", "classes": 2, "clips": 20}
+    page = read(write_evaluation(tmp_path / "e", data_set=own, data="folder", split="half"))
+    assert page.words.count("Linear on folder half: encoder") == 2 and page.tables[0][1][1] == "folder half"
+
+
 def test_several_seeds(tmp_path: Path, read: Make, write_evaluation: Make) -> None:
     changed = {"seeds": [3, 4], "top1_by_seed": [60.0, 70.0], "std": 7.071, "seconds_by_seed": [5.0, 65.2]}
     page = read(write_evaluation(tmp_path / "semi", protocol="semi_10", confusion=[[18, 6], [8, 8]], **changed))
