@@ -198,11 +198,12 @@ def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bo
 
 def _clear(folder: Path) -> None:
     """Remove what an earlier run left, so that nothing of it can be taken for the new one's."""
+    if (folder / "last.pt").is_file():
+        clear_pictures(folder)
     networks = [f"{network}.{ending}" for network in ("encoder", "head") for ending in ("safetensors", "yaml")]
     for name in ("last.pt", "metrics.csv", "reference.safetensors", "data.yaml", PROVENANCE, NAME, *networks):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
-    clear_pictures(folder)
 
 
 def flatten(fields: Any, prefix: str = "") -> dict[str, Any]:

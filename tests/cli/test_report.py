@@ -107,6 +107,13 @@ def test_an_interrupted_run_has_a_page_and_the_next_start_is_noted(
     assert f"{short(commit())}, ffffffffff" in page
 
 
+def test_a_run_leaves_pictures_that_were_there_before(tmp_path: Path, train_arguments: list[str]) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "saliency.png").write_bytes(b"mine")
+    pretrain(*parse([*train_arguments, "--output", str(tmp_path), "--epochs", "1", "--evaluate_every", "0"]))
+    assert (tmp_path / "figures" / "saliency.png").read_bytes() == b"mine"
+
+
 def test_a_new_run_in_an_old_ones_place_shows_nothing_of_it(
     copy: Path, train_arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

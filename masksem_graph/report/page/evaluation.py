@@ -9,25 +9,12 @@ from typing import Any
 import yaml
 
 from masksem_graph.report.evaluation import read_results
-from masksem_graph.report.page.content import (
-    MISSING,
-    Column,
-    Fact,
-    Page,
-    Section,
-    Table,
-    duration,
-    interval,
-    joined,
-    number,
-    percent,
-    text,
-    whole,
-)
+from masksem_graph.report.page.content import Column, Fact, Page, Section, Table
 from masksem_graph.report.page.inside import COLUMNS, evaluations_section, find_evaluations, result_cells, top1
 from masksem_graph.report.page.names import data_name, run_name, tested_on
 from masksem_graph.report.page.pictures import find_pictures, of_kind
 from masksem_graph.report.page.provenance import machine_facts, provenance_section
+from masksem_graph.report.page.texts import MISSING, duration, interval, joined, number, percent, text, whole
 from masksem_graph.report.tables import protocol_title
 
 LONG = 30  # rows of a table that is folded

@@ -8,8 +8,9 @@ from typing import Any
 
 from masksem_graph.errors import InputError
 from masksem_graph.report.evaluation import SCORES, encoder_name, read_results
-from masksem_graph.report.page.content import Column, Section, Table, at, duration, interval, number, text, whole
+from masksem_graph.report.page.content import Column, Section, Table
 from masksem_graph.report.page.names import tested_on
+from masksem_graph.report.page.texts import at, duration, interval, number, text, whole
 from masksem_graph.report.tables import protocol_title
 
 RESULTS = "results.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Literal
 
-from masksem_graph.report.page.content import at, text
+from masksem_graph.report.page.texts import at, text
 from masksem_graph.report.published import Published, load_published
 from masksem_graph.report.tables import preset
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from masksem_graph.report.page.content import Column, Fact, Section, Table, at, joined
+from masksem_graph.report.page.content import Column, Fact, Section, Table
+from masksem_graph.report.page.texts import at, joined
 
 FIELDS = {
     "Commit": "commit",

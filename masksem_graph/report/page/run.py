@@ -11,24 +11,12 @@ from masksem_graph.engine.metrics import read_metrics
 from masksem_graph.engine.provenance import PROVENANCE
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml
-from masksem_graph.report.page.content import (
-    MISSING,
-    Column,
-    Fact,
-    Page,
-    Section,
-    Table,
-    at,
-    duration,
-    number,
-    percent,
-    text,
-    whole,
-)
+from masksem_graph.report.page.content import Column, Fact, Page, Section, Table
 from masksem_graph.report.page.inside import evaluations_section, find_evaluations
 from masksem_graph.report.page.names import data_name, part_name
 from masksem_graph.report.page.pictures import find_pictures, of_kind
 from masksem_graph.report.page.provenance import machine_facts, provenance_section
+from masksem_graph.report.page.texts import MISSING, at, duration, number, percent, text, whole
 
 METRICS = "metrics.csv"
 NO_LOSS = ("epoch", "loss", "gradient_norm", "lr", "seconds", "sequences_per_second")

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from masksem_graph.errors import InputError
 from masksem_graph.report.page import write_page, write_pages
-from masksem_graph.report.page.content import MISSING, Column, Page, Section, Table, duration, number
+from masksem_graph.report.page.content import Column, Page, Section, Table
 from masksem_graph.report.page.provenance import short
+from masksem_graph.report.page.texts import MISSING, duration, number
 from masksem_graph.report.page.writing import NOT_HTML, render
 
 LEADS_OUT = {"src", "href", "srcset", "data", "action", "poster", "background", "cite", "ping", "formaction"}
