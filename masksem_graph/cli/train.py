@@ -21,16 +21,16 @@ from masksem_graph.data.config import DataConfig, identity, open_on_first
 from masksem_graph.data.store import Store
 from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.engine.devices import DeviceConfig, compiler_fault, launch
-from masksem_graph.engine.metrics import read_metrics
 from masksem_graph.engine.optim import OptimConfig
 from masksem_graph.engine.pretrain import Interrupted, LoopConfig, PretrainLoop, average_clip
+from masksem_graph.engine.provenance import PROVENANCE, record_start
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml, write_beside
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import save_encoder
 from masksem_graph.protocols import KNN, Evaluation
-from masksem_graph.report.figures import curves_figure, save_figure
+from masksem_graph.report.page import NAME, clear_pictures, write_page
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
 from masksem_graph.topology import encoder_topology
 
@@ -155,10 +155,18 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
             if task.needs_reference and config.method.reference == "dataset":
                 with write_beside(folder / "reference.safetensors") as partial:
                     save_file({"reference": task.reference.cpu()}, partial)
-    with progress_bars(disable=not fabric.is_global_zero) as progress:
-        loop.run(progress)
     if fabric.is_global_zero:
-        save_figure(curves_figure(read_metrics(folder)), folder / "figures" / "curves")
+        record_start(folder, fabric.device)
+    try:
+        with progress_bars(disable=not fabric.is_global_zero) as progress:
+            loop.run(progress)
+    except Interrupted:
+        if fabric.is_global_zero:
+            write_page(folder)
+        fabric.barrier()
+        raise
+    if fabric.is_global_zero:
+        write_page(folder)
         console.print(f"finished {config.epochs} epochs: {folder}")
 
 
@@ -190,8 +198,10 @@ def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bo
 
 def _clear(folder: Path) -> None:
     """Remove what an earlier run left, so that nothing of it can be taken for the new one's."""
+    if (folder / "last.pt").is_file():
+        clear_pictures(folder)
     networks = [f"{network}.{ending}" for network in ("encoder", "head") for ending in ("safetensors", "yaml")]
-    for name in ("last.pt", "metrics.csv", "reference.safetensors", "data.yaml", *networks):
+    for name in ("last.pt", "metrics.csv", "reference.safetensors", "data.yaml", PROVENANCE, NAME, *networks):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import platform
 import subprocess
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from masksem_graph import __version__
 from masksem_graph.engine.processes import world_size
-from masksem_graph.files import PACKAGE
+from masksem_graph.files import PACKAGE, read_yaml, write_beside
 
+PROVENANCE = "provenance.yaml"
 PACKAGES = ("torch", "torch-geometric", "lightning-fabric", "torchmetrics", "numpy")
 
 
@@ -30,6 +33,17 @@ def provenance(device: torch.device) -> dict[str, Any]:
             "python": platform.python_version(),
         },
     }
+
+
+def record_start(folder: Path, device: torch.device) -> None:
+    """Note in ``provenance.yaml`` where a run is computed; a run that goes on elsewhere, or by other code, adds an entry."""
+    path = folder / PROVENANCE
+    before = read_yaml(path) if path.is_file() else None
+    starts = before if isinstance(before, list) else []
+    now = provenance(device)
+    if now not in starts[-1:]:
+        with write_beside(path) as partial:
+            partial.write_text(yaml.safe_dump([*starts, now], sort_keys=False))
 
 
 def device_name(device: torch.device) -> str:

@@ -20,6 +20,7 @@ from masksem_graph.report.evaluation import (
     refuse_to_overwrite,
     write_results,
 )
+from masksem_graph.report.page import write_pages
 
 ALIKE = ("protocol", "data", "split", "data_set")
 
@@ -73,6 +74,7 @@ def fuse(
     }
     clear_results(output)
     write_results(output, results, Scores(np.asarray(total), scores.label, scores.name), classes=classes)
+    write_pages(output)
     return results
 
 

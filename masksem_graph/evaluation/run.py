@@ -32,6 +32,7 @@ from masksem_graph.models.io import load_head, save_encoder, save_head
 from masksem_graph.protocols import Evaluation, Protocol
 from masksem_graph.protocols.metrics import bootstrap_interval, classification_figures, summary
 from masksem_graph.report.evaluation import Scores, clear_results, refuse_to_overwrite, write_results
+from masksem_graph.report.page import write_pages
 from masksem_graph.tasks.classify import Classify
 
 
@@ -125,6 +126,7 @@ def _conclude(
         _save(folder, classifier, config, store, plain)
     scored = Scores(scores.numpy(), truth.numpy(), np.array(store.name[test.numpy()]))
     write_results(folder, results, scored, classes=store.classes)
+    write_pages(folder)
     return results
 
 

@@ -27,6 +27,7 @@ WRITTEN = (
     "encoder.safetensors",
     "head.yaml",
     "head.safetensors",
+    "report.html",
 )
 
 
