@@ -1,0 +1,183 @@
+"""What the decoder says of hidden nodes, beside what is true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from torch import Tensor
+
+from masksem_graph.errors import InputError
+from masksem_graph.report.pictures.clip import ShownClip
+from masksem_graph.report.pictures.masks import MASKS
+from masksem_graph.report.pictures.picture import Picture
+from masksem_graph.report.skeleton import shown
+from masksem_graph.seeding import keyed_generator
+from masksem_graph.targets import InPoincareBall, standardise
+from masksem_graph.tasks.pretrain import SHARED, GlobalBatch, Pretrain
+
+UNITS = {"velocity": "/frame", "acceleration": "/frame²", "coordinates": ""}
+JOINTS = 4
+TRUE, PREDICTED, SEEN = "#000000", "#D55E00", "#E8E8E8"
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One target of a clip.
+
+    Args:
+        name: of the target.
+        unit: of its values.
+        true: the target.
+        predicted: what the decoder says at hidden nodes, not a number elsewhere; a node's standardised prediction is put back
+            to the mean and deviation that the truth has there, which the decoder does not predict.
+        hidden: which nodes were hidden.
+        error: mean squared error at hidden nodes, standardised; 1 is what zero everywhere would have.
+        shared: whether the same prediction is held against other targets as well.
+    """
+
+    name: str
+    unit: str
+    true: Float[np.ndarray, "B T V C"]
+    predicted: Float[np.ndarray, "B T V C"]
+    hidden: Bool[np.ndarray, "B Te V"]
+    error: float
+    shared: bool
+
+
+@torch.no_grad()
+def reconstruct(task: Pretrain, clip: ShownClip, *, seed: int = 0) -> list[Reconstruction]:
+    """Hide nodes as the run's method does, and predict them.
+
+    Args:
+        task: with a trained decoder.
+        clip: read with derivatives, where the target needs them.
+        seed: of the mask.
+    """
+    bodies, (segments, joints) = len(clip.coordinates), task.student.grid
+    uniform = torch.rand(bodies, segments * joints, generator=keyed_generator(seed, MASKS)).to(clip.batch.coordinates.device)
+    whole = GlobalBatch(bodies=bodies, sequences=1, reference=task.reference if task.needs_reference else None)
+    mask = task.draw(clip.batch, uniform, whole).mask
+    predictions = task.predict(clip.batch, mask)
+    hidden = torch.zeros_like(uniform).scatter_(1, mask.masked, 1).view(bodies, segments, joints).bool()
+    out = []
+    for name, values in task.target.values(clip.batch).items():
+        nodes = task.student.nodes(values).flatten(1, 2)
+        shared = name not in predictions
+        at_hidden = predictions[SHARED if shared else name].float()
+        index = mask.masked[..., None].expand(-1, -1, nodes.shape[-1])
+        error = (at_hidden - standardise(nodes).gather(1, index)).square().mean()
+        mean, deviation = nodes.mean(-1, keepdim=True), (nodes.var(-1, keepdim=True) + 1e-6).sqrt()
+        said = torch.full_like(nodes, torch.nan).scatter(1, index, at_hidden) * deviation + mean
+        out.append(
+            Reconstruction(
+                name=name,
+                unit=_unit(name, task, clip),
+                true=_by_frame(nodes, clip),
+                predicted=_by_frame(said, clip),
+                hidden=hidden.cpu().numpy(),
+                error=float(error),
+                shared=shared and len(task.target.weights) > 1,
+            )
+        )
+    return out
+
+
+def _unit(name: str, task: Pretrain, clip: ShownClip) -> str:
+    unit = f"{clip.topology.units}{UNITS[name]}" if name in UNITS else "units of the target"
+    return f"{unit}, in the Poincaré ball" if isinstance(task.target, InPoincareBall) else unit
+
+
+def _by_frame(nodes: Float[Tensor, "B N F"], clip: ShownClip) -> Float[np.ndarray, "B T V C"]:
+    """Node values, (frame, coordinate) within a node, as frames."""
+    bodies, joints = len(nodes), len(clip.topology)
+    split = nodes.view(bodies, clip.segments, joints, clip.segment, -1).transpose(2, 3)
+    return split.reshape(bodies, clip.frames, joints, -1).cpu().numpy()
+
+
+def moving_joints(clip: ShownClip, count: int = JOINTS) -> list[str]:
+    """The joints of the first body that move most, on the way of all frames."""
+    way = np.linalg.norm(np.diff(clip.coordinates[0], axis=0), axis=-1).sum(0)
+    return [clip.topology.joints[joint] for joint in np.argsort(-way, kind="stable")[:count]]
+
+
+def reconstruction_pictures(
+    clip: ShownClip, found: Sequence[Reconstruction], joints: Sequence[str] = (), *, body: int = 0
+) -> list[Picture]:
+    """A picture for each target.
+
+    Args:
+        clip: the clip.
+        found: its targets.
+        joints: which to show; `moving_joints` where none is given.
+        body: of which body.
+
+    Raises:
+        InputError: the topology has no such joint.
+    """
+    if unknown := [joint for joint in joints if joint not in clip.topology.index]:
+        names = ", ".join(clip.topology.joints)
+        raise InputError(f"--joints: {clip.topology.name} has no joint called {unknown[0]!r}, expected some of {names}")
+    chosen = list(joints) or moving_joints(clip)
+    return [
+        Picture(f"reconstruction_{target.name}", reconstruction_figure(clip, target, chosen, body=body)) for target in found
+    ]
+
+
+def reconstruction_figure(clip: ShownClip, target: Reconstruction, joints: Sequence[str], *, body: int) -> Figure:
+    """A row a joint, a column a coordinate: truth, prediction, and what the encoder saw."""
+    channels = target.true.shape[-1]
+    figure = Figure(figsize=(3.6 * channels + 0.4, 1.55 * len(joints) + 1.6), layout="constrained")
+    cells = figure.subplots(len(joints), channels, squeeze=False, sharex=True, sharey="row")
+    for row, joint in zip(cells, joints, strict=True):
+        v = clip.topology.index[joint]
+        for c, axes in enumerate(row):
+            _draw_curve(axes, clip, target, body, v, c)
+        row[0].set_ylabel(f"{shown(joint)}\n({target.unit})", fontsize=8)
+    for c, axes in enumerate(cells[0]):
+        axes.set_title(f"{'xyz'[c] if channels <= 3 else c}", fontsize=10)
+    for axes in cells[-1]:
+        axes.set_xlabel(clip.clock, fontsize=9)
+    told = "one prediction for all targets" if target.shared else "a prediction of its own"
+    ratio = 100 * target.hidden[body].mean()
+    figure.suptitle(
+        f"{clip.title}\n{target.name}, {ratio:.0f} % of the nodes hidden; {told}, "
+        f"standardised error {target.error:.2f} (zero everywhere: 1)",
+        fontsize=10,
+    )
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def _draw_curve(axes: Axes, clip: ShownClip, target: Reconstruction, body: int, joint: int, channel: int) -> None:
+    when = np.array([clip.time(frame) for frame in range(clip.frames)])
+    half = (clip.time(1) - clip.time(0)) / 2
+    for segment in np.flatnonzero(~target.hidden[body, :, joint]):
+        first, last = segment * clip.segment, (segment + 1) * clip.segment - 1
+        axes.axvspan(when[first] - half, when[last] + half, color=SEEN, linewidth=0, zorder=0)
+    look: dict[str, Any] = {"color": PREDICTED, "linewidth": 1, "marker": "o", "markersize": 2.6, "zorder": 3}
+    for segment in np.flatnonzero(target.hidden[body, :, joint]):
+        part = slice(segment * clip.segment, (segment + 1) * clip.segment)
+        axes.plot(when[part], target.predicted[body, part, joint, channel], **look)
+    axes.plot(when, target.true[body, :, joint, channel], color=TRUE, linewidth=1.3, zorder=2)
+    axes.axhline(0, color="#BBBBBB", linewidth=0.6, zorder=1)
+    axes.set_xlim(when[0] - half, when[-1] + half)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _legend() -> list[Any]:
+    told = "predicted, with the true mean and deviation of each node"
+    return [
+        Line2D([], [], color=TRUE, linewidth=1.3, label="true"),
+        Line2D([], [], color=PREDICTED, linewidth=1, marker="o", markersize=3, label=told),
+        Patch(facecolor=SEEN, label="seen by the encoder"),
+    ]
