@@ -122,7 +122,7 @@ def reconstruction(argv: Sequence[str]) -> None:
             "as a converted run or an evaluation; expected a run of train.py"
         )
     with _opened(found, load_task(run_folder)) as run:
-        targets = drawing.reconstruct(run.task, run.clip, seed=found["seed"])
+        targets = drawing.reconstruct(run.task, run.clip, seed=found["seed"], standardised=found["standardised"])
         _finish(found, drawing.reconstruction_pictures(run.clip, targets, found["joints"]))
 
 
@@ -309,6 +309,7 @@ def _mask_options(parser: Parser) -> None:
 
 def _reconstruction_options(parser: Parser) -> None:
     parser.add_argument("--joints", type=str, nargs="+", default=[], help="to show; by default those that move most")
+    parser.add_argument("--standardised", type=bool, default=False, help="show the values that the loss compares")
 
 
 def _embedding_options(parser: Parser) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import accumulate
-from typing import Any
+from collections.abc import Callable
+from itertools import accumulate, pairwise
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -37,7 +37,7 @@ def draw_map(
     values: Float[np.ndarray, "Te V"],
     *,
     norm: Normalize,
-    names: bool = True,
+    names: Literal["joints", "parts", "none"] = "joints",
     clock: bool = True,
     colours: str = COLOURS,
 ) -> Any:
@@ -48,7 +48,7 @@ def draw_map(
         clip: whose nodes these are.
         values: one a node.
         norm: from values to colours.
-        names: write the joints' names.
+        names: what is written beside them.
         clock: also say on top when a segment is.
         colours: the colour map.
 
@@ -57,13 +57,20 @@ def draw_map(
     """
     topology, (segments, joints) = clip.topology, values.shape
     image = axes.imshow(values[:, part_order(topology)].T, cmap=colours, norm=norm, aspect="auto", interpolation="nearest")
-    for edge in list(accumulate(len(joints) for joints in topology.parts.values()))[:-1]:
+    edges = [0, *accumulate(len(joints) for joints in topology.parts.values())]
+    for edge in edges[1:-1]:
         axes.axhline(edge - 0.5, color="white", linewidth=1.6)
-    ordered = [shown(joint) for joints in topology.parts.values() for joint in joints]
-    axes.set_yticks(range(joints), ordered if names else [], fontsize=7 if joints > 20 else 8)
+    if names == "joints":
+        ordered = [shown(joint) for joints in topology.parts.values() for joint in joints]
+        axes.set_yticks(range(joints), ordered, fontsize=7 if joints > 20 else 8)
+    elif names == "parts":
+        middles = [(low + high - 1) / 2 for low, high in pairwise(edges)]
+        axes.set_yticks(middles, [shown(part) for part in topology.parts], fontsize=7)
+    else:
+        axes.set_yticks([])
     step = -(-segments // 10)
     axes.set_xticks(range(0, segments, step), range(1, segments + 1, step), fontsize=8)
-    axes.tick_params(length=0 if not names else 2)
+    axes.tick_params(length=2 if names == "joints" else 0)
     axes.set_xlabel(f"segment ({clip.length / segments:.1f} frames each)", fontsize=9)
     if clock:
         forward, back = _clock(clip)
@@ -108,8 +115,9 @@ def draw_strip(axes: Axes, clip: ShownClip, paint: Paint, *, labels: bool = True
             draw_bones(axes, clip.topology, places + shift)
             paint(axes, places + shift, body, segment)
         if labels:
-            axes.text(step * (i + 0.5), low[1], f"{segment + 1}", ha="center", va="top", fontsize=8)
-    axes.set(xlim=(0, step * len(strip_moments(clip))), ylim=(low[1] - 0.06 * (high[1] - low[1]) * labels, high[1]))
+            axes.text(step * (i + 0.5), low[1], f"segment {segment + 1}", ha="center", va="top", fontsize=7)
+    # As high without labels as with them, so that strips below each other stand in line.
+    axes.set(xlim=(0, step * len(strip_moments(clip))), ylim=(low[1] - 0.06 * (high[1] - low[1]), high[1]))
     axes.set_aspect("equal")
     axes.set_axis_off()
 
@@ -184,8 +192,3 @@ def say_when(clip: ShownClip, frame: int) -> str:
     """A moment as a caption."""
     moment = clip.time(frame)
     return f"{moment:.2f} s" if clip.rate else f"frame {moment:.0f} of {clip.length}"
-
-
-def shares(values: Sequence[float]) -> str:
-    """Shares in per cent."""
-    return ", ".join(f"{100 * value:.0f} %" for value in values)

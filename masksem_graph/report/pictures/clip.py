@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from masksem_graph.data.augment import whole_view
 from masksem_graph.data.clips import ClipBatch, ClipSource
+from masksem_graph.report.skeleton import shown
 from masksem_graph.topology import Topology
 
 
@@ -41,7 +42,7 @@ class ShownClip:
     @property
     def title(self) -> str:
         """Name and class."""
-        return self.name if self.action is None else f"{self.name}: {self.action}"
+        return self.name if self.action is None else f"{self.name}: {shown(self.action)}"
 
     @property
     def places(self) -> Float[np.ndarray, "B T V 2"]:
@@ -57,6 +58,16 @@ class ShownClip:
     def segments(self) -> int:
         """Te."""
         return self.frames // self.segment
+
+    @property
+    def pace(self) -> float:
+        """Resized frames in a frame of the clip, or in a second where its rate is known."""
+        return self.frames / self.length * (self.rate or 1)
+
+    @property
+    def tick(self) -> str:
+        """The unit of time."""
+        return "frame" if self.rate is None else "s"
 
     @property
     def clock(self) -> str:

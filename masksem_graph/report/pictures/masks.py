@@ -110,7 +110,7 @@ def speed(clip: ShownClip, coordinates: Float[np.ndarray, "B T V C"]) -> Float[n
     moved = np.linalg.norm(np.diff(coordinates, axis=1, append=coordinates[:, -1:]), axis=-1)
     moved[:, -1] = moved[:, -2]
     by_segment = moved.reshape(len(moved), clip.segments, clip.segment, -1).mean(2)
-    return by_segment * clip.frames / clip.length * (clip.rate or 1)
+    return by_segment * clip.pace
 
 
 def mask_pictures(clip: ShownClip, masks: Mapping[str, Masks], *, draws: int = DRAWS, moving: bool = True) -> list[Picture]:
@@ -138,16 +138,15 @@ def maps_figure(clip: ShownClip, masks: Mapping[str, Masks], *, draws: int, body
     moved = speed(clip, clip.coordinates)[body]
     image = draw_map(cells[0][0], clip, moved, norm=Normalize(0, float(moved.max()) or 1))
     cells[0][0].set_title("what moved", fontsize=10)
-    a_while = "frame" if clip.rate is None else "s"
-    figure.colorbar(image, ax=cells[0][0], label=f"mean speed ({clip.topology.units}/{a_while})", location="left", shrink=0.8)
+    figure.colorbar(image, ax=cells[0][0], label=f"mean speed ({clip.topology.units}/{clip.tick})", location="left", shrink=0.8)
     _draw_profiles(cells[1][0], clip, masks, body)
     lowest = min(float(found.frequency[body].min()) for found in masks.values())
     norm = Normalize(np.floor(20 * lowest) / 20, 1)
     two = ListedColormap(["#FFFFFF", "#595959"])
     for i, (name, found) in enumerate(masks.items(), start=1):
-        draw_map(cells[0][i], clip, found.hidden[body].astype(float), norm=Normalize(0, 1), colours=two, names=False)  # type: ignore[arg-type]
+        draw_map(cells[0][i], clip, found.hidden[body].astype(float), norm=Normalize(0, 1), colours=two, names="none")  # type: ignore[arg-type]
         cells[0][i].set_title(name, fontsize=10)
-        image = draw_map(cells[1][i], clip, found.frequency[body], norm=norm, names=False, clock=False)
+        image = draw_map(cells[1][i], clip, found.frequency[body], norm=norm, names="none", clock=False)
     figure.colorbar(image, ax=cells[1][-1], label=f"hidden, share of {draws} draws", shrink=0.8)
     patches = [Patch(facecolor=c, edgecolor="#303030", label=n) for c, n in (("#595959", "hidden"), ("#FFFFFF", "seen"))]
     cells[0][-1].legend(handles=patches, title="one draw", loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)

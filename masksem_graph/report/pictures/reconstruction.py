@@ -24,7 +24,8 @@ from masksem_graph.seeding import keyed_generator
 from masksem_graph.targets import InPoincareBall, standardise
 from masksem_graph.tasks.pretrain import SHARED, GlobalBatch, Pretrain
 
-UNITS = {"velocity": "/frame", "acceleration": "/frame²", "coordinates": ""}
+ORDERS = {"coordinates": 0, "velocity": 1, "acceleration": 2}
+"""Of the derivative in time; of another target nothing is known."""
 JOINTS = 4
 TRUE, PREDICTED, SEEN = "#000000", "#D55E00", "#E8E8E8"
 
@@ -37,11 +38,13 @@ class Reconstruction:
         name: of the target.
         unit: of its values.
         true: the target.
-        predicted: what the decoder says at hidden nodes, not a number elsewhere; a node's standardised prediction is put back
-            to the mean and deviation that the truth has there, which the decoder does not predict.
+        predicted: what the decoder says at hidden nodes, not a number elsewhere. It says standardised values; where these are
+            not what is shown, each node has been given the mean and deviation of the truth.
         hidden: which nodes were hidden.
-        error: mean squared error at hidden nodes, standardised; 1 is what zero everywhere would have.
+        error: mean squared error at hidden nodes, standardised.
+        nothing: the same of a decoder that says zero everywhere.
         shared: whether the same prediction is held against other targets as well.
+        standardised: whether the values are shown as the loss sees them.
     """
 
     name: str
@@ -50,17 +53,20 @@ class Reconstruction:
     predicted: Float[np.ndarray, "B T V C"]
     hidden: Bool[np.ndarray, "B Te V"]
     error: float
+    nothing: float
     shared: bool
+    standardised: bool
 
 
 @torch.no_grad()
-def reconstruct(task: Pretrain, clip: ShownClip, *, seed: int = 0) -> list[Reconstruction]:
+def reconstruct(task: Pretrain, clip: ShownClip, *, seed: int = 0, standardised: bool = False) -> list[Reconstruction]:
     """Hide nodes as the run's method does, and predict them.
 
     Args:
         task: with a trained decoder.
         clip: read with derivatives, where the target needs them.
         seed: of the mask.
+        standardised: show what the loss compares: each node's values with zero mean and unit variance.
     """
     bodies, (segments, joints) = len(clip.coordinates), task.student.grid
     uniform = torch.rand(bodies, segments * joints, generator=keyed_generator(seed, MASKS)).to(clip.batch.coordinates.device)
@@ -74,26 +80,40 @@ def reconstruct(task: Pretrain, clip: ShownClip, *, seed: int = 0) -> list[Recon
         shared = name not in predictions
         at_hidden = predictions[SHARED if shared else name].float()
         index = mask.masked[..., None].expand(-1, -1, nodes.shape[-1])
-        error = (at_hidden - standardise(nodes).gather(1, index)).square().mean()
+        truth = standardise(nodes).gather(1, index)
         mean, deviation = nodes.mean(-1, keepdim=True), (nodes.var(-1, keepdim=True) + 1e-6).sqrt()
-        said = torch.full_like(nodes, torch.nan).scatter(1, index, at_hidden) * deviation + mean
+        said = torch.full_like(nodes, torch.nan).scatter(1, index, at_hidden)
+        if standardised:
+            true, unit = standardise(nodes), "standardised"
+        else:
+            unit, scale = _unit(name, task, clip)
+            true, said = scale * nodes, scale * (said * deviation + mean)
         out.append(
             Reconstruction(
                 name=name,
-                unit=_unit(name, task, clip),
-                true=_by_frame(nodes, clip),
+                unit=unit,
+                true=_by_frame(true, clip),
                 predicted=_by_frame(said, clip),
                 hidden=hidden.cpu().numpy(),
-                error=float(error),
+                error=float((at_hidden - truth).square().mean()),
+                nothing=float(truth.square().mean()),
                 shared=shared and len(task.target.weights) > 1,
+                standardised=standardised,
             )
         )
     return out
 
 
-def _unit(name: str, task: Pretrain, clip: ShownClip) -> str:
-    unit = f"{clip.topology.units}{UNITS[name]}" if name in UNITS else "units of the target"
-    return f"{unit}, in the Poincaré ball" if isinstance(task.target, InPoincareBall) else unit
+def _unit(name: str, task: Pretrain, clip: ShownClip) -> tuple[str, float]:
+    """What a target is measured in, and how many of these its values are."""
+    if isinstance(task.target, InPoincareBall):
+        return "in the Poincaré ball", 1.0
+    if name not in ORDERS:
+        return "the target's unit", 1.0
+    order = ORDERS[name]
+    # Differences are taken between resized frames, or between those of the clip itself.
+    pace = (clip.rate or 1.0) if task.target.before_resize else clip.pace
+    return clip.topology.units + ("", f"/{clip.tick}", f"/{clip.tick}²")[order], pace**order
 
 
 def _by_frame(nodes: Float[Tensor, "B N F"], clip: ShownClip) -> Float[np.ndarray, "B T V C"]:
@@ -150,10 +170,10 @@ def reconstruction_figure(clip: ShownClip, target: Reconstruction, joints: Seque
     ratio = 100 * target.hidden[body].mean()
     figure.suptitle(
         f"{clip.title}\n{target.name}, {ratio:.0f} % of the nodes hidden; {told}, "
-        f"standardised error {target.error:.2f} (zero everywhere: 1)",
+        f"standardised error {target.error:.2f} (of zero everywhere: {target.nothing:.2f})",
         fontsize=10,
     )
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(handles=_legend(target), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
@@ -174,8 +194,8 @@ def _draw_curve(axes: Axes, clip: ShownClip, target: Reconstruction, body: int, 
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _legend() -> list[Any]:
-    told = "predicted, with the true mean and deviation of each node"
+def _legend(target: Reconstruction) -> list[Any]:
+    told = "predicted" if target.standardised else "predicted, with the true mean and deviation of each node"
     return [
         Line2D([], [], color=TRUE, linewidth=1.3, label="true"),
         Line2D([], [], color=PREDICTED, linewidth=1, marker="o", markersize=3, label=told),

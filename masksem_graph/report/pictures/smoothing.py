@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ SIDE_BY_SIDE: dict[str, OperatorFactory] = {
 }
 SEGMENTS = 5
 """An impulse starts in the middle of so many."""
-COLUMNS = 4
+COLUMNS = 3
 WIDEST = 4.5
 """Width in points of the edge with the largest weight."""
 
@@ -137,17 +138,24 @@ def operator_pictures(
 
 
 def far_joints(topology: Topology, count: int = 3) -> list[str]:
-    """The centre and joints that are far from it and from each other."""
-    hops, chosen = hop_distance(topology).numpy(), [topology.index[topology.centre]]
-    while len(chosen) < min(count, len(topology)):
-        chosen.append(int(hops[chosen].min(0).argmax()))
-    return [topology.joints[joint] for joint in chosen]
+    """The centre and joints that are far from it and from each other, in other parts, of a mirror pair only one."""
+    hops, chosen = hop_distance(topology).numpy(), [topology.centre]
+    while len(chosen) < count:
+        away = hops[[topology.index[joint] for joint in chosen]].min(0)
+        taken = set(chosen) | {topology.mirror[joint] for joint in chosen}
+        for joints in topology.parts.values():
+            if taken & set(joints):
+                away[[topology.index[joint] for joint in joints]] = 0
+        if not away.any():
+            break
+        chosen.append(topology.joints[int(away.argmax())])
+    return chosen
 
 
 def _grid(count: int, cell: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
-    """A figure with so many cells in rows of `COLUMNS`."""
-    columns = min(count, COLUMNS)
-    rows = -(-count // columns)
+    """A figure with so many cells, at most `COLUMNS` in a row."""
+    rows = -(-count // COLUMNS)
+    columns = -(-count // rows)
     figure = Figure(figsize=(cell[0] * columns + 1.6, cell[1] * rows + 0.6), layout="constrained")
     cells = list(figure.subplots(rows, columns, squeeze=False, **options).ravel())
     for unused in cells[count:]:
@@ -164,21 +172,26 @@ def matrices_figure(topology: Topology, responses: Mapping[str, Float[np.ndarray
             panels[f"{name}: to the next segment"] = response[:, middle + 1]
     norm = PowerNorm(0.5, 0, max(float(matrix.max()) for matrix in panels.values()))
     names = [shown(topology.joints[joint]) for joint in order]
-    edges = np.cumsum([len(joints) for joints in topology.parts.values()])[:-1]
-    size = max(0.135 * len(topology), 1.6)
-    figure, cells = _grid(len(panels), (size + 0.6, size + 1.0))
-    fontsize = 6 if len(topology) > 16 else 8
-    for i, (axes, (name, matrix)) in enumerate(zip(cells, panels.items(), strict=True)):
+    edges = [0, *np.cumsum([len(joints) for joints in topology.parts.values()]).tolist()]
+    middles = [(low + high - 1) / 2 for low, high in pairwise(edges)]
+    size = max(0.125 * len(topology), 1.6)
+    figure, cells = _grid(len(panels), (size + 0.3, size + 1.3))
+    fontsize = 6.5 if len(topology) > 16 else 8
+    for axes, (name, matrix) in zip(cells, panels.items(), strict=True):
         image = axes.imshow(matrix[np.ix_(order, order)], cmap=COLOURS, norm=norm, interpolation="nearest")
-        for edge in edges:
+        for edge in edges[1:-1]:
             axes.axhline(edge - 0.5, color="white", linewidth=1.2)
             axes.axvline(edge - 0.5, color="white", linewidth=1.2)
-        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=fontsize)
-        axes.set_yticks(range(len(names)), names if i % COLUMNS == 0 else [], fontsize=fontsize)
+        if len(panels) > 2:
+            axes.set_xticks(middles, [shown(p) for p in topology.parts], rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+        else:
+            axes.set_xticks(range(len(names)), names, rotation=90, fontsize=fontsize)
+        first = axes.get_subplotspec().is_first_col()  # type: ignore[union-attr]
+        axes.set_yticks(range(len(names)), names if first else [], fontsize=fontsize)
         axes.tick_params(length=0)
         axes.set_title(name, fontsize=10)
         axes.set_xlabel("to joint", fontsize=9)
-        if i % COLUMNS == 0:
+        if first:
             axes.set_ylabel("from joint", fontsize=9)
     figure.colorbar(image, ax=cells, label="weight (square-root scale)", shrink=0.7, aspect=30)
     return figure
@@ -234,12 +247,12 @@ def impulse_figure(
     places = front_view(topology)
     where = np.array([places[joint] for joint in topology.joints])
     norm = PowerNorm(0.5, 0, max(float(r[topology.index[j]].max()) for r in panels.values() for j in impulses))
-    figure = Figure(figsize=(1.75 * len(panels) + 1.2, 2.75 * len(impulses) + 0.3), layout="constrained")
+    figure = Figure(figsize=(1.75 * len(panels) + 1.2, 2.1 * len(impulses) + 0.5), layout="constrained")
     cells = figure.subplots(len(impulses), len(panels), squeeze=False)
     for row, joint in zip(cells, impulses, strict=True):
         for axes, (name, response) in zip(row, panels.items(), strict=True):
             dots = _draw_impulse(axes, topology, where, response[topology.index[joint]], topology.index[joint], norm)
-            if row is cells[0]:
+            if joint == impulses[0]:
                 axes.set_title(name.replace(", ", ",\n"), fontsize=9)
         row[0].text(
             -0.06, 0.5, f"1 at {shown(joint)}", transform=row[0].transAxes, rotation=90, va="center", ha="right", fontsize=9
@@ -260,8 +273,8 @@ def _draw_impulse(
     draw_bones(axes, topology, where)
     dots = axes.scatter(*where.T, s=node_sizes(here, norm, 80), c=here, norm=norm, cmap=COLOURS, **EDGE)
     axes.scatter(*where[joint], s=150, facecolors="none", edgecolors="black", linewidths=1, zorder=4)
-    beside = float(response.sum() - here.sum())
-    told = f"all: {here.sum():.2f}" + (f", in time: {beside:.2f}" if beside else "")
+    beside = np.delete(response, SEGMENTS // 2, axis=0)
+    told = f"sum {here.sum():.2f}" + (f", and {beside.sum():.2f} in time" if beside.any() else "")
     axes.text(0.5, 0.0, told, transform=axes.transAxes, ha="center", va="top", fontsize=8)
     axes.set_aspect("equal")
     axes.margins(0.14, 0.06)
@@ -319,12 +332,12 @@ def saliency_pictures(
 def saliency_figure(clip: ShownClip, values: Mapping[str, Float[np.ndarray, "B Te V"]]) -> Figure:
     """A row for each operator: the map of the first body's nodes, and a strip of skeletons."""
     norm = Normalize(0, 1)
-    strip = 6.6
-    row = min(max(strip / strip_shape(clip), 1.0), 2.2)
-    figure = Figure(figsize=(3.4 + strip + 1.0, row * len(values) + 1.2), layout="constrained")
-    cells = figure.subplots(len(values), 2, squeeze=False, width_ratios=(2.2, strip))
+    strip = 5.6
+    row = min(max(strip / strip_shape(clip), 1.0), 1.8)
+    figure = Figure(figsize=(3.4 + strip + 0.9, row * len(values) + 1.2), layout="constrained")
+    cells = figure.subplots(len(values), 2, squeeze=False, width_ratios=(2.3, strip))
     for (left, right), (name, own) in zip(cells, values.items(), strict=True):
-        image = draw_map(left, clip, own[0], norm=norm, names=False, clock=left is cells[0][0])
+        image = draw_map(left, clip, own[0], norm=norm, names="parts", clock=left is cells[0][0])
         left.set_ylabel("none (before)" if name == "none" else name.replace(", ", ",\n"), fontsize=9)
         if left is not cells[-1][0]:
             left.set_xlabel("")
@@ -338,7 +351,7 @@ def saliency_figure(clip: ShownClip, values: Mapping[str, Float[np.ndarray, "B T
 def saliency_motion(clip: ShownClip, values: Mapping[str, Float[np.ndarray, "B Te V"]]) -> tuple[Figure, Motion]:
     """The moving skeleton under each operator."""
     norm = Normalize(0, 1)
-    columns = min(len(values), COLUMNS)
+    columns = min(len(values), 4)
     rows = -(-len(values) // columns)
     figure = Figure(figsize=(2.0 * columns + 0.9, 2.5 * rows + 0.4))
     cells = list(figure.subplots(rows, columns, squeeze=False).ravel())
