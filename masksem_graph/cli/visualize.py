@@ -67,6 +67,7 @@ def saliency(argv: Sequence[str]) -> None:
 
 def smoothing(argv: Sequence[str]) -> None:
     """Smoothing operators: as matrices, on the graph, on an impulse, and with a run on the saliency of a clip."""
+    from masksem_graph.report.pictures import operators as matrices
     from masksem_graph.report.pictures import smoothing as drawing
 
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -76,11 +77,11 @@ def smoothing(argv: Sequence[str]) -> None:
     numbers = {name: found[name] for name in ("hops", "restart", "time") if found[name] is not None}
     if numbers and found["operator"] is None:
         raise InputError(f"--{next(iter(numbers))}: expected together with --operator")
-    operators = drawing.SIDE_BY_SIDE if found["operator"] is None else drawing.named_operator(found["operator"], numbers)
+    operators = matrices.SIDE_BY_SIDE if found["operator"] is None else matrices.named_operator(found["operator"], numbers)
     if not of_run and found["topology"] is None:
         raise InputError("--topology: expected the name or path of a topology, or a run's --checkpoint")
     named = found["topology"] and load_topology(found["topology"])
-    pictures = drawing.operator_pictures(named, operators, found["joints"]) if named else []
+    pictures = matrices.operator_pictures(named, operators, found["joints"]) if named else []
     if not of_run:
         _finish(found, pictures)
         return
@@ -90,7 +91,7 @@ def smoothing(argv: Sequence[str]) -> None:
         values = drawing.smoothed(
             raw_saliency(scored, run.clip), own.joints, named or own, operators, scored.scores.after_smoothing
         )
-        pictures = pictures or drawing.operator_pictures(own, operators, found["joints"])
+        pictures = pictures or matrices.operator_pictures(own, operators, found["joints"])
         _finish(found, [*pictures, *drawing.saliency_pictures(run.clip, values, moving=found["gif"])])
 
 
@@ -226,7 +227,9 @@ def _source(
     device: torch.device | str = "cpu",
 ) -> ClipSource:
     if (channels := store.frames.shape[-1]) != encoder.channels:
-        raise InputError(f"{store.path}: found {channels} coordinates a joint, expected {encoder.channels}, as the run's encoder")
+        raise InputError(
+            f"{store.path}: found {channels} coordinates a joint, expected {encoder.channels}, as the run's encoder"
+        )
     return ClipSource(
         store,
         frames=encoder.frames,
@@ -250,7 +253,9 @@ def _finish(found: Mapping[str, Any], pictures: Sequence[Picture]) -> None:
 def _parser(kind: str, function: Callable[..., Any], argv: Sequence[str], *, clip: bool, data: bool = True) -> dict[str, Any]:
     """The options of a kind of picture, with the run's own data for defaults."""
     parser = Parser(prog=f"masksem-graph visualize {kind}", description=function.__doc__)
-    parser.add_argument("--output", type=str, default="figures", help="a folder for the pictures: PNG and SVG, GIF of what moves")
+    parser.add_argument(
+        "--output", type=str, default="figures", help="a folder for the pictures: PNG and SVG, GIF of what moves"
+    )
     parser.add_argument("--show", action="store_true", help="open a window for each")
     required = kind != "smoothing"
     parser.add_argument("--checkpoint", type=str, required=required, help="folder of a run")

@@ -38,7 +38,7 @@ def draw_training(
     shown = show_clip(source, clip, topology=topology)
     scored = semantic(task, lambda: average_motion(source, train))
     eta = saliency.raw_saliency(scored, shown)
-    by_operator = smoothing.smoothed(eta, topology.joints, topology, smoothing.SIDE_BY_SIDE, scored.scores.after_smoothing)
+    by_operator = smoothing.before_and_after(scored, eta)
     by_strategy = {
         name: masks.draw_masks(other, shown, seed=seed, draws=DRAWS) for name, other in masks.strategies(task, scored).items()
     }

@@ -69,7 +69,7 @@ def draw_map(
     else:
         axes.set_yticks([])
     step = -(-segments // 10)
-    axes.set_xticks(range(0, segments, step), range(1, segments + 1, step), fontsize=8)
+    axes.set_xticks(range(0, segments, step), [str(i) for i in range(1, segments + 1, step)], fontsize=8)
     axes.tick_params(length=2 if names == "joints" else 0)
     axes.set_xlabel(f"segment ({clip.length / segments:.1f} frames each)", fontsize=9)
     if clock:
@@ -142,7 +142,8 @@ def shaded(values: Float[np.ndarray, "B Te V"], norm: Normalize, size: float = 4
         own = values[body, segment]
         # What matters is drawn over what does not.
         order = np.argsort(own, kind="stable")
-        axes.scatter(*places[order].T, s=node_sizes(own, norm, size)[order], c=own[order], norm=norm, cmap=COLOURS, **EDGE)
+        x, y = places[order].T
+        axes.scatter(x, y, s=node_sizes(own, norm, size)[order], c=own[order], norm=norm, cmap=COLOURS, **EDGE)
 
     return paint
 
@@ -160,8 +161,9 @@ def hidden_or_seen(hidden: Bool[np.ndarray, "B Te V"], size: float = 30) -> Pain
 
     def paint(axes: Axes, places: Float[np.ndarray, "V 2"], body: int, segment: int) -> None:
         own = hidden[body, segment]
-        axes.scatter(*places[own].T, s=0.5 * size, c="#56B4E9", marker="x", linewidths=0.9, zorder=2)
-        axes.scatter(*places[~own].T, s=size, c="black", marker="o", edgecolors="white", linewidths=0.5, zorder=3)
+        (x, y), (seen_x, seen_y) = places[own].T, places[~own].T
+        axes.scatter(x, y, s=0.5 * size, c="#56B4E9", marker="x", linewidths=0.9, zorder=2)
+        axes.scatter(seen_x, seen_y, s=size, c="black", marker="o", edgecolors="white", linewidths=0.5, zorder=3)
 
     return paint
 

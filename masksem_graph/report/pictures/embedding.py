@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from torch import Tensor
 
 from masksem_graph.protocols import Evaluation
 from masksem_graph.protocols.knn import knn_scores
@@ -44,7 +45,14 @@ class Embedding:
     axes: tuple[str, str]
 
 
-def embed(evaluation: Evaluation, *, method: Method = "tsne", seed: int = 0, most: int = MOST_POINTS) -> Embedding:
+def embed(
+    evaluation: Evaluation,
+    *,
+    method: Method = "tsne",
+    seed: int = 0,
+    most: int = MOST_POINTS,
+    accuracy: float | None = None,
+) -> Embedding:
     """Encode a split, and lay its test clips out on a plane.
 
     Args:
@@ -52,10 +60,9 @@ def embed(evaluation: Evaluation, *, method: Method = "tsne", seed: int = 0, mos
         method: t-SNE (van der Maaten and Hinton, JMLR 2008), started from the principal components, or these alone.
         seed: of t-SNE, and of the choice where there are more than ``most``.
         most: clips on the map.
+        accuracy: of the nearest neighbour, where it is known already: the training clips are then not encoded.
     """
-    train, test = evaluation.encode_test(evaluation.train), evaluation.encode_test(evaluation.test)
-    truth = evaluation.labels(evaluation.test)
-    scores = knn_scores(train, evaluation.labels(evaluation.train), test, k=1, classes=len(evaluation.classes))
+    test, truth = evaluation.encode_test(evaluation.test), evaluation.labels(evaluation.test)
     chosen = torch.randperm(len(test), generator=keyed_generator(seed, POINTS))[:most].sort().values
     # As for k-NN, directions matter and lengths do not.
     features = torch.nn.functional.normalize(test, dim=1).cpu().double().numpy()[chosen]
@@ -63,10 +70,16 @@ def embed(evaluation: Evaluation, *, method: Method = "tsne", seed: int = 0, mos
     return Embedding(
         places=places,
         label=truth.cpu().numpy()[chosen],
-        accuracy=100 * float((scores.argmax(1) == truth).float().mean()),
+        accuracy=_nearest_neighbour(evaluation, test) if accuracy is None else accuracy,
         method=method,
         axes=axes,
     )
+
+
+def _nearest_neighbour(evaluation: Evaluation, test: Float[Tensor, "S D"]) -> float:
+    train, labels = evaluation.encode_test(evaluation.train), evaluation.labels(evaluation.train)
+    scores = knn_scores(train, labels, test, k=1, classes=len(evaluation.classes))
+    return 100 * float((scores.argmax(1) == evaluation.labels(evaluation.test)).float().mean())
 
 
 def _lay_out(
@@ -106,7 +119,8 @@ def embedding_figure(found: Embedding, classes: tuple[str, ...], *, title: str) 
         own = found.label == label
         colour, marker = COLOURS[label % len(COLOURS)], MARKERS[label % len(MARKERS)]
         name = f"{shown(classes[label])} ({own.sum()})"
-        axes.scatter(*found.places[own].T, s=size, c=colour, marker=marker, edgecolors="white", linewidths=0.4, label=name)
+        x, y = found.places[own].T
+        axes.scatter(x, y, s=size, c=colour, marker=marker, edgecolors="white", linewidths=0.4, label=name)
     axes.set(xlabel=found.axes[0], ylabel=found.axes[1])
     axes.set_title(f"{title}\n1 nearest neighbour: {found.accuracy:.1f} % of the test clips", fontsize=11)
     figure.legend(

@@ -138,7 +138,9 @@ def maps_figure(clip: ShownClip, masks: Mapping[str, Masks], *, draws: int, body
     moved = speed(clip, clip.coordinates)[body]
     image = draw_map(cells[0][0], clip, moved, norm=Normalize(0, float(moved.max()) or 1))
     cells[0][0].set_title("what moved", fontsize=10)
-    figure.colorbar(image, ax=cells[0][0], label=f"mean speed ({clip.topology.units}/{clip.tick})", location="left", shrink=0.8)
+    figure.colorbar(
+        image, ax=cells[0][0], label=f"mean speed ({clip.topology.units}/{clip.tick})", location="left", shrink=0.8
+    )
     _draw_profiles(cells[1][0], clip, masks, body)
     lowest = min(float(found.frequency[body].min()) for found in masks.values())
     norm = Normalize(np.floor(20 * lowest) / 20, 1)

@@ -29,7 +29,7 @@ class Motion:
     """
 
     frames: Sequence[int]
-    update: Callable[[int], object]
+    update: Callable[[int], None]
 
 
 @dataclass(frozen=True)

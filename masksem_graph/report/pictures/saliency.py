@@ -90,7 +90,10 @@ def saliency_motion(clip: ShownClip, values: Float[np.ndarray, "B Te V"]) -> tup
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     axes.set_axis_off()
     bones = [draw_bones(axes, clip.topology, body[0]) for body in places]
-    nodes = [axes.scatter(*body[0].T, c=np.zeros(body.shape[1]), norm=norm, cmap=COLOURS, **EDGE) for body in places]
+    nodes = [
+        axes.scatter(body[0, :, 0], body[0, :, 1], c=np.zeros(body.shape[1]), norm=norm, cmap=COLOURS, **EDGE)
+        for body in places
+    ]
     figure.colorbar(nodes[0], cax=figure.add_axes((0.8, 0.15, 0.035, 0.6)), label=UNIT)
     figure.text(0.02, 0.95, clip.title, fontsize=10)
     when = figure.text(0.98, 0.9, "", fontsize=9, ha="right")
