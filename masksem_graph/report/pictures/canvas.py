@@ -18,8 +18,8 @@ from masksem_graph.topology import Topology
 
 COLOURS = "viridis_r"
 """Light is little and dark is much, on white paper and in grey as well."""
-MOMENTS = 8
-"""A strip shows the skeleton at most so many times."""
+MOMENTS, LONGEST = 8, 6.0
+"""A strip shows the skeleton at most so many times, and is at most so many times as wide as high."""
 BONE = "#9A9A9A"
 
 Paint = Callable[[Axes, Float[np.ndarray, "V 2"], int, int], None]
@@ -87,8 +87,9 @@ def _clock(clip: ShownClip) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 
 def strip_moments(clip: ShownClip) -> list[int]:
-    """Segments that a strip shows, evenly spaced."""
-    count = min(MOMENTS, clip.segments)
+    """Segments that a strip shows, evenly spaced; the wider the bodies stand, the fewer."""
+    low, high, step = _extent(clip)
+    count = min(MOMENTS, clip.segments, max(3, int(LONGEST * (high[1] - low[1]) / step)))
     return [int(segment) for segment in (np.arange(count) + 0.5) / count * clip.segments]
 
 
@@ -170,12 +171,12 @@ def hidden_or_seen(hidden: Bool[np.ndarray, "B Te V"], size: float = 30) -> Pain
 
 def _extent(clip: ShownClip) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"], float]:
     """Lower left and upper right of all bodies, each moment about its middle, and how far apart two moments stand."""
-    frames = [clip.middle(segment) for segment in strip_moments(clip)]
+    frames = [clip.middle(segment) for segment in range(clip.segments)]
     about = np.concatenate([(clip.places[:, f] - (_middle(clip, f), 0)).reshape(-1, 2) for f in frames])
     low, high = about.min(0), about.max(0)
     height = max(float(high[1] - low[1]), 1e-6)
     margin = np.array((0, 0.05 * height))
-    return low - margin, high + margin, max(float(2 * np.abs(about[:, 0]).max()) + 0.1 * height, 0.45 * height)
+    return low - margin, high + margin, max(float(2 * np.abs(about[:, 0]).max()) + 0.14 * height, 0.45 * height)
 
 
 def _middle(clip: ShownClip, frame: int) -> float:

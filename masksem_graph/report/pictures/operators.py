@@ -229,17 +229,20 @@ def impulse_figure(
     places = front_view(topology)
     where = np.array([places[joint] for joint in topology.joints])
     norm = PowerNorm(0.5, 0, max(float(r[topology.index[j]].max()) for r in panels.values() for j in impulses))
-    figure = Figure(figsize=(1.75 * len(panels) + 1.2, 2.1 * len(impulses) + 0.5), layout="constrained")
-    cells = figure.subplots(len(impulses), len(panels), squeeze=False)
-    for row, joint in zip(cells, impulses, strict=True):
-        for axes, (name, response) in zip(row, panels.items(), strict=True):
-            dots = _draw_impulse(axes, topology, where, response[topology.index[joint]], topology.index[joint], norm)
-            if joint == impulses[0]:
-                axes.set_title(name.replace(", ", ",\n"), fontsize=9)
-        row[0].text(
-            -0.06, 0.5, f"1 at {shown(joint)}", transform=row[0].transAxes, rotation=90, va="center", ha="right", fontsize=9
-        )
-    figure.colorbar(dots, ax=cells, label="what a joint then has (square-root scale)", shrink=0.6, aspect=35)
+    down, across = [f"1 at {shown(joint)}" for joint in impulses], [name.replace(", ", ",\n") for name in panels]
+    cells = [[(response[topology.index[joint]], topology.index[joint]) for response in panels.values()] for joint in impulses]
+    if len(panels) == 1:  # joints side by side, rather than below each other
+        down, across, cells = across, down, [list(column) for column in zip(*cells, strict=True)]
+    figure = Figure(figsize=(1.75 * len(across) + 1.2, 2.1 * len(down) + 0.5), layout="constrained")
+    drawn = figure.subplots(len(down), len(across), squeeze=False)
+    for row, told, found in zip(drawn, down, cells, strict=True):
+        for axes, (response, joint) in zip(row, found, strict=True):
+            dots = _draw_impulse(axes, topology, where, response, joint, norm)
+        look: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "right", "fontsize": 9}
+        row[0].text(-0.06, 0.5, told, transform=row[0].transAxes, **look)
+    for axes, told in zip(drawn[0], across, strict=True):
+        axes.set_title(told, fontsize=9)
+    figure.colorbar(dots, ax=drawn, label="what a joint then has (square-root scale)", shrink=0.6, aspect=35)
     return figure
 
 
