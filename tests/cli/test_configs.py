@@ -17,6 +17,7 @@ CONFIGS = {
     for kind in ("data", "model", "backbone", "method", "protocol")
 }
 SMALL = ["--model.width", "16", "--model.backbone.depth", "1", "--model.decoder.depth", "1", "--device.accelerator", "cpu"]
+SMALL += ["--figures", "false"]
 
 
 @pytest.mark.parametrize("method", CONFIGS["method"])

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, Normalize
 
 from masksem_graph.report.pictures.clip import ShownClip
 from masksem_graph.report.skeleton import shown
@@ -18,7 +18,7 @@ from masksem_graph.topology import Topology
 
 COLOURS = "viridis_r"
 """Light is little and dark is much, on white paper and in grey as well."""
-MOMENTS, LONGEST = 8, 6.0
+MOMENTS, LONGEST = 8, 5.6
 """A strip shows the skeleton at most so many times, and is at most so many times as wide as high."""
 BONE = "#9A9A9A"
 
@@ -39,7 +39,7 @@ def draw_map(
     norm: Normalize,
     names: Literal["joints", "parts", "none"] = "joints",
     clock: bool = True,
-    colours: str = COLOURS,
+    colours: str | Colormap = COLOURS,
 ) -> Any:
     """Joints downwards, part by part, segments to the right.
 
@@ -176,7 +176,8 @@ def _extent(clip: ShownClip) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, 
     low, high = about.min(0), about.max(0)
     height = max(float(high[1] - low[1]), 1e-6)
     margin = np.array((0, 0.05 * height))
-    return low - margin, high + margin, max(float(2 * np.abs(about[:, 0]).max()) + 0.14 * height, 0.45 * height)
+    apart = 0.14 if len(clip.places) == 1 else 0.4
+    return low - margin, high + margin, max(float(2 * np.abs(about[:, 0]).max()) + apart * height, 0.45 * height)
 
 
 def _middle(clip: ShownClip, frame: int) -> float:

@@ -90,6 +90,8 @@ def _lay_out(
         perplexity = min(30.0, (len(features) - 1) / 3)
         layout = TSNE(perplexity=perplexity, init="pca", random_state=seed, n_jobs=1)
         return layout.fit_transform(features), ("t-SNE 1 (no unit)", "t-SNE 2 (no unit)")
+    if len(features) < 2:
+        return np.zeros((len(features), 2)), ("component 1", "component 2")
     layout = PCA(components, svd_solver="full").fit(features)
     places = np.zeros((len(features), 2))
     places[:, :components] = layout.transform(features)

@@ -114,7 +114,7 @@ def speed(clip: ShownClip, coordinates: Float[np.ndarray, "B T V C"]) -> Float[n
 
 
 def mask_pictures(clip: ShownClip, masks: Mapping[str, Masks], *, draws: int = DRAWS, moving: bool = True) -> list[Picture]:
-    """Maps of all nodes, strips of skeletons, and one draw on the moving skeleton.
+    """Maps of all nodes for each body, strips of skeletons, and one draw on the moving skeleton.
 
     Args:
         clip: the clip.
@@ -122,14 +122,14 @@ def mask_pictures(clip: ShownClip, masks: Mapping[str, Masks], *, draws: int = D
         draws: how many the frequencies are of.
         moving: also make the animation.
     """
-    still = [
-        Picture("masks", maps_figure(clip, masks, draws=draws)),
-        Picture("masks_skeleton", skeleton_figure(clip, masks)),
-    ]
+    bodies = len(clip.coordinates)
+    names = ["masks"] if bodies == 1 else [f"masks_body{body + 1}" for body in range(bodies)]
+    still = [Picture(name, maps_figure(clip, masks, draws=draws, body=body)) for body, name in enumerate(names)]
+    still.append(Picture("masks_skeleton", skeleton_figure(clip, masks)))
     return still + ([Picture("masks_skeleton", *skeleton_motion(clip, masks))] if moving else [])
 
 
-def maps_figure(clip: ShownClip, masks: Mapping[str, Masks], *, draws: int, body: int = 0) -> Figure:
+def maps_figure(clip: ShownClip, masks: Mapping[str, Masks], *, draws: int, body: int) -> Figure:
     """A column a strategy: one draw above the frequency over many; at the left what moved, and each joint's mean frequency."""
     joints = len(clip.topology)
     height = max(0.15 * joints, 1.8)
@@ -146,7 +146,7 @@ def maps_figure(clip: ShownClip, masks: Mapping[str, Masks], *, draws: int, body
     norm = Normalize(np.floor(20 * lowest) / 20, 1)
     two = ListedColormap(["#FFFFFF", "#595959"])
     for i, (name, found) in enumerate(masks.items(), start=1):
-        draw_map(cells[0][i], clip, found.hidden[body].astype(float), norm=Normalize(0, 1), colours=two, names="none")  # type: ignore[arg-type]
+        draw_map(cells[0][i], clip, found.hidden[body].astype(float), norm=Normalize(0, 1), colours=two, names="none")
         cells[0][i].set_title(name, fontsize=10)
         image = draw_map(cells[1][i], clip, found.frequency[body], norm=norm, names="none", clock=False)
     figure.colorbar(image, ax=cells[1][-1], label=f"hidden, share of {draws} draws", shrink=0.8)

@@ -242,7 +242,7 @@ def impulse_figure(
         row[0].text(-0.06, 0.5, told, transform=row[0].transAxes, **look)
     for axes, told in zip(drawn[0], across, strict=True):
         axes.set_title(told, fontsize=9)
-    figure.colorbar(dots, ax=drawn, label="what a joint then has (square-root scale)", shrink=0.6, aspect=35)
+    figure.colorbar(dots, ax=drawn, label="what a joint then has\n(square-root scale)", shrink=0.7)
     return figure
 
 

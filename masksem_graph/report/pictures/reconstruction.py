@@ -123,22 +123,19 @@ def _by_frame(nodes: Float[Tensor, "B N F"], clip: ShownClip) -> Float[np.ndarra
     return split.reshape(bodies, clip.frames, joints, -1).cpu().numpy()
 
 
-def moving_joints(clip: ShownClip, count: int = JOINTS) -> list[str]:
-    """The joints of the first body that move most, on the way of all frames."""
-    way = np.linalg.norm(np.diff(clip.coordinates[0], axis=0), axis=-1).sum(0)
+def moving_joints(clip: ShownClip, body: int = 0, count: int = JOINTS) -> list[str]:
+    """The joints of a body that go the longest way."""
+    way = np.linalg.norm(np.diff(clip.coordinates[body], axis=0), axis=-1).sum(0)
     return [clip.topology.joints[joint] for joint in np.argsort(-way, kind="stable")[:count]]
 
 
-def reconstruction_pictures(
-    clip: ShownClip, found: Sequence[Reconstruction], joints: Sequence[str] = (), *, body: int = 0
-) -> list[Picture]:
-    """A picture for each target.
+def reconstruction_pictures(clip: ShownClip, found: Sequence[Reconstruction], joints: Sequence[str] = ()) -> list[Picture]:
+    """A picture for each target and body.
 
     Args:
         clip: the clip.
         found: its targets.
         joints: which to show; `moving_joints` where none is given.
-        body: of which body.
 
     Raises:
         InputError: the topology has no such joint.
@@ -146,10 +143,14 @@ def reconstruction_pictures(
     if unknown := [joint for joint in joints if joint not in clip.topology.index]:
         names = ", ".join(clip.topology.joints)
         raise InputError(f"--joints: {clip.topology.name} has no joint called {unknown[0]!r}, expected some of {names}")
-    chosen = list(joints) or moving_joints(clip)
-    return [
-        Picture(f"reconstruction_{target.name}", reconstruction_figure(clip, target, chosen, body=body)) for target in found
-    ]
+    pictures = []
+    for body in range(len(clip.coordinates)):
+        which = f"_body{body + 1}" if len(clip.coordinates) > 1 else ""
+        chosen = list(joints) or moving_joints(clip, body)
+        for target in found:
+            figure = reconstruction_figure(clip, target, chosen, body=body)
+            pictures.append(Picture(f"reconstruction_{target.name}{which}", figure))
+    return pictures
 
 
 def reconstruction_figure(clip: ShownClip, target: Reconstruction, joints: Sequence[str], *, body: int) -> Figure:
@@ -167,9 +168,10 @@ def reconstruction_figure(clip: ShownClip, target: Reconstruction, joints: Seque
     for axes in cells[-1]:
         axes.set_xlabel(clip.clock, fontsize=9)
     told = "one prediction for all targets" if target.shared else "a prediction of its own"
+    which = f", body {body + 1} of {len(clip.coordinates)}" if len(clip.coordinates) > 1 else ""
     ratio = 100 * target.hidden[body].mean()
     figure.suptitle(
-        f"{clip.title}\n{target.name}, {ratio:.0f} % of the nodes hidden; {told}, "
+        f"{clip.title}{which}\n{target.name}, {ratio:.0f} % of the nodes hidden; {told}, "
         f"standardised error {target.error:.2f} (of zero everywhere: {target.nothing:.2f})",
         fontsize=10,
     )

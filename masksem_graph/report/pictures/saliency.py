@@ -71,7 +71,7 @@ def saliency_figure(clip: ShownClip, values: Float[np.ndarray, "B Te V"]) -> Fig
     strip, one = min(0.86 * width / strip_shape(clip), 4.0), 0.16 * joints + 0.4
     figure = Figure(figsize=(width, strip + bodies * one + 1.4), layout="constrained")
     top, *maps = figure.subplots(1 + bodies, 1, height_ratios=[strip, *[one] * bodies])
-    draw_strip(top, clip, shaded(values, norm))
+    draw_strip(top, clip, shaded(values, norm, size=min(42, 18 * strip)))
     top.set_title(clip.title, fontsize=11)
     for body, axes in enumerate(maps):
         image = draw_map(axes, clip, values[body], norm=norm)

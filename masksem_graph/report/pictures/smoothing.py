@@ -104,6 +104,8 @@ def saliency_figure(clip: ShownClip, values: Mapping[str, Float[np.ndarray, "B T
             left.set_xticklabels([])
         draw_strip(right, clip, shaded(own, norm, 30), labels=left is cells[-1][0])
     cells[0][1].set_title(clip.title, fontsize=11)
+    if len(clip.coordinates) > 1:
+        cells[-1][0].set_xlabel(f"{cells[-1][0].get_xlabel()}, body 1", fontsize=9)
     figure.colorbar(image, ax=cells, label=UNIT, shrink=min(0.9, 3 / row / len(values) + 0.25), aspect=30)
     return figure
 
