@@ -97,7 +97,7 @@ def test_a_clip_that_is_not_in_the_runs_data(run: Path, tmp_path: Path) -> None:
         (["saliency", "--checkpoint", "nowhere"], "nowhere: expected a run with encoder.yaml"),
         (
             ["saliency", "--checkpoint", "RUN", "--clip", "nobody"],
-            "--clip: nobody: expected a number below 8, the test clips of",
+            "--clip: nobody: expected a number below 8, the test clips",
         ),
         (["saliency", "--checkpoint", "RUN", "--clip", "8"], "--clip: 8: expected a number below 8"),
         (["saliency", "--checkpoint", "RUN", "--rate", "0"], "--rate: expected frames a second, more than 0"),
@@ -120,7 +120,7 @@ def test_a_fault_is_one_line(
     arguments: list[str], message: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "PROBE" in arguments:
-        settings = ["--epochs", "1", "--views", "1", "--figures", "false"]
+        settings = ["--epochs", "1", "--views", "1", "--figures", "false", "--output", str(tmp_path / "PROBE")]
         main(
             [
                 "evaluate",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import pyplot
 from PIL import Image
 
 from masksem_graph.errors import InputError
@@ -17,7 +18,7 @@ from masksem_graph.report.pictures.operators import operator_pictures
 from masksem_graph.report.pictures.picture import MOST_FRAMES, shown_frames, write_pictures
 from masksem_graph.report.pictures.saliency import saliency_pictures
 from masksem_graph.report.pictures.smoothing import saliency_pictures as smoothing_pictures
-from masksem_graph.report.pictures.window import require_display
+from masksem_graph.report.pictures.window import require_display, show_pictures
 from masksem_graph.tasks.pretrain import Pretrain
 from masksem_graph.topology import load_topology
 
@@ -42,7 +43,7 @@ def test_the_same_bytes_each_time(make_task: Callable[..., Pretrain], one: Shown
 
 def test_a_failed_drawing_leaves_the_old_one(two: ShownClip, tmp_path: Path) -> None:
     values = np.zeros((2, 6, 5))
-    (still, moving) = saliency_pictures(two, values)
+    _, moving = saliency_pictures(two, values)
     write_pictures([moving], tmp_path)
     before = (tmp_path / "saliency.gif").read_bytes()
     assert moving.motion is not None
@@ -69,3 +70,23 @@ def test_no_window_without_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="--show: found no display to open a window on") as error:
         require_display()
     assert "\n" not in str(error.value)
+
+
+def test_a_window_shows_the_figure_itself(two: ShownClip, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {}
+
+    def show() -> None:
+        for number in pyplot.get_fignums():
+            manager = pyplot.figure(number).canvas.manager
+            assert manager is not None
+            shown[manager.get_window_title() or str(number)] = manager.canvas.figure
+
+    pyplot.switch_backend("agg")
+    monkeypatch.setattr(pyplot, "show", show)
+    pictures = saliency_pictures(two, np.zeros((2, 6, 5)))
+    try:
+        with pytest.warns(UserWarning, match="Animation was deleted"):
+            show_pictures(pictures)
+    finally:
+        pyplot.close("all")
+    assert {id(figure) for figure in shown.values()} == {id(picture.figure) for picture in pictures}
