@@ -201,6 +201,8 @@ def _opened(found: Mapping[str, Any], task: Pretrain | None = None) -> Iterator[
             store = data.open()
             clip = _find_clip(store, data.split, found["part"], found["clip"])
         source = _source(data, store, encoder, derivatives=derivatives)
+        if task.needs_reference and not task.reference.any():  # one of each batch was used, and none saved
+            task.reference.copy_(reference())
         yield OpenRun(task, show_clip(source, clip, topology=encoder.topology, rate=found["rate"]), reference)
 
 

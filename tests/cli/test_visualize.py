@@ -68,6 +68,15 @@ def test_reconstruction(run: Path, tmp_path: Path) -> None:
     assert found == files("reconstruction_velocity", "reconstruction_acceleration")
 
 
+def test_a_run_that_saved_no_average_motion(train_arguments: list[str], tmp_path: Path) -> None:
+    """As released: the reference is each batch's own, so that of the training clips stands in for it."""
+    short = ["--config", "method/masksem_released", "--epochs", "1", "--evaluate_every", "0"]
+    main(["train", *train_arguments, *short, "--output", str(tmp_path / "run")])
+    drawn(tmp_path / "out", "reconstruction", "--checkpoint", str(tmp_path / "run"), "--clip", "clip15", "--joints", "hip")
+    assert "standardised error nan" not in (tmp_path / "out" / "reconstruction_velocity.svg").read_text()
+    assert "standardised error" in (tmp_path / "out" / "reconstruction_velocity.svg").read_text()
+
+
 @pytest.mark.parametrize("method", ["tsne", "pca"])
 def test_embedding(run: Path, tmp_path: Path, method: str) -> None:
     assert drawn(tmp_path, "embedding", "--checkpoint", str(run), "--method", method) == files("embedding")

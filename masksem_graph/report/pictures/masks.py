@@ -30,11 +30,11 @@ from masksem_graph.report.pictures.canvas import (
 )
 from masksem_graph.report.pictures.clip import ShownClip
 from masksem_graph.report.pictures.picture import Motion, Picture, shown_frames
-from masksem_graph.report.pictures.tasks import with_scores
+from masksem_graph.report.pictures.tasks import by_itself, with_scores
 from masksem_graph.report.skeleton import shown
 from masksem_graph.saliency import GradCam, ReleasedGradCam
 from masksem_graph.seeding import keyed_generator
-from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain
+from masksem_graph.tasks.pretrain import Pretrain
 
 MASKS = 11  # what a keyed generator is for
 DRAWS = 1000
@@ -80,7 +80,7 @@ def strategies(task: Pretrain, semantic: Pretrain) -> dict[str, Pretrain]:
 
 @torch.no_grad()
 def draw_masks(task: Pretrain, clip: ShownClip, *, seed: int = 0, draws: int = DRAWS) -> Masks:
-    """Draw the masks of a clip many times; the first is the one that is shown. The clip is a batch by itself.
+    """Draw the masks of a clip many times; the first is the one that is shown.
 
     Args:
         task: whose strategy.
@@ -89,8 +89,7 @@ def draw_masks(task: Pretrain, clip: ShownClip, *, seed: int = 0, draws: int = D
         draws: how many.
     """
     bodies, (segments, joints) = len(clip.places), task.student.grid
-    whole = GlobalBatch(bodies=bodies, sequences=1, reference=task.reference if task.needs_reference else None)
-    eta = task.scores.after_smoothing(task.operator(task.score(clip.batch, whole))).cpu()
+    eta = task.scores.after_smoothing(task.operator(task.score(clip.batch, by_itself(task, clip)))).cpu()
     generator = keyed_generator(seed, MASKS)
     first, count = None, torch.zeros(bodies, segments * joints)
     for done in range(0, draws, AT_ONCE):

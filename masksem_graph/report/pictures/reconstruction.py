@@ -19,10 +19,11 @@ from masksem_graph.errors import InputError
 from masksem_graph.report.pictures.clip import ShownClip
 from masksem_graph.report.pictures.masks import MASKS
 from masksem_graph.report.pictures.picture import Picture
+from masksem_graph.report.pictures.tasks import by_itself
 from masksem_graph.report.skeleton import shown
 from masksem_graph.seeding import keyed_generator
 from masksem_graph.targets import InPoincareBall, standardise
-from masksem_graph.tasks.pretrain import SHARED, GlobalBatch, Pretrain
+from masksem_graph.tasks.pretrain import SHARED, Pretrain
 
 ORDERS = {"coordinates": 0, "velocity": 1, "acceleration": 2}
 """Of the derivative in time; of another target nothing is known."""
@@ -70,8 +71,7 @@ def reconstruct(task: Pretrain, clip: ShownClip, *, seed: int = 0, standardised:
     """
     bodies, (segments, joints) = len(clip.coordinates), task.student.grid
     uniform = torch.rand(bodies, segments * joints, generator=keyed_generator(seed, MASKS)).to(clip.batch.coordinates.device)
-    whole = GlobalBatch(bodies=bodies, sequences=1, reference=task.reference if task.needs_reference else None)
-    mask = task.draw(clip.batch, uniform, whole).mask
+    mask = task.draw(clip.batch, uniform, by_itself(task, clip)).mask
     predictions = task.predict(clip.batch, mask)
     hidden = torch.zeros_like(uniform).scatter_(1, mask.masked, 1).view(bodies, segments, joints).bool()
     out = []

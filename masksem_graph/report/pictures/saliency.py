@@ -23,7 +23,8 @@ from masksem_graph.report.pictures.canvas import (
 )
 from masksem_graph.report.pictures.clip import ShownClip
 from masksem_graph.report.pictures.picture import Motion, Picture, shown_frames
-from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain
+from masksem_graph.report.pictures.tasks import by_itself
+from masksem_graph.tasks.pretrain import Pretrain
 
 UNIT = "saliency, share of the clip's largest"
 
@@ -41,9 +42,8 @@ def saliency(task: Pretrain, clip: ShownClip) -> Float[np.ndarray, "B Te V"]:
 
 @torch.no_grad()
 def raw_saliency(task: Pretrain, clip: ShownClip) -> Float[torch.Tensor, "B Te V"]:
-    """The scores before they are smoothed. The clip is a batch by itself."""
-    whole = GlobalBatch(bodies=len(clip.places), sequences=1, reference=task.reference)
-    return task.score(clip.batch, whole)
+    """The scores before they are smoothed."""
+    return task.score(clip.batch, by_itself(task, clip))
 
 
 def as_share(values: Float[np.ndarray, "B Te V"]) -> Float[np.ndarray, "B Te V"]:

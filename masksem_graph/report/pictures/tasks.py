@@ -19,9 +19,10 @@ from masksem_graph.masking import Scores
 from masksem_graph.models.build import ModelConfig, build_decoder
 from masksem_graph.models.io import describe_encoder, load_encoder
 from masksem_graph.operators import Adjacency, Operator
+from masksem_graph.report.pictures.clip import ShownClip
 from masksem_graph.saliency import GradCam
 from masksem_graph.targets import VelocityAcceleration
-from masksem_graph.tasks.pretrain import SHARED, MethodConfig, Pretrain
+from masksem_graph.tasks.pretrain import SHARED, GlobalBatch, MethodConfig, Pretrain
 
 REFERENCE_CLIPS = 512
 """The average motion of a run that saved none is that of at most so many of its training clips, evenly chosen."""
@@ -75,6 +76,12 @@ def semantic(task: Pretrain, reference: Callable[[], Float[Tensor, "T V C"]]) ->
     if not task.reference.any():
         task.reference.copy_(reference())
     return task
+
+
+def by_itself(task: Pretrain, clip: ShownClip) -> GlobalBatch:
+    """The batch that a shown clip is: itself alone, held against the task's average motion."""
+    reference = task.reference if task.needs_reference else None
+    return GlobalBatch(bodies=len(clip.coordinates), sequences=1, reference=reference)
 
 
 def average_motion(source: ClipSource, clips: Int64[Tensor, " train"]) -> Float[Tensor, "T V C"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib import pyplot
@@ -66,12 +67,13 @@ def test_an_animation_is_never_long(frames: int) -> None:
 
 
 def test_no_window_without_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("matplotlib.rcParams", {**__import__("matplotlib").rcParams, "backend": "agg"})
+    monkeypatch.setitem(matplotlib.rcParams, "backend", "agg")
     with pytest.raises(InputError, match="--show: found no display to open a window on") as error:
         require_display()
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.filterwarnings("ignore:Animation was deleted:UserWarning")
 def test_a_window_shows_the_figure_itself(two: ShownClip, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = {}
 
@@ -85,8 +87,7 @@ def test_a_window_shows_the_figure_itself(two: ShownClip, monkeypatch: pytest.Mo
     monkeypatch.setattr(pyplot, "show", show)
     pictures = saliency_pictures(two, np.zeros((2, 6, 5)))
     try:
-        with pytest.warns(UserWarning, match="Animation was deleted"):
-            show_pictures(pictures)
+        show_pictures(pictures)
     finally:
         pyplot.close("all")
     assert {id(figure) for figure in shown.values()} == {id(picture.figure) for picture in pictures}
