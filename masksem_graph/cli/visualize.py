@@ -103,7 +103,7 @@ def masks(argv: Sequence[str]) -> None:
     if found["draws"] < 1:
         raise InputError(f"--draws: expected at least 1, found {found['draws']}")
     with _opened(found) as run:
-        chosen = drawing.strategies(run.task, run.semantic())
+        chosen = drawing.strategies(run.task, run.semantic(), known=has_method(Path(found["checkpoint"])))
         drawn = {
             name: drawing.draw_masks(task, run.clip, seed=found["seed"], draws=found["draws"]) for name, task in chosen.items()
         }

@@ -61,16 +61,17 @@ class Masks:
     frequency: Float[np.ndarray, "B Te V"]
 
 
-def strategies(task: Pretrain, semantic: Pretrain) -> dict[str, Pretrain]:
+def strategies(task: Pretrain, semantic: Pretrain, *, known: bool = True) -> dict[str, Pretrain]:
     """The run's own strategy, and beside it semantic, motion-aware and uniform masks, by what they are called.
 
     Args:
         task: the run's.
         semantic: the same networks with semantic scores; the run's own task where it has such.
+        known: whether the run says what its strategy is.
     """
     still = Identity(topology=task.student.topology, segments=task.student.grid[0])
     own = TITLES.get(type(task.scores), type(task.scores).__name__)
-    chosen = {f"{own}, this run's": task}
+    chosen = {f"{own}, this run's" if known else own: task}
     for scores in (GradCam, MotionScores, Uniform):
         if type(task.scores) is scores or (scores is GradCam and task is semantic):
             continue

@@ -67,6 +67,11 @@ def test_the_runs_own_strategy_comes_first(make_task: Make, scores: object, name
     assert list(strategies(task, semantic(task, lambda: torch.ones(task.reference.shape)))) == names
 
 
+def test_an_encoder_alone_claims_no_strategy(make_task: Make) -> None:
+    task = make_task()
+    assert list(strategies(task, task, known=False)) == ["semantic (Grad-CAM)", "motion", "uniform"]
+
+
 def test_ha_cm_beside_the_others(make_task: Make, one: ShownClip) -> None:
     scores = Alternating(even=Attention(), odd=Hierarchy())
     task = make_task(scores=scores, operator=Identity, select="keep", sampling="halves")

@@ -73,7 +73,6 @@ def test_no_window_without_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.filterwarnings("ignore:Animation was deleted:UserWarning")
 def test_a_window_shows_the_figure_itself(two: ShownClip, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = {}
 
@@ -81,6 +80,7 @@ def test_a_window_shows_the_figure_itself(two: ShownClip, monkeypatch: pytest.Mo
         for number in pyplot.get_fignums():
             manager = pyplot.figure(number).canvas.manager
             assert manager is not None
+            manager.canvas.draw()
             shown[manager.get_window_title() or str(number)] = manager.canvas.figure
 
     pyplot.switch_backend("agg")
