@@ -33,7 +33,7 @@ def test_method_and_model_train(small_store: Path, tmp_path: Path, method: str, 
 def test_backbones_train_at_the_depth_of_the_model(small_store: Path, tmp_path: Path, backbone: str) -> None:
     data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)]
     chosen = ["--config", "model/tiny", "--config", f"backbone/{backbone}", "--config", "method/masksem"]
-    sizes = ["--model.width", "16", "--device.accelerator", "cpu"]
+    sizes = ["--model.width", "16", "--device.accelerator", "cpu", "--figures", "false"]
     main(["train", *chosen, *data, *sizes, "--epochs", "1", "--output", str(tmp_path / "run")])
     encoder = load_encoder(tmp_path / "run")
     assert type(encoder.backbone).__name__.lower() == backbone
