@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ class ShownClip:
     """A clip, whole and unturned, resized to the model's frames.
 
     Args:
-        name: in its store.
+        name: in its store, or of its file.
         action: its class; None where it has no label.
         batch: what the networks see: one sequence.
         coordinates: of the nodes' joints, whichever stream the networks see, in the topology's units.
@@ -102,7 +103,7 @@ def show_clip(source: ClipSource, clip: int, *, topology: Topology, rate: float 
     coordinates = joints.load(plan).coordinates.cpu().numpy()[:, :, columns, : topology.dimensions]
     label = int(store.label[clip])
     return ShownClip(
-        name=str(store.name[clip]),
+        name=Path(str(store.name[clip])).name,
         action=store.classes[label] if label >= 0 else None,
         batch=source.load(plan),
         coordinates=coordinates,
