@@ -64,7 +64,7 @@ def parse(argv: Sequence[str], run: Mapping[str, Any] | None = None) -> dict[str
     elif peeked.checkpoint is not None:
         own_data = any(isinstance(fields, dict) and "format" in (fields.get("data") or {}) for fields in files.values())
         fields = _config_of_run(Path(peeked.checkpoint)) if run is None else run
-        parser.set_defaults(_defaults_of_run(fields, own_data=own_data or peeked.format is not None))
+        parser.set_defaults(defaults_of_run(fields, own_data=own_data or peeked.format is not None))
     parsed = parser.parse_args(arguments)
     plain = resolved(parser, parsed)
     options = instantiate(parser, parsed)
@@ -130,7 +130,7 @@ def _config_of_run(run: Path) -> Mapping[str, Any]:
     return read_yaml(run / "config.yaml") if (run / "config.yaml").is_file() else {}
 
 
-def _defaults_of_run(fields: Mapping[str, Any], *, own_data: bool) -> dict[str, Any]:
+def defaults_of_run(fields: Mapping[str, Any], *, own_data: bool) -> dict[str, Any]:
     """A run's own data, crop and augmentation, which the command line may override."""
     flat = {f"{section}.{name}": value for section in OF_RUN for name, value in fields.get(section, {}).items()}
     if own_data:

@@ -31,6 +31,7 @@ from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import save_encoder
 from masksem_graph.protocols import KNN, Evaluation
 from masksem_graph.report.page import NAME, clear_pictures, write_page
+from masksem_graph.report.pictures.after import draw_training
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
 from masksem_graph.topology import encoder_topology
 
@@ -43,6 +44,7 @@ MAY_CHANGE = {
     "data.root",
     "data.residency",
     "init_from",
+    "figures",
 }
 
 
@@ -58,6 +60,7 @@ class TrainConfig(LoopConfig):
         crop, augment: how clips are varied.
         optim: the optimiser.
         device: where to compute.
+        figures: draw a test clip when training is over: saliency, smoothing, masks, reconstruction.
         init_from: a run whose student, decoder and teacher to start from.
         overwrite: start afresh where ``output`` already holds a run.
     """
@@ -72,6 +75,7 @@ class TrainConfig(LoopConfig):
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
+    figures: bool = True
     init_from: str | None = None
     overwrite: bool = False
 
@@ -166,8 +170,11 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
         fabric.barrier()
         raise
     if fabric.is_global_zero:
-        write_page(folder)
         console.print(f"finished {config.epochs} epochs: {folder}")
+        if config.figures:
+            clip, *_ = *store.splits[config.data.split]["test"], *train
+            draw_training(task, source, train=train, clip=int(clip), folder=folder / "figures", seed=config.seed)
+        write_page(folder)
 
 
 def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bool:

@@ -28,6 +28,7 @@ class EvaluateConfig:
         untrained: the run's encoder with freshly drawn weights instead.
         seed: of the first run.
         runs: how many, each with the next seed; mean and deviation are reported.
+        figures: draw a map of the test clips' features, where the encoder stays as it is.
         overwrite: replace results that are already there.
         model: the networks, where there is no checkpoint.
     """
@@ -42,6 +43,7 @@ class EvaluateConfig:
     untrained: bool = False
     seed: int = 0
     runs: int = 1
+    figures: bool = True
     overwrite: bool = False
     model: ModelConfig | None = None
 

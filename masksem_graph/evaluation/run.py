@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,12 @@ from masksem_graph.protocols import Evaluation, Protocol
 from masksem_graph.protocols.metrics import bootstrap_interval, classification_figures, summary
 from masksem_graph.report.evaluation import Scores, clear_results, refuse_to_overwrite, write_results
 from masksem_graph.report.page import write_pages
+from masksem_graph.report.pictures.embedding import Embedding, embed, embedding_picture
+from masksem_graph.report.pictures.picture import write_pictures
 from masksem_graph.tasks.classify import Classify
+
+MAPPED_CLIPS = 1000
+"""On the map of features; k-NN counts them all."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Run:
         scores, figures: what the protocol found.
         classifier: what made the scores, where a head was trained.
         seconds: wall time.
+        map: of the test clips' features, where one was asked for and the encoder stayed as it was.
     """
 
     seed: int
@@ -54,6 +60,7 @@ class Run:
     figures: dict[str, Any]
     classifier: Classify | None
     seconds: float
+    map: Embedding | None = None
 
 
 def evaluate(config: EvaluateConfig, protocol: Protocol, plain: dict[str, Any]) -> dict[str, Any] | None:
@@ -126,6 +133,9 @@ def _conclude(
         _save(folder, classifier, config, store, plain)
     scored = Scores(scores.numpy(), truth.numpy(), np.array(store.name[test.numpy()]))
     write_results(folder, results, scored, classes=store.classes)
+    if (found := runs[0].map) is not None:
+        title = f"{config.data.format} {config.data.split}{', untrained encoder' if config.scratch else ''}"
+        write_pictures([embedding_picture(found, store.classes, title=title)], folder / "figures")
     write_pages(folder)
     return results
 
@@ -154,7 +164,11 @@ def _run(config: EvaluateConfig, protocol: Protocol, store: Store, fabric: Fabri
         outcome = protocol.run(evaluation, seed=seed, progress=progress)
     head, trained = outcome.head, outcome.encoder or encoder
     classifier = None if head is None else Classify(encoder=trained, head=head).eval()
-    return Run(seed, labelled, outcome.scores.cpu(), outcome.figures, classifier, time.monotonic() - began)
+    run = Run(seed, labelled, outcome.scores.cpu(), outcome.figures, classifier, time.monotonic() - began)
+    if not (config.figures and outcome.encoder is None and seed == config.seed):
+        return run
+    known = outcome.figures.get("top1_k1")
+    return replace(run, map=embed(evaluation, seed=seed, most=MAPPED_CLIPS, accuracy=known))
 
 
 def _own_head(config: EvaluateConfig, device: torch.device) -> Head | None:

@@ -16,6 +16,9 @@ matplotlib.rcParams["svg.hashsalt"] = "masksem_graph"
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write ``path`` with the endings .png and .svg."""
+    # Laid out once: every further drawing would do it again, which takes longer than to draw.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         with write_beside(path.with_suffix(f".{ending}")) as partial:
             figure.savefig(partial, format=ending, dpi=150, bbox_inches="tight", metadata=metadata)

@@ -159,11 +159,17 @@ class Pretrain(nn.Module):
             uniform: draws in (0, 1), one a node.
             batch: the global batch that these clips are a part of; they are all of it where omitted.
         """
-        evidence = self._evidence(clips, batch or self._alone(clips))
+        eta = self.score(clips, batch)
         # Scores are sums with cancellation, too fine for bfloat16, and cost next to nothing.
         with torch.autocast(uniform.device.type, enabled=False):
-            eta = self.scores.after_smoothing(self.operator(self.scores(evidence).float()))
-            return self.sampler(eta, uniform)
+            return self.sampler(self.scores.after_smoothing(self.operator(eta)), uniform)
+
+    @torch.no_grad()
+    def score(self, clips: ClipBatch, batch: GlobalBatch | None = None) -> Float[Tensor, "B Te V"]:
+        """Each node's score before it is smoothed; the arguments are those of `draw`."""
+        evidence = self._evidence(clips, batch or self._alone(clips))
+        with torch.autocast(clips.coordinates.device.type, enabled=False):
+            return self.scores(evidence).float()
 
     def _evidence(self, clips: ClipBatch, batch: GlobalBatch) -> Evidence:
         nodes = self.student.nodes(clips.coordinates)

@@ -44,7 +44,7 @@ def train_arguments(small_store: Path) -> list[str]:
         *("--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)),
         *("--model.frames", "16", "--model.width", "16", "--crop.min_frames", "8"),
         *("--model.backbone.depth", "2", "--model.decoder.depth", "1"),
-        *("--epochs", "4", "--batch_size", "6", "--evaluate_every", "2", "--device.accelerator", "cpu"),
+        *("--epochs", "4", "--batch_size", "6", "--evaluate_every", "2", "--device.accelerator", "cpu", "--figures", "false"),
     ]
 
 

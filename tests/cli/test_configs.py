@@ -17,6 +17,7 @@ CONFIGS = {
     for kind in ("data", "model", "backbone", "method", "protocol")
 }
 SMALL = ["--model.width", "16", "--model.backbone.depth", "1", "--model.decoder.depth", "1", "--device.accelerator", "cpu"]
+SMALL += ["--figures", "false"]
 
 
 @pytest.mark.parametrize("method", CONFIGS["method"])
@@ -32,7 +33,7 @@ def test_method_and_model_train(small_store: Path, tmp_path: Path, method: str, 
 def test_backbones_train_at_the_depth_of_the_model(small_store: Path, tmp_path: Path, backbone: str) -> None:
     data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)]
     chosen = ["--config", "model/tiny", "--config", f"backbone/{backbone}", "--config", "method/masksem"]
-    sizes = ["--model.width", "16", "--device.accelerator", "cpu"]
+    sizes = ["--model.width", "16", "--device.accelerator", "cpu", "--figures", "false"]
     main(["train", *chosen, *data, *sizes, "--epochs", "1", "--output", str(tmp_path / "run")])
     encoder = load_encoder(tmp_path / "run")
     assert type(encoder.backbone).__name__.lower() == backbone

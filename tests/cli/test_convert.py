@@ -44,7 +44,7 @@ def convert(source: Path, output: Path, *more: str) -> Path:
 
 def train(store: Path, output: Path, *more: str) -> Path:
     data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(store)]
-    size = ["--epochs", "1", "--batch_size", "7", "--evaluate_every", "1", "--device.accelerator", "cpu"]
+    size = ["--epochs", "1", "--batch_size", "7", "--evaluate_every", "1", "--device.accelerator", "cpu", "--figures", "false"]
     arguments = ["--config", "model/small", "--model.encodings", LEARNED, *MODEL, *DECODER, *data, *size]
     main(["train", *arguments, "--config", "method/masksem", "--output", str(output), *more])
     return output

@@ -38,7 +38,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_it_trains_and_is_evaluated(folder: Path, small_store: Path) -> None:
     data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)]
     chosen = ["--config", "model/tiny", "--config", "my_backbone.yaml", "--config", "method/masksem"]
-    small = ["--model.width", "16", "--epochs", "1", "--device.accelerator", "cpu"]
+    small = ["--model.width", "16", "--epochs", "1", "--device.accelerator", "cpu", "--figures", "false"]
     done = run(folder, "train", *data, *chosen, *small, "--output", "runs/sage")
     assert done.returncode == 0, done.stderr
     assert "kept_hops: 5" in (folder / "runs" / "sage" / "config.yaml").read_text()

@@ -15,6 +15,7 @@ from masksem_graph.data.demo import write_demo
 from masksem_graph.report.evaluation import read_scores
 
 SMALL = ["--model.width", "16", "--model.backbone.depth", "1", "--model.decoder.depth", "1", "--device.accelerator", "cpu"]
+SMALL += ["--figures", "false"]
 
 
 @pytest.fixture(scope="module")

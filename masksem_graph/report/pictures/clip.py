@@ -1,0 +1,114 @@
+"""One clip as pictures show it: what the networks see, where its joints are drawn, and when."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from masksem_graph.data.augment import whole_view
+from masksem_graph.data.clips import ClipBatch, ClipSource
+from masksem_graph.report.skeleton import shown
+from masksem_graph.topology import Topology
+
+
+@dataclass(frozen=True)
+class ShownClip:
+    """A clip, whole and unturned, resized to the model's frames.
+
+    Args:
+        name: in its store, or of its file.
+        action: its class; None where it has no label.
+        batch: what the networks see: one sequence.
+        coordinates: of the nodes' joints, whichever stream the networks see, in the topology's units.
+        topology: of the nodes.
+        segment: l, frames of a segment.
+        length: frames of the clip before it was resized.
+        rate: frames that it has a second, where that is known.
+    """
+
+    name: str
+    action: str | None
+    batch: ClipBatch
+    coordinates: Float[np.ndarray, "B T V C"]
+    topology: Topology
+    segment: int
+    length: int
+    rate: float | None = None
+
+    @property
+    def title(self) -> str:
+        """Name and class."""
+        return self.name if self.action is None else f"{self.name}: {shown(self.action)}"
+
+    @property
+    def places(self) -> Float[np.ndarray, "B T V 2"]:
+        """Where the joints are drawn: (to the right, up). The rows of an image run downwards."""
+        return self.coordinates[..., :2] * (1, -1 if self.topology.dimensions == 2 else 1)
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return self.coordinates.shape[1]
+
+    @property
+    def segments(self) -> int:
+        """Te."""
+        return self.frames // self.segment
+
+    @property
+    def pace(self) -> float:
+        """Resized frames in a frame of the clip, or in a second where its rate is known."""
+        return self.frames / self.length * (self.rate or 1)
+
+    @property
+    def tick(self) -> str:
+        """The unit of time."""
+        return "frame" if self.rate is None else "s"
+
+    @property
+    def clock(self) -> str:
+        """What a time axis is labelled with."""
+        return "frame of the clip" if self.rate is None else "time (s)"
+
+    def time(self, frame: float) -> float:
+        """The moment of a resized frame, which may lie between two, on the axis that `clock` labels."""
+        return (frame + 0.5) * self.length / self.frames / (self.rate or 1) - (0 if self.rate else 0.5)
+
+    def middle(self, segment: int) -> int:
+        """The resized frame in the middle of a segment."""
+        return segment * self.segment + self.segment // 2
+
+
+def show_clip(source: ClipSource, clip: int, *, topology: Topology, rate: float | None = None) -> ShownClip:
+    """Read a clip for pictures.
+
+    Args:
+        source: reads the inputs of ``topology``.
+        clip: its position in the store.
+        topology: of the nodes.
+        rate: frames that the clip has a second, where that is known.
+    """
+    store = source.store
+    where = torch.tensor([clip])
+    plan = source.plan(whole_view(where, source.length[where]))
+    # A picture shows the body, whichever stream the networks see.
+    joints = copy.copy(source)
+    joints.stream, joints.derivatives = "joint", False
+    columns = [topology.inputs.index(joint) for joint in topology.joints]
+    coordinates = joints.load(plan).coordinates.cpu().numpy()[:, :, columns, : topology.dimensions]
+    label = int(store.label[clip])
+    return ShownClip(
+        name=Path(str(store.name[clip])).name,
+        action=store.classes[label] if label >= 0 else None,
+        batch=source.load(plan),
+        coordinates=coordinates,
+        topology=topology,
+        segment=source.segment,
+        length=int(store.length[clip]),
+        rate=rate,
+    )
