@@ -148,8 +148,8 @@ def _add_pictures(folder: Path) -> None:
     figures = folder / "figures"
     imsave(figures / "saliency.png", np.full((100, 300, 3), (1.0, 0, 0)))
     (figures / "saliency.svg").write_text(SVG + " " * 100_000)  # larger than the PNG, which is then shown
-    (figures / "smoothing_matrix.svg").write_text(SVG)
-    imsave(figures / "smoothing_matrix.png", np.random.default_rng(0).random((100, 300, 3)))
+    (figures / "smoothing_matrices.svg").write_text(SVG)
+    imsave(figures / "smoothing_matrices.png", np.random.default_rng(0).random((100, 300, 3)))
     (figures / "saliency.gif").write_bytes(PIXEL_GIF)
     imsave(figures / "my <own> picture.png", np.full((100, 300, 3), (1.0, 1.0, 0)))
 

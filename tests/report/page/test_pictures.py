@@ -18,11 +18,11 @@ def put(folder: Path, **sizes: int) -> None:
 
 
 def test_order_is_of_the_catalogue_then_of_the_alphabet(tmp_path: Path) -> None:
-    put(tmp_path, zebra__png=1, apple__png=1, embedding__png=1, masks__png=1, smoothing_graph__png=1, smoothing_clip__png=1)
-    put(tmp_path, smoothing_matrix__png=1, saliency__png=1, saliency_kick__png=1, reconstruction__png=1)
+    put(tmp_path, zebra__png=1, apple__png=1, embedding__png=1, masks__png=1, smoothing_graphs__png=1, smoothing_clip__png=1)
+    put(tmp_path, smoothing_matrices__png=1, saliency__png=1, saliency_kick__png=1, reconstruction__png=1)
     pictures, notes = find_pictures(tmp_path)
     assert [picture.name for picture in pictures] == [
-        *("saliency", "saliency_kick", "smoothing_matrix", "smoothing_graph", "smoothing_clip"),
+        *("saliency", "saliency_kick", "smoothing_matrices", "smoothing_graphs", "smoothing_clip"),
         *("masks", "reconstruction", "embedding", "apple", "zebra"),
     ]
     assert not notes
@@ -69,7 +69,7 @@ def test_pictures_deeper_down_keep_their_folder(tmp_path: Path) -> None:
 
 
 def test_kind_is_the_longest_that_fits() -> None:
-    assert kind("smoothing_matrix_2") == "smoothing_matrix" and kind("smoothing_clip") == "smoothing"
+    assert kind("smoothing_matrices_2") == "smoothing_matrices" and kind("smoothing_clip") == "smoothing"
     assert kind("smoothings") is None and kind("saliency") == "saliency"
 
 
