@@ -50,6 +50,10 @@ class EvaluateConfig:
             raise InputError(f"runs: expected at least 1, found {self.runs}")
         if self.seed < 0:
             raise InputError(f"seed: expected at least 0, found {self.seed}")
+        if self.data.also:
+            raise InputError(
+                f"data.also: an evaluation is of one data set; expected one of {', '.join(self.data.each)} alone, found several"
+            )
         if (self.checkpoint == SCRATCH) != (self.model is not None):
             raise InputError(f"model: expected with the checkpoint {SCRATCH!r}, and with no other")
 
