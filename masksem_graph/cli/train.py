@@ -122,7 +122,7 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
     stores = open_each_on_first(fabric, config.data)
     torch.manual_seed(config.seed)
     topologies = [encoder_topology(config.model.topology, store.topology) for store in stores.values()]
-    channels = stores[config.data.format].frames.shape[-1]
+    channels = stores[config.data.name].frames.shape[-1]
     task = build_several(config.model, config.method, topologies=topologies, channels=channels)
     if config.init_from and not resume:
         initialise_from(task.each[0], Path(config.init_from))
@@ -194,7 +194,7 @@ def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bo
 def _identities(data: DataConfig, stores: Mapping[str, Store]) -> dict[str, Any]:
     """What a run says of its data: of the first data set, and of the others by name."""
     each = {name: identity(stores[name]) | {"split": one.split} for name, one in data.each.items()}
-    first = each.pop(data.format)
+    first = each.pop(data.name)
     return first | ({"also": each} if each else {})
 
 

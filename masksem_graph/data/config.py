@@ -60,29 +60,22 @@ class DataConfig:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.format in self.also:
-            raise InputError(f"data.also: {self.format} is what the first data set is called; expected another name")
+        if self.name in self.also:
+            raise InputError(f"data.also: {self.name} is what the first data set is called; expected another name")
         for name, weight in {"": self.weight, **{f"also.{name}.": one.weight for name, one in self.also.items()}}.items():
             if not 0 < weight < math.inf:
                 raise InputError(f"data.{name}weight: expected a number above 0, found {weight}")
 
     @property
+    def name(self) -> str:
+        """What the first of several data sets is called: its format."""
+        return self.format.rpartition(".")[2]
+
+    @property
     def each(self) -> dict[str, DataConfig]:
-        """All data sets by name, each as if it were alone; the first is called after its format."""
-        alone = replace(self, also={})
-        further = {
-            name: replace(
-                alone,
-                format=one.format,
-                split=one.split,
-                root=one.root,
-                origin=one.origin,
-                options=one.options,
-                weight=one.weight,
-            )
-            for name, one in self.also.items()
-        }
-        return {self.format: alone, **further}
+        """All data sets by name, each as if it were alone."""
+        further = {name: replace(self, also={}, **vars(one)) for name, one in self.also.items()}
+        return {self.name: replace(self, also={}), **further}
 
     def open(self) -> Store:
         """The store that this configuration names, prepared first where it names a source; of several, the first.
@@ -105,17 +98,17 @@ class DataConfig:
         Raises:
             InputError: as `open`, or a data set has another number of coordinates than the first.
         """
-        stores: dict[str, Store] = {}
-        for name, one in self.each.items():
+        stores = {self.name: self.open()}
+        channels = stores[self.name].frames.shape[-1]
+        for name in self.also:
+            field = f"data.also.{name}"
             try:
-                stores[name] = one.open()
+                stores[name] = self.each[name].open()
             except InputError as error:
-                field = f"data.also.{name}"
-                line = str(error).replace("data.", f"{field}.", 1) if str(error).startswith("data.") else f"{field}: {error}"
-                raise InputError(line if name in self.also else str(error)) from None
-            first, found = (store.frames.shape[-1] for store in (stores[self.format], stores[name]))
-            if found != first:
-                raise InputError(f"data.also.{name}: found {found} coordinates a joint, expected {first}, as in {self.format}")
+                line = str(error)
+                raise InputError(line.replace("data", field, 1) if line.startswith("data.") else f"{field}: {line}") from None
+            if (found := stores[name].frames.shape[-1]) != channels:
+                raise InputError(f"{field}: found {found} coordinates a joint, expected {channels}, as in {self.name}")
         return stores
 
     def _check_preparation(self, store: Store) -> None:

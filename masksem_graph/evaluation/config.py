@@ -51,9 +51,8 @@ class EvaluateConfig:
         if self.seed < 0:
             raise InputError(f"seed: expected at least 0, found {self.seed}")
         if self.data.also:
-            raise InputError(
-                f"data.also: an evaluation is of one data set; expected one of {', '.join(self.data.each)} alone, found several"
-            )
+            found = ", ".join(self.data.each)
+            raise InputError(f"data.also: an evaluation is of one data set; expected none further, found {found}")
         if (self.checkpoint == SCRATCH) != (self.model is not None):
             raise InputError(f"model: expected with the checkpoint {SCRATCH!r}, and with no other")
 

@@ -24,7 +24,8 @@ def share_weights(network: nn.Module, of: nn.Module) -> None:
     shapes = {name: tuple(value.shape) for name, value in of.state_dict(keep_vars=True).items()}
     if differing := sorted(name for name in mine.keys() | shapes.keys() if mine.get(name) != shapes.get(name)):
         name = differing[0]
-        raise InputError(f"{type(of).__name__}.{name} has size {shapes.get(name)} on one skeleton, {mine.get(name)} on another")
+        sizes = f"{shapes.get(name)} on one skeleton, {mine.get(name)} on another"
+        raise InputError(f"{name} of {type(of).__name__} has size {sizes}")
     for name, module in network.named_modules():
         saved = module.state_dict(keep_vars=True).keys()
         for own in (*module._parameters, *module._buffers):

@@ -46,9 +46,7 @@ class SeveralPretrain(nn.Module):
         """``theta <- m theta + (1 - m) phi``; before each step."""
         self.each[0].update_teacher()
 
-    def forward(
-        self, clips: ClipBatch, uniform: Float[Tensor, "B N"], batch: GlobalBatch
-    ) -> dict[str, Float[Tensor, ""]]:
+    def forward(self, clips: ClipBatch, uniform: Float[Tensor, "B N"], batch: GlobalBatch) -> dict[str, Float[Tensor, ""]]:
         """The loss of a batch, which is of one data set; see `Pretrain.forward`."""
         return self.each[batch.data_set](clips, uniform, batch)
 
@@ -109,7 +107,7 @@ def _refuse_joint_numbered(encoder: SkeletonEncoder, other: Topology) -> None:
     own = encoder.topology
     if own.joints != other.joints and (parts := encoder.positions.joint_numbered):
         raise InputError(
-            f"model.encodings: {', '.join(parts)} belongs to the joint numbers of {own.name} and cannot be shared with {other.name}; "
+            f"model.encodings: {', '.join(parts)} belongs to the joint numbers of {own.name}, not of {other.name}; "
             "expected encodings of the graph alone, such as RestPose, Laplacian or RandomWalk (--config encodings/rest_pose)"
         )
 
