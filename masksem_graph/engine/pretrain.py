@@ -291,8 +291,8 @@ class PretrainLoop:
         totals = torch.stack(list(state.sums.values())) if state.sums else torch.zeros(0)
         figures = dict(zip(state.sums, (self._sum(totals) / max(state.bodies, 1)).tolist(), strict=True))
         for one in self.sets:
-            if share := figures.get(f"share_{one.name}"):
-                figures[f"loss_{one.name}"] /= share
+            if share := figures.pop(f"share_{one.name}", None):
+                figures |= {f"loss_{one.name}": figures.pop(f"loss_{one.name}") / share, f"share_{one.name}": share}
         if bad := [name for name, value in figures.items() if not math.isfinite(value)]:
             raise NonFiniteLoss(
                 f"{bad[0]}: found {figures[bad[0]]} in epoch {state.epoch + 1}, expected a finite number; "

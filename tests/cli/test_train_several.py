@@ -55,7 +55,7 @@ def kinect_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def arguments(train_arguments: list[str], kinect_store: Path) -> list[str]:
     """14 clips on tiny5 and 10 on kinect20 in batches of 6: five steps an epoch."""
     further = {"kinect": {"format": "nw_ucla", "split": "most", "root": str(kinect_store), "weight": 1.5}}
-    return [*train_arguments, "--data.also", json.dumps(further), "--epochs", "3", "--evaluate_every", "3"]
+    return [*train_arguments, "--data.also", json.dumps(further), "--epochs", "2", "--evaluate_every", "2"]
 
 
 def train(arguments: list[str], folder: Path, *more: str) -> Path:
@@ -122,24 +122,23 @@ def test_every_batch_is_on_one_skeleton(arguments: list[str], tmp_path: Path, mo
         return original(self, clips, uniform, batch)
 
     monkeypatch.setattr(SeveralPretrain, "forward", watching)
-    train(arguments, tmp_path / "run", "--epochs", "2", "--evaluate_every", "0")
+    train(arguments, tmp_path / "run", "--evaluate_every", "0")
     assert len(seen) == 2 * 5 and {data_set for data_set, _ in seen} == {0, 1}
 
 
-@pytest.mark.parametrize("step", [3, 7])
 def test_resumed_equals_uninterrupted(
     whole_run: Path,
     arguments: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    step: int,
     one_thread: None,
 ) -> None:
+    """Stopped in the middle of the second epoch, whose passes through the data sets began in the first."""
     taken, original = 0, PretrainLoop._step
 
     def dying(self: PretrainLoop, *given: Any) -> int:
         nonlocal taken
-        if taken == step:
+        if taken == 7:
             raise Killed
         taken += 1
         return original(self, *given)
@@ -252,7 +251,7 @@ def test_a_run_on_several_goes_on_where_the_data_moved(
         train(arguments, tmp_path / "run", "--data.also.kinect.weight", "2")
     (tmp_path / "moved").symlink_to(kinect_store)
     train(arguments, tmp_path / "run", "--data.also.kinect.root", str(tmp_path / "moved"))
-    assert len(rows(tmp_path / "run")) == 3
+    assert len(rows(tmp_path / "run")) == 2
 
 
 @pytest.mark.parametrize(
@@ -262,7 +261,7 @@ def test_a_run_on_several_goes_on_where_the_data_moved(
         (["--data.also.kinect.weight", "0"], "data.also.kinect.weight: expected a number above 0, found 0.0"),
         (["--data.weight", "-1"], "data.weight: expected a number above 0, found -1.0"),
         (["--data.also.kinect.split", "half"], "data.also.kinect.split: expected one of most, found half"),
-        (["--data.also.kinect.root", "no/such/folder"], "data.also.kinect.root: "),
+        (["--data.also.kinect.root", "no/such/folder"], "data.also.kinect: "),
         (["--data.also.kinect.wieght", "1"], "wieght"),
         (["--data.also", "{nw_ucla: {format: nw_ucla, split: most}}"], "nw_ucla is what the first data set is called"),
         (["--model.topology", "tiny5"], "its joint "),
