@@ -15,6 +15,8 @@ from masksem_graph.files import write_beside
 LOSSES = ("loss", "velocity", "acceleration", "coordinates", "contrast")
 NEIGHBOURS = re.compile(r"knn_(?:(.+)_)?top1_k(\d+)$")
 
+STYLES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 4)))
+
 # The same picture gives the same bytes: no random ids, no date.
 matplotlib.rcParams["svg.hashsalt"] = "masksem_graph"
 
@@ -71,8 +73,8 @@ def curves_figure(rows: list[dict[str, float]]) -> Figure:
     neighbours = sorted(name for name in columns if NEIGHBOURS.match(name))
     figure = Figure(figsize=(9 if neighbours else 5, 3.6), layout="constrained")
     left, *right = figure.subplots(1, 2 if neighbours else 1, squeeze=False)[0]
-    for name, style in zip(shown, cycle(("-", "--", ":", "-.")), strict=False):
-        left.plot(*_points(rows, name), style, label=name.replace("loss_", "loss, "))
+    for name, style in zip(shown, cycle(STYLES), strict=False):
+        left.plot(*_points(rows, name), linestyle=style, label=name.replace("loss_", "loss, "))
     left.set(xlabel="epoch", ylabel="loss (standardised units)", title="Pre-training")
     left.legend(frameon=False)
     for axes in right:
