@@ -171,6 +171,16 @@ def test_a_divided_run_is_the_same(
             assert float(one[name] or 0) == pytest.approx(float(other[name] or 0), abs=1e-4), name
 
 
+def test_a_contrast_is_over_batches_of_one_skeleton(arguments: list[str], tmp_path: Path, one_thread: None) -> None:
+    """HA-CM, on the limbs of either skeleton, in one piece and in three."""
+    chosen = [*arguments, "--config", "method/ha_cm", "--model.frames", "18", "--evaluate_every", "0", "--epochs", "1"]
+    whole, parts = train(chosen, tmp_path / "whole"), train(chosen, tmp_path / "parts", "--accumulate", "3")
+    for name, value in state(whole).items():
+        torch.testing.assert_close(state(parts)[name], value, atol=2e-5, rtol=0, msg=lambda t, n=name: f"{n}: {t}")
+    assert yaml.safe_load((whole / "encoder.yaml").read_text())["other_topologies"][0]["name"] == "kinect20_limbs"
+    assert rows(whole)[0]["contrast"]
+
+
 @pytest.mark.parametrize("name", ["tiny5", "kinect20", "coco17", "smpl24"])
 def test_the_encoder_is_used_on_either_and_on_skeletons_it_never_saw(whole_run: Path, name: str) -> None:
     topology = load_topology(name)
