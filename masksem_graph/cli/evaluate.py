@@ -21,6 +21,8 @@ from masksem_graph.protocols import Protocol
 from masksem_graph.report.evaluation import print_results
 
 OF_RUN = ("data", "crop", "augment", "device")
+OF_TRAINING = ("data.also", "data.weight")
+"""What it says of its data as a mixture: an evaluation is of one data set, the first unless another is named."""
 KEPT_ON_OTHER_DATA = ("data.stream", "data.absent_frames", "data.residency", "crop.", "device.")
 """What a run's configuration still says where the evaluation names its own data: how the encoder is used to seeing clips."""
 
@@ -133,6 +135,7 @@ def _config_of_run(run: Path) -> Mapping[str, Any]:
 def defaults_of_run(fields: Mapping[str, Any], *, own_data: bool) -> dict[str, Any]:
     """A run's own data, crop and augmentation, which the command line may override."""
     flat = {f"{section}.{name}": value for section in OF_RUN for name, value in fields.get(section, {}).items()}
+    flat = {name: value for name, value in flat.items() if name not in OF_TRAINING}
     if own_data:
         flat = {name: value for name, value in flat.items() if name.startswith(KEPT_ON_OTHER_DATA)}
     return flat

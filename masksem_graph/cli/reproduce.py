@@ -149,10 +149,11 @@ def _measure(config: train.TrainConfig, device: torch.device) -> Rates:
 
 
 def _training_seconds(config: train.TrainConfig, rates: Rates) -> float:
-    split = config.data.open().splits[config.data.split]
+    stores = config.data.open_each()
+    splits = [stores[name].splits[data.split] for name, data in config.data.each.items()]
+    train_clips, test_clips = (sum(len(split[part]) for split in splits) for part in ("train", "test"))
     checks = config.epochs // config.evaluate_every if config.evaluate_every else 0
-    looked_at = checks * (len(split["train"]) + len(split["test"]))
-    return rates.pretraining(len(split["train"]), config.epochs) + looked_at / rates.encode
+    return rates.pretraining(train_clips, config.epochs) + checks * (train_clips + test_clips) / rates.encode
 
 
 def _evaluation_seconds(step: Step, run: dict[str, Any], rates: Rates) -> float | None:

@@ -20,7 +20,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.files import write_beside
 from masksem_graph.sweep import Cell, Interrupted, Plan, Step, load_plan, run_cells, summarise
 from masksem_graph.sweep.run import room
-from masksem_graph.tasks.pretrain import build_pretrain
+from masksem_graph.tasks.several import build_several
 from masksem_graph.topology import encoder_topology, load_topology
 
 MAY_CHANGE = train.MAY_CHANGE | {"checkpoint"}  # from one start of a sweep to the next
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> None:
     line = f"{plan.title}: {len(plan.cells)} cells, {finished} of them finished; {jobs} at once, in {output}"
     console.print(line, markup=False, soft_wrap=True)
     if waiting:
-        checked.data.open()  # prepares a source once, and finds out now if it cannot be read
+        checked.data.open_each()  # prepares a source once, and finds out now if it cannot be read
     _write_plan(plan, output)
     try:
         failed = run_cells(plan.cells, output, jobs=jobs)
@@ -113,9 +113,9 @@ def _check(plan: Plan) -> _Checked:
 def _check_training(cell: Cell, step: Step) -> tuple[train.TrainConfig, dict[str, Any]]:
     try:
         config, plain = train.parse(step.arguments[1:])
-        reader = load_reader(config.data.format, **config.data.options)
-        topology = encoder_topology(config.model.topology, load_topology(reader.topology))
-        build_pretrain(config.model, config.method, topology=topology, channels=CHANNELS)
+        readers = [load_reader(data.format, **data.options) for data in config.data.each.values()]
+        topologies = [encoder_topology(config.model.topology, load_topology(reader.topology)) for reader in readers]
+        build_several(config.model, config.method, topologies=topologies, channels=CHANNELS)
     except InputError as error:
         raise InputError(f"{cell.name}: {error}") from None
     return config, plain

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from masksem_graph.config import Parser, instantiate, resolved
 from masksem_graph.console import console, progress_bars
 from masksem_graph.data.augment import AugmentConfig, CropConfig, whole_view
 from masksem_graph.data.clips import ClipSource, Plan
-from masksem_graph.data.config import DataConfig, identity, open_on_first
+from masksem_graph.data.config import DataConfig, identity, open_each_on_first
+from masksem_graph.data.mixture import TrainingSet
 from masksem_graph.data.store import Store
 from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.engine.devices import DeviceConfig, compiler_fault, launch
@@ -32,7 +34,8 @@ from masksem_graph.models.io import save_encoder
 from masksem_graph.protocols import KNN, Evaluation
 from masksem_graph.report.page import NAME, clear_pictures, write_page
 from masksem_graph.report.pictures.after import draw_training
-from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
+from masksem_graph.tasks.pretrain import MethodConfig, Pretrain
+from masksem_graph.tasks.several import SeveralPretrain, build_several
 from masksem_graph.topology import encoder_topology
 
 MAY_CHANGE = {
@@ -42,6 +45,7 @@ MAY_CHANGE = {
     "evaluate_every",
     "device",
     "data.root",
+    "data.also.*.root",
     "data.residency",
     "init_from",
     "figures",
@@ -53,7 +57,7 @@ class TrainConfig(LoopConfig):
     """A pre-training run.
 
     Args:
-        data: which clips.
+        data: which clips, of one data set or of several.
         model: the networks.
         method: what is masked and predicted.
         output: the run's folder.
@@ -90,8 +94,9 @@ def parse(argv: Sequence[str]) -> tuple[TrainConfig, dict[str, Any]]:
     parser.add_argument("--config", action="config", help="a YAML file or a shipped name; several add up, the last wins")
     parser.add_class_arguments(TrainConfig, fail_untyped=True)
     parsed = parser.parse_args(argv)
-    if parsed.data.root is not None:
-        parsed.data.root = str(Path(parsed.data.root).expanduser().resolve())
+    for data in (parsed.data, *parsed.data.also.values()):
+        if data.root is not None:
+            data.root = str(Path(data.root).expanduser().resolve())
     return TrainConfig(**instantiate(parser, parsed)), resolved(parser, parsed)
 
 
@@ -118,47 +123,45 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
     fabric = launch(config.device)
     if not resume and fabric.is_global_zero:
         _clear(folder)
-    store = open_on_first(fabric, config.data)
+    stores = open_each_on_first(fabric, config.data)
     torch.manual_seed(config.seed)
-    topology = encoder_topology(config.model.topology, store.topology)
-    task = build_pretrain(config.model, config.method, topology=topology, channels=store.frames.shape[-1])
+    topologies = [encoder_topology(config.model.topology, store.topology) for store in stores.values()]
+    channels = stores[config.data.name].frames.shape[-1]
+    task = build_several(config.model, config.method, topologies=topologies, channels=channels)
     if config.init_from and not resume:
-        initialise_from(task, Path(config.init_from))
+        initialise_from(task.each[0], Path(config.init_from))
     compiles = config.device.compile
     if compiles and (fault := compiler_fault(fabric.device)):
         console.print(f"device.compile: skipped, a trial failed: {fault}", markup=False)
         compiles = False
-    source = build_source(store, config, fabric.device)
-    train = torch.from_numpy(store.splits[config.data.split]["train"])
+    sets = training_sets(config, stores, fabric.device)
     loop = PretrainLoop(
         fabric=fabric,
         task=task,
-        source=source,
-        clips=train,
+        sets=sets,
         config=config,
         optim=config.optim,
         crop=config.crop,
         augment=config.augment,
         folder=folder,
-        save_encoder=lambda encoder: save_encoder(folder, encoder, plain["model"]),
-        evaluate=neighbours(config, store, source),
+        save_encoder=lambda encoder: save_encoder(folder, encoder, plain["model"], topologies[1:]),
+        evaluate=neighbours(config, stores, sets),
         compile=compiles,
     )
     if resume:
         loop.resume()
         console.print(f"going on in {folder} after epoch {loop.progressed.epoch}, step {loop.progressed.step}")
     else:
-        if task.needs_reference and config.method.reference == "dataset":
-            task.reference.copy_(average_clip(source, whole_plans(source, train)))
+        references = average_clips(task, sets)
         if fabric.is_global_zero:
             folder.mkdir(parents=True, exist_ok=True)
             with write_beside(folder / "config.yaml") as partial:
                 partial.write_text(yaml.safe_dump(plain, sort_keys=False))
             with write_beside(folder / "data.yaml") as partial:
-                partial.write_text(yaml.safe_dump(identity(store) | {"split": config.data.split}, sort_keys=False))
-            if task.needs_reference and config.method.reference == "dataset":
+                partial.write_text(yaml.safe_dump(_identities(config.data, stores), sort_keys=False))
+            if references:
                 with write_beside(folder / "reference.safetensors") as partial:
-                    save_file({"reference": task.reference.cpu()}, partial)
+                    save_file(references, partial)
     if fabric.is_global_zero:
         record_start(folder, fabric.device)
     try:
@@ -172,8 +175,11 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
     if fabric.is_global_zero:
         console.print(f"finished {config.epochs} epochs: {folder}")
         if config.figures:
-            clip, *_ = *store.splits[config.data.split]["test"], *train
-            draw_training(task, source, train=train, clip=int(clip), folder=folder / "figures", seed=config.seed)
+            first = sets[0]
+            clip, *_ = *first.source.store.splits[config.data.split]["test"], *first.clips
+            draw_training(
+                task.each[0], first.source, train=first.clips, clip=int(clip), folder=folder / "figures", seed=config.seed
+            )
         write_page(folder)
 
 
@@ -192,7 +198,7 @@ def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bo
     changed = [
         name
         for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name) and not any((name + ".").startswith(free + ".") for free in MAY_CHANGE)
+        if before.get(name) != now.get(name) and not any(fnmatchcase(name + ".", free + ".*") for free in MAY_CHANGE)
     ]
     if changed:
         name = changed[0]
@@ -201,6 +207,13 @@ def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bo
             "expected the same configuration to go on with, another --output, or --overwrite true"
         )
     return True
+
+
+def _identities(data: DataConfig, stores: Mapping[str, Store]) -> dict[str, Any]:
+    """What a run says of its data: of the first data set, and of the others by name."""
+    each = {name: identity(stores[name]) | {"split": one.split} for name, one in data.each.items()}
+    first = each.pop(data.name)
+    return first | ({"also": each} if each else {})
 
 
 def _clear(folder: Path) -> None:
@@ -223,6 +236,19 @@ def flatten(fields: Any, prefix: str = "") -> dict[str, Any]:
     return out
 
 
+def training_sets(config: TrainConfig, stores: Mapping[str, Store], device: torch.device) -> list[TrainingSet]:
+    """The data sets of a configuration, ready to train on."""
+    return [
+        TrainingSet(
+            name=name,
+            source=build_source(stores[name], config, device),
+            clips=torch.from_numpy(stores[name].splits[one.split]["train"]),
+            weight=one.weight,
+        )
+        for name, one in config.data.each.items()
+    ]
+
+
 def build_source(store: Store, config: TrainConfig, device: torch.device) -> ClipSource:
     """Views of a store as the configuration wants them."""
     return ClipSource(
@@ -243,9 +269,43 @@ def whole_plans(source: ClipSource, clips: torch.Tensor, portion: int = 256) -> 
     return (source.plan(whole_view(part, source.length[part])) for part in clips.split(portion))
 
 
-def neighbours(config: TrainConfig, store: Store, source: ClipSource) -> Callable[[SkeletonEncoder], dict[str, float]] | None:
-    """The k-NN check of the training loop; None where the split has no labelled test clips."""
-    split = {name: torch.from_numpy(store.splits[config.data.split][name]) for name in ("train", "test")}
+def average_clips(task: Pretrain | SeveralPretrain, sets: Sequence[TrainingSet]) -> dict[str, torch.Tensor]:
+    """Give the task the average clip of each data set where it needs them.
+
+    Returns:
+        what ``reference.safetensors`` holds: the first one's as ``reference``, the others' as ``reference_NAME``.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for part, one in zip(task.each, sets, strict=True):
+        if part.needs_reference and part.config.reference == "dataset":
+            part.reference.copy_(average_clip(one.source, whole_plans(one.source, one.clips)))
+            found[f"reference_{one.name}" if found else "reference"] = part.reference.cpu()
+    return found
+
+
+def neighbours(
+    config: TrainConfig, stores: Mapping[str, Store], sets: Sequence[TrainingSet]
+) -> Callable[[Sequence[SkeletonEncoder]], dict[str, float]] | None:
+    """The k-NN check of the training loop, of each data set; None where no split has labelled test clips."""
+    datas = config.data.each
+    checks = [_neighbours(config, datas[one.name], stores[one.name], one.source) for one in sets]
+    if not any(checks):
+        return None
+
+    def check(encoders: Sequence[SkeletonEncoder]) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for one, look, encoder in zip(sets, checks, encoders, strict=True):
+            prefix = f"knn_{one.name}" if len(sets) > 1 else "knn"
+            found |= {f"{prefix}_{name}": value for name, value in look(encoder).items()} if look else {}
+        return found
+
+    return check
+
+
+def _neighbours(
+    config: TrainConfig, data: DataConfig, store: Store, source: ClipSource
+) -> Callable[[SkeletonEncoder], dict[str, float]] | None:
+    split = {name: torch.from_numpy(store.splits[data.split][name]) for name in ("train", "test")}
     split = {name: clips[source.label[clips] >= 0] for name, clips in split.items()}
     if any(len(clips) == 0 for clips in split.values()):
         return None
@@ -265,7 +325,7 @@ def neighbours(config: TrainConfig, store: Store, source: ClipSource) -> Callabl
         with progress_bars(disable=True) as silent:
             figures = KNN().run(evaluation, seed=config.seed, progress=silent).figures
         encoder.train(was_training)
-        return {f"knn_{name}": value for name, value in figures.items()}
+        return figures
 
     return check
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lightning_fabric import Fabric
@@ -13,8 +14,25 @@ from masksem_graph.errors import InputError
 
 
 @dataclass(frozen=True)
+class FurtherData:
+    """One more data set to pre-train on; stream, absent frames and residency are those of the first.
+
+    Args:
+        format, split, root, origin, options: as of the first, see `DataConfig`.
+        weight: how often a step takes this data set, relative to the weights of the others.
+    """
+
+    format: str
+    split: str
+    root: str | None = None
+    origin: Literal["centre", "none"] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class DataConfig:
-    """The data set.
+    """The data set, or several to pre-train on.
 
     Args:
         format: what ``prepare`` calls the source's format.
@@ -26,6 +44,8 @@ class DataConfig:
         absent_frames: what a body shows where it is missing: its nearest present frame, or zeros.
         stream: joint, bone (child minus parent) or motion (next frame minus this).
         residency: where frames lie while training: on disk, in memory, or on the device.
+        also: further data sets to pre-train on, by a name of your choice; each step takes one of all.
+        weight: how often a step takes the first data set, relative to the weights of the others.
     """
 
     format: str
@@ -36,9 +56,29 @@ class DataConfig:
     absent_frames: AbsentFrames = "hold"
     stream: Stream = "joint"
     residency: Residency = "memory"
+    also: dict[str, FurtherData] = field(default_factory=dict)
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.name in self.also:
+            raise InputError(f"data.also: {self.name} is what the first data set is called; expected another name")
+        for name, weight in {"": self.weight, **{f"also.{name}.": one.weight for name, one in self.also.items()}}.items():
+            if not 0 < weight < math.inf:
+                raise InputError(f"data.{name}weight: expected a number above 0, found {weight}")
+
+    @property
+    def name(self) -> str:
+        """What the first of several data sets is called: its format."""
+        return self.format.rpartition(".")[2]
+
+    @property
+    def each(self) -> dict[str, DataConfig]:
+        """All data sets by name, each as if it were alone."""
+        further = {name: replace(self, also={}, **vars(one)) for name, one in self.also.items()}
+        return {self.name: replace(self, also={}), **further}
 
     def open(self) -> Store:
-        """The store that this configuration names, prepared first where it names a source.
+        """The store that this configuration names, prepared first where it names a source; of several, the first.
 
         Raises:
             InputError: nothing usable at ``root``, a store that was prepared otherwise than is asked for, or no such split.
@@ -51,6 +91,25 @@ class DataConfig:
         if self.split not in store.splits:
             raise InputError(f"data.split: expected one of {', '.join(store.splits) or '(none)'}, found {self.split}")
         return store
+
+    def open_each(self) -> dict[str, Store]:
+        """The stores of all data sets by name, see `each` and `open`.
+
+        Raises:
+            InputError: as `open`, or a data set has another number of coordinates than the first.
+        """
+        stores = {self.name: self.open()}
+        channels = stores[self.name].frames.shape[-1]
+        for name in self.also:
+            field = f"data.also.{name}"
+            try:
+                stores[name] = self.each[name].open()
+            except InputError as error:
+                line = str(error)
+                raise InputError(line.replace("data", field, 1) if line.startswith("data.") else f"{field}: {line}") from None
+            if (found := stores[name].frames.shape[-1]) != channels:
+                raise InputError(f"{field}: found {found} coordinates a joint, expected {channels}, as in {self.name}")
+        return stores
 
     def _check_preparation(self, store: Store) -> None:
         """Only a store that was prepared with what is asked for; what either side leaves open is not compared."""
@@ -67,6 +126,14 @@ def open_on_first(fabric: Fabric, data: DataConfig) -> Store:
         data.open()
     fabric.barrier()
     return data.open()
+
+
+def open_each_on_first(fabric: Fabric, data: DataConfig) -> dict[str, Store]:
+    """As `open_on_first`, all data sets by name."""
+    if fabric.is_global_zero:
+        data.open_each()
+    fabric.barrier()
+    return data.open_each()
 
 
 def identity(store: Store) -> dict[str, Any]:

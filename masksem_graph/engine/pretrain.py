@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from rich.progress import Progress
 from torch import Tensor
 
 from masksem_graph.data.augment import AugmentConfig, CropConfig, random_view
 from masksem_graph.data.clips import ClipSource, Plan
+from masksem_graph.data.mixture import Mixture, Portion, TrainingSet
 from masksem_graph.engine.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from masksem_graph.engine.metrics import MetricsLog
 from masksem_graph.engine.optim import OptimConfig, build_adamw, warmup_cosine
@@ -25,8 +26,9 @@ from masksem_graph.errors import InputError
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.seeding import keyed_generator
 from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain
+from masksem_graph.tasks.several import SeveralPretrain
 
-ORDER, VIEW = 1, 2  # what a keyed generator is for
+VIEW = 2  # what a keyed generator is for
 AGREE_EVERY = 16  # steps between the moments at which several processes look at each other's signals
 
 
@@ -90,12 +92,11 @@ class PretrainLoop:
     Args:
         fabric: launched.
         task: what to train; on the CPU as built or loaded.
-        source: views of the training clips, on Fabric's device.
-        clips: positions of the training clips in the store.
+        sets: the data sets, in the task's order, their sources on Fabric's device.
         config, optim, crop, augment: the numbers.
         folder: the run's folder.
         save_encoder: called with the student's encoder at every checkpoint.
-        evaluate: called with the student's encoder every few epochs; its figures go into the metrics.
+        evaluate: called every few epochs with the student's encoder on each data set; its figures go into the metrics.
         compile: compile the task's networks.
     """
 
@@ -103,22 +104,22 @@ class PretrainLoop:
         self,
         *,
         fabric: Fabric,
-        task: Pretrain,
-        source: ClipSource,
-        clips: Int64[Tensor, " clips"],
+        task: Pretrain | SeveralPretrain,
+        sets: Sequence[TrainingSet],
         config: LoopConfig,
         optim: OptimConfig,
         crop: CropConfig,
         augment: AugmentConfig,
         folder: Path,
         save_encoder: Callable[[SkeletonEncoder], None],
-        evaluate: Callable[[SkeletonEncoder], dict[str, float]] | None = None,
+        evaluate: Callable[[Sequence[SkeletonEncoder]], dict[str, float]] | None = None,
         compile: bool = False,
     ) -> None:
-        self.fabric, self.source, self.clips, self.config = fabric, source, clips, config
+        self.fabric, self.sets, self.config = fabric, tuple(sets), config
         self.optim, self.crop, self.augment, self.folder = optim, crop, augment, folder
         self.save_encoder, self.evaluate = save_encoder, evaluate
-        self.steps_per_epoch = math.ceil(len(clips) / config.batch_size)
+        self.mixture = Mixture(sets, batch_size=config.batch_size, seed=config.seed)
+        self.steps_per_epoch = self.mixture.steps
         self.task = task
         if compile:
             compile_networks(task)
@@ -163,8 +164,10 @@ class PretrainLoop:
     def _epoch(self, progress: Progress, bar: Any, stop: StopRequest) -> None:
         state, began = self.progressed, time.monotonic()
         before = state.seconds
-        for step, clips in self._batches(state.epoch, state.step):
-            state.bodies += self._step(state.epoch, step, clips)
+        for step, portion in enumerate(self.mixture.epoch(state.epoch)):
+            if step < state.step:
+                continue
+            state.bodies += self._step(state.epoch, step, portion)
             state.step = step + 1
             state.seconds = before + time.monotonic() - began
             progress.advance(bar)
@@ -174,18 +177,17 @@ class PretrainLoop:
             if stopping:
                 raise Interrupted(stop.signal or 0, state)
 
-    def _batches(self, epoch: int, first: int) -> Iterator[tuple[int, Int64[Tensor, " S"]]]:
-        order = self.clips[torch.randperm(len(self.clips), generator=keyed_generator(self.config.seed, ORDER, epoch))]
-        for step, clips in enumerate(order.split(self.config.batch_size)):
-            if step >= first:
-                yield step, clips
-
-    def _step(self, epoch: int, step: int, clips: Int64[Tensor, " S"]) -> int:
+    def _step(self, epoch: int, step: int, portion: Portion) -> int:
         """One optimiser step on a global batch; returns its bodies."""
-        plan, uniform = self.draw(epoch, step, clips)
-        reference = self._batch_reference(plan)
+        task, source = self.task.each[portion.data_set], self.sets[portion.data_set].source
+        plan, uniform = self.draw(epoch, step, portion)
         parts = self._my_parts(plan, uniform)
-        batch = GlobalBatch(bodies=len(plan.body), sequences=len(clips), reference=reference)
+        batch = GlobalBatch(
+            bodies=len(plan.body),
+            sequences=len(portion.clips),
+            reference=self._batch_reference(task, source, plan),
+            data_set=portion.data_set,
+        )
         lr = warmup_cosine(
             epoch * self.steps_per_epoch + step,
             steps=self.config.epochs * self.steps_per_epoch,
@@ -196,26 +198,32 @@ class PretrainLoop:
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         self.task.update_teacher()
-        batch = batch._replace(latents=self._batch_latents(parts, batch))
+        batch = batch._replace(latents=self._batch_latents(task, source, parts, batch))
         for i, (first, part, u) in enumerate(parts):
             with self.fabric.no_backward_sync(self.wrapped, enabled=i + 1 < len(parts)):
-                out = self.wrapped(self.source.load(part), u.to(self.fabric.device), batch._replace(first=first))
+                out = self.wrapped(source.load(part), u.to(self.fabric.device), batch._replace(first=first))
                 # Fabric averages gradients over processes; the loss is a sum over the global batch.
                 self.fabric.backward(out["loss"] * self.fabric.world_size)
             for name, value in out.items():
                 self._add(name, value.detach() * len(plan.body))
+            if len(self.sets) > 1:
+                self._add(f"loss_{self.sets[portion.data_set].name}", out["loss"].detach() * len(plan.body))
         gradients = [p.grad for p in self.task.parameters() if p.grad is not None]
         norm = torch.stack(torch._foreach_norm(gradients)).norm()
         self._add("gradient_norm", norm * len(plan.body) / self.fabric.world_size)
+        if len(self.sets) > 1:
+            share = torch.full_like(norm, len(plan.body) / self.fabric.world_size)
+            self._add(f"share_{self.sets[portion.data_set].name}", share)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return len(plan.body)
 
-    def draw(self, epoch: int, step: int, clips: Int64[Tensor, " S"]) -> tuple[Plan, Float[Tensor, "B N"]]:
+    def draw(self, epoch: int, step: int, portion: Portion) -> tuple[Plan, Float[Tensor, "B N"]]:
         """Everything random of a step, for the global batch, keyed by seed, epoch and step alone."""
+        clips, task, source = portion.clips, self.task.each[portion.data_set], self.sets[portion.data_set].source
         generator = keyed_generator(self.config.seed, VIEW, epoch, step)
-        plan = self.source.plan(random_view(clips, self.source.length[clips], self.crop, self.augment, generator))
-        uniform = torch.rand(len(clips), self.source.max_bodies, self.task.nodes, generator=generator)
+        plan = source.plan(random_view(clips, source.length[clips], self.crop, self.augment, generator))
+        uniform = torch.rand(len(clips), source.max_bodies, task.nodes, generator=generator)
         return plan, uniform[plan.sequence, plan.slot]
 
     def _my_parts(self, plan: Plan, uniform: Float[Tensor, "B N"]) -> list[tuple[int, Plan, Tensor]]:
@@ -233,19 +241,22 @@ class PretrainLoop:
             parts.append((first, plan.part(edges[k], edges[k + 1]), uniform[inside]))
         return parts
 
-    def _batch_reference(self, plan: Plan) -> Float[Tensor, "T V C"] | None:
+    @staticmethod
+    def _batch_reference(task: Pretrain, source: ClipSource, plan: Plan) -> Float[Tensor, "T V C"] | None:
         # Every process reads the whole batch for its mean: cheap beside the networks, and equal to one process's.
-        if not self.task.needs_reference or self.task.config.reference == "dataset":
+        if not task.needs_reference or task.config.reference == "dataset":
             return None
-        return self.source.load(plan).coordinates.mean(0)
+        return source.load(plan).coordinates.mean(0)
 
     @torch.no_grad()
-    def _batch_latents(self, parts: list[tuple[int, Plan, Tensor]], batch: GlobalBatch) -> Float[Tensor, "B views D"] | None:
+    def _batch_latents(
+        self, task: Pretrain, source: ClipSource, parts: list[tuple[int, Plan, Tensor]], batch: GlobalBatch
+    ) -> Float[Tensor, "B views D"] | None:
         """Every body's latents where the task compares bodies that do not come through in one piece: one more forward pass."""
-        if self.task.contrast is None or len(parts) * self.fabric.world_size == 1:
+        if task.contrast is None or len(parts) * self.fabric.world_size == 1:
             return None
         with self.fabric.autocast():
-            own = [self.task.latents(self.source.load(part), u.to(self.fabric.device), batch) for _, part, u in parts]
+            own = [task.latents(source.load(part), u.to(self.fabric.device), batch) for _, part, u in parts]
         whole = own[0].new_zeros(batch.bodies, *own[0].shape[1:])
         for (first, _, _), latents in zip(parts, own, strict=True):
             whole[first : first + len(latents)] = latents
@@ -259,17 +270,19 @@ class PretrainLoop:
         state = self.progressed
         figures = self._figures()
         lr = self.optimiser.param_groups[0]["lr"]
-        sequences = len(self.clips)
+        sequences = self.mixture.sequences(state.epoch)
         row = {"epoch": state.epoch + 1, **figures, "lr": lr, "seconds": state.seconds}
         row["sequences_per_second"] = sequences / max(state.seconds, 1e-9)
         self.progressed = state = Progressed(epoch=state.epoch + 1)
         every = self.config.evaluate_every
         if self.evaluate and every and (state.epoch % every == 0 or self.finished):
-            row |= self.evaluate(self.task.student)
+            row |= self.evaluate([task.student for task in self.task.each])
         return row
 
     def _figures(self) -> dict[str, float]:
         """Means per body over the epoch so far, over all processes.
+
+        Of several data sets also ``share_NAME`` of the bodies, and ``loss_NAME``, the mean over this share alone.
 
         Raises:
             NonFiniteLoss: one of them is not finite.
@@ -277,6 +290,9 @@ class PretrainLoop:
         state = self.progressed
         totals = torch.stack(list(state.sums.values())) if state.sums else torch.zeros(0)
         figures = dict(zip(state.sums, (self._sum(totals) / max(state.bodies, 1)).tolist(), strict=True))
+        for one in self.sets:
+            if share := figures.pop(f"share_{one.name}", None):
+                figures |= {f"loss_{one.name}": figures.pop(f"loss_{one.name}") / share, f"share_{one.name}": share}
         if bad := [name for name, value in figures.items() if not math.isfinite(value)]:
             raise NonFiniteLoss(
                 f"{bad[0]}: found {figures[bad[0]]} in epoch {state.epoch + 1}, expected a finite number; "
@@ -320,7 +336,7 @@ class PretrainLoop:
                     "finished": self.finished,
                 },
             )
-            self.save_encoder(self.task.student)
+            self.save_encoder(self.task.each[0].student)
         self.fabric.barrier()
 
     def resume(self) -> None:
@@ -335,11 +351,12 @@ class PretrainLoop:
         restore_random_state(state["random"])
 
 
-def compile_networks(task: Pretrain) -> None:
+def compile_networks(task: Pretrain | SeveralPretrain) -> None:
     """Compile the encoders and the decoder in place; bodies per batch vary, so sizes stay symbolic."""
-    for network in (task.student, task.teacher, task.decoder):
-        if network is not None:
-            network.compile(dynamic=True)
+    for one in task.each:
+        for network in (one.student, one.teacher, one.decoder):
+            if network is not None:
+                network.compile(dynamic=True)
 
 
 def average_clip(source: ClipSource, plans: Iterator[Plan]) -> Float[Tensor, "T V C"]:

@@ -52,6 +52,9 @@ class EvaluateConfig:
             raise InputError(f"runs: expected at least 1, found {self.runs}")
         if self.seed < 0:
             raise InputError(f"seed: expected at least 0, found {self.seed}")
+        if self.data.also:
+            found = ", ".join(self.data.each)
+            raise InputError(f"data.also: an evaluation is of one data set; expected none further, found {found}")
         if (self.checkpoint == SCRATCH) != (self.model is not None):
             raise InputError(f"model: expected with the checkpoint {SCRATCH!r}, and with no other")
 

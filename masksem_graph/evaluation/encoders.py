@@ -13,7 +13,7 @@ from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
 from masksem_graph.files import read_yaml
 from masksem_graph.models.build import build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder
-from masksem_graph.models.io import describe_encoder, load_encoder, new_encoder
+from masksem_graph.models.io import describe_encoder, load_encoder, new_encoder, topology_for
 from masksem_graph.topology import encoder_topology
 
 
@@ -40,12 +40,11 @@ def make_encoder(config: EvaluateConfig, store: Store, seed: int) -> SkeletonEnc
             f"{config.checkpoint}: the embedding of this encoder takes {described['channels']} coordinates a joint; "
             f"expected clips with as many, found {channels} in {store.path}"
         )
-    # An encoder reads its own joints by name; on a skeleton that lacks some it is used as a whole, where its parts allow it.
-    other = None if set(described["topology"]["joints"]) <= set(store.topology.inputs) else store.topology
+    topology = topology_for(config.checkpoint, store.topology)
     if not config.untrained:
-        return load_encoder(config.checkpoint, topology=other)
+        return load_encoder(config.checkpoint, topology=topology)
     torch.manual_seed(seed)
-    return new_encoder(config.checkpoint, topology=other).eval()
+    return new_encoder(config.checkpoint, topology=topology).eval()
 
 
 def describe_model(config: EvaluateConfig, plain: dict[str, Any]) -> dict[str, Any]:

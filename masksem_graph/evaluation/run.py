@@ -218,7 +218,9 @@ def protocol_name(config: EvaluateConfig, protocol: Protocol, store: Store) -> s
     if name != "finetune" or config.scratch:
         return name
     before = pretrained_on(config.checkpoint) or {}
-    return "transfer" if any(before.get(field, value) != value for field, value in identity(store).items()) else name
+    known = [before, *before.get("also", {}).values()]
+    same = [all(one.get(field, value) == value for field, value in identity(store).items()) for one in known]
+    return name if any(same) else "transfer"
 
 
 def score_figures(

@@ -27,19 +27,23 @@ from masksem_graph.topology import Topology, parse_topology
 FORMAT = 1
 
 
-def save_encoder(run: str | os.PathLike[str], encoder: SkeletonEncoder, model: Mapping[str, Any]) -> None:
+def save_encoder(
+    run: str | os.PathLike[str], encoder: SkeletonEncoder, model: Mapping[str, Any], others: Sequence[Topology] = ()
+) -> None:
     """Write an encoder into a run's folder.
 
     Args:
         run: the folder.
-        encoder: its weights are saved.
+        encoder: its weights are saved, and its topology, which it is loaded on unless another is given.
         model: its `ModelConfig` as plain data.
+        others: further topologies that it was trained on.
     """
     run = Path(run)
     described = {
         "format": FORMAT,
         "channels": encoder.channels,
         "topology": encoder.topology.to_dict(),
+        **({"other_topologies": [topology.to_dict() for topology in others]} if others else {}),
         "model": dict(model),
     }
     _save(run / "encoder.safetensors", encoder, described)
@@ -62,9 +66,28 @@ def describe_encoder(run: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"{path}: {sorted(missing)[0]}: this field is missing")
     if type(described["channels"]) is not int or described["channels"] < 1:
         raise InputError(f"{path}: channels: expected a whole number from 1, found {described['channels']!r}")
+    if not isinstance(others := described.get("other_topologies", []), list):
+        raise InputError(f"{path}: other_topologies: expected a list, found {others!r}")
     if not isinstance(described["model"], dict):
         raise InputError(f"{path}: model: expected a mapping, found {described['model']!r}")
     return described
+
+
+def topology_for(run: str | os.PathLike[str], data: Topology) -> Topology:
+    """The topology to use a run's encoder on clips on: of those that it was trained on, else the clips' own.
+
+    An encoder reads its joints by name. One of its topologies that has all joints of the clips comes before one that leaves
+    some out.
+
+    Args:
+        run: the folder.
+        data: of the clips.
+    """
+    described, path = describe_encoder(run), Path(run) / "encoder.yaml"
+    known = [described["topology"], *described.get("other_topologies", [])]
+    known = [parse_topology(fields, source_file=path) for fields in known]
+    fitting = [topology for topology in known if set(topology.inputs) <= set(data.inputs)]
+    return max(fitting, key=lambda topology: len(topology.inputs), default=data)
 
 
 def new_encoder(run: str | os.PathLike[str], topology: Topology | None = None) -> SkeletonEncoder:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -9,6 +11,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from masksem_graph.files import write_beside
+
+LOSSES = ("loss", "velocity", "acceleration", "coordinates", "contrast")
+NEIGHBOURS = re.compile(r"knn_(?:(.+)_)?top1_k(\d+)$")
+
+STYLES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 4)))
 
 # The same picture gives the same bytes: no random ids, no date.
 matplotlib.rcParams["svg.hashsalt"] = "masksem_graph"
@@ -64,21 +71,28 @@ def curves_figure(rows: list[dict[str, float]]) -> Figure:
     Args:
         rows: of ``metrics.csv``; a figure that an epoch lacks is left out.
     """
-    shown = [name for name in rows[0] if name in ("loss", "velocity", "acceleration", "coordinates", "contrast")]
-    neighbours = sorted({name for row in rows for name in row if name.startswith("knn_top1")})
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    shown = [name for name in columns if name in LOSSES or name.startswith("loss_")]
+    neighbours = sorted(name for name in columns if NEIGHBOURS.match(name))
     figure = Figure(figsize=(9 if neighbours else 5, 3.6), layout="constrained")
     left, *right = figure.subplots(1, 2 if neighbours else 1, squeeze=False)[0]
-    styles = ("-", "--", ":", "-.")
-    for name, style in zip(shown, styles, strict=False):
-        left.plot([row["epoch"] for row in rows], [row[name] for row in rows], style, label=name)
+    for name, style in zip(shown, cycle(STYLES), strict=False):
+        left.plot(*_points(rows, name), linestyle=style, label=name.replace("loss_", "loss, "))
     left.set(xlabel="epoch", ylabel="loss (standardised units)", title="Pre-training")
     left.legend(frameon=False)
     for axes in right:
-        for name, style in zip(neighbours, ("o-", "s--"), strict=False):
-            points = [(row["epoch"], row[name]) for row in rows if name in row]
-            axes.plot(*zip(*points, strict=True), style, label=f"{name.rpartition('_k')[2]} nearest", markersize=4)
+        for name, style in zip(neighbours, cycle(("o-", "s--", "^:", "d-.")), strict=False):
+            data_set, k = NEIGHBOURS.match(name).groups()  # type: ignore[union-attr]
+            axes.plot(
+                *_points(rows, name), style, label=f"{data_set}, {k} nearest" if data_set else f"{k} nearest", markersize=4
+            )
         axes.set(xlabel="epoch", ylabel="test accuracy (%)", title="k nearest neighbours")
         axes.legend(frameon=False)
     for axes in (left, *right):
         axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _points(rows: list[dict[str, float]], name: str) -> tuple[list[float], list[float]]:
+    """Epochs and values of a figure, where there are some."""
+    return [row["epoch"] for row in rows if name in row], [row[name] for row in rows if name in row]

@@ -77,6 +77,7 @@ class GlobalBatch(NamedTuple):
         reference: the batch's mean clip where the configuration asks for it; the stored one where omitted.
         latents: of all bodies, without gradient, where there is a contrast and more than one part. A part puts its own, with
             gradient, in their place, computes the whole loss, and so gets the gradient of its own share of the batch.
+        data_set: which of several data sets the batch is of.
     """
 
     bodies: int
@@ -84,6 +85,7 @@ class GlobalBatch(NamedTuple):
     first: int = 0
     reference: Float[Tensor, "T J C"] | None = None
     latents: Float[Tensor, "bodies views D"] | None = None
+    data_set: int = 0
 
 
 class Pretrain(nn.Module):
@@ -127,6 +129,11 @@ class Pretrain(nn.Module):
         self.nodes = student.grid[0] * student.grid[1]
         self.register_buffer("reference", torch.zeros(student.frames, len(student.topology.inputs), student.channels))
         self.train()
+
+    @property
+    def each(self) -> tuple[Pretrain, ...]:
+        """The task on each of its data sets; see `masksem_graph.tasks.several`."""
+        return (self,)
 
     @property
     def masked(self) -> int:

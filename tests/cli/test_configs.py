@@ -14,7 +14,7 @@ from masksem_graph.models.io import load_encoder
 
 CONFIGS = {
     kind: sorted(path.stem for path in (shipped("configs") / kind).glob("*.yaml"))
-    for kind in ("data", "model", "backbone", "method", "protocol")
+    for kind in ("data", "model", "backbone", "encodings", "method", "protocol")
 }
 SMALL = ["--model.width", "16", "--model.backbone.depth", "1", "--model.decoder.depth", "1", "--device.accelerator", "cpu"]
 SMALL += ["--figures", "false"]
@@ -40,6 +40,14 @@ def test_backbones_train_at_the_depth_of_the_model(small_store: Path, tmp_path: 
     assert len(encoder.backbone.blocks) == 3
 
 
+@pytest.mark.parametrize("encodings", CONFIGS["encodings"])
+def test_encodings_replace_those_of_the_model(small_store: Path, tmp_path: Path, encodings: str) -> None:
+    data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)]
+    chosen = ["--config", "model/small", "--config", f"encodings/{encodings}", "--config", "method/mamp"]
+    main(["train", *chosen, *data, *SMALL, "--epochs", "1", "--output", str(tmp_path / "run")])
+    assert load_encoder(tmp_path / "run").positions.joint_numbered == []
+
+
 @pytest.mark.parametrize("data", CONFIGS["data"])
 def test_data_configurations_name_a_known_format(data: str, tmp_path: Path) -> None:
     config, plain = parse(
@@ -47,7 +55,8 @@ def test_data_configurations_name_a_known_format(data: str, tmp_path: Path) -> N
     )
     from masksem_graph.data.readers import load_reader
 
-    assert load_reader(config.data.format, **config.data.options).topology
+    for one in config.data.each.values():
+        assert load_reader(one.format, **one.options).topology
     assert yaml.safe_load(yaml.safe_dump(plain)) == plain
 
 

@@ -1,0 +1,107 @@
+"""Several data sets in one training: which of them a step takes, and which of its clips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from masksem_graph.data.clips import ClipSource
+from masksem_graph.errors import InputError
+from masksem_graph.seeding import keyed_generator
+
+ORDER, CHOICE = 1, 11  # what a keyed generator is for
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A data set to train on.
+
+    Args:
+        name: in figures.
+        source: views of its clips.
+        clips: positions of the training clips in the store.
+        weight: how often a step takes it, relative to the others.
+    """
+
+    name: str
+    source: ClipSource
+    clips: Int64[Tensor, " clips"]
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if len(self.clips) == 0:
+            raise InputError(f"data.split: expected training clips, {self.source.store.path} has none in this split")
+
+
+class Portion(NamedTuple):
+    """The clips of a step; all are of one data set, so that they are on one skeleton.
+
+    Attributes:
+        data_set: its position among the sets.
+        clips: positions in its store.
+    """
+
+    data_set: int
+    clips: Int64[Tensor, " S"]
+
+
+class Mixture:
+    """Draws a data set for each step, by weight, and goes through its clips.
+
+    An epoch has as many steps as one pass through every data set takes. A set's clips are shuffled, and all of them come up
+    before any comes up again; such a pass begins and ends in the middle of an epoch where the weights are not in proportion to
+    the sizes. One data set by itself is passed through once an epoch.
+
+    Everything is a function of the seed and the epoch, so that a resumed run goes on as if it had never stopped.
+
+    Args:
+        sets: the data sets.
+        batch_size: sequences in a step.
+        seed: of everything random.
+    """
+
+    def __init__(self, sets: Sequence[TrainingSet], *, batch_size: int, seed: int) -> None:
+        self.sets, self.batch_size, self.seed = tuple(sets), batch_size, seed
+        self.batches = [math.ceil(len(one.clips) / batch_size) for one in self.sets]
+        self.steps = sum(self.batches)
+        self._taken = [torch.zeros(len(self.sets), dtype=torch.int64)]
+
+    def choices(self, epoch: int) -> Int64[Tensor, " steps"]:
+        """The data set of each step of an epoch."""
+        weights = torch.tensor([one.weight for one in self.sets], dtype=torch.float64)
+        return torch.multinomial(weights, self.steps, replacement=True, generator=keyed_generator(self.seed, CHOICE, epoch))
+
+    def epoch(self, epoch: int) -> Iterator[Portion]:
+        """The portions of an epoch, a step each."""
+        taken = self._taken_before(epoch)
+        passes: dict[tuple[int, int], tuple[Tensor, ...]] = {}
+        for chosen in self.choices(epoch).tolist():
+            number, batch = divmod(taken[chosen], self.batches[chosen])
+            if (chosen, number) not in passes:
+                passes[chosen, number] = self._pass(chosen, number)
+            taken[chosen] += 1
+            yield Portion(chosen, passes[chosen, number][batch])
+
+    def sequences(self, epoch: int) -> int:
+        """How many an epoch goes through."""
+        return sum(len(portion.clips) for portion in self.epoch(epoch))
+
+    def _taken_before(self, epoch: int) -> list[int]:
+        """Batches of each data set in the epochs before."""
+        while len(self._taken) <= epoch:
+            latest = self.choices(len(self._taken) - 1).bincount(minlength=len(self.sets))
+            self._taken.append(self._taken[-1] + latest)
+        return self._taken[epoch].tolist()
+
+    def _pass(self, data_set: int, number: int) -> tuple[Tensor, ...]:
+        """The batches of a pass through a data set."""
+        clips = self.sets[data_set].clips
+        # The first set's key has no position in it: a run on it alone is the same run as before there were several.
+        generator = keyed_generator(self.seed, ORDER, number, *([data_set] if data_set else []))
+        return clips[torch.randperm(len(clips), generator=generator)].split(self.batch_size)
