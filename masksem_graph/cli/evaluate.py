@@ -12,6 +12,7 @@ import jsonargparse
 
 from masksem_graph.config import Parser, instantiate, resolved, with_config_paths
 from masksem_graph.console import console
+from masksem_graph.engine.processes import leave_together
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation import SCRATCH, EvaluateConfig, evaluate
 from masksem_graph.evaluation.fuse import fuse
@@ -40,6 +41,7 @@ def _evaluate(argv: Sequence[str]) -> None:
     results = evaluate(**parsed)
     if results is not None:
         print_results(console, results, Path(parsed["config"].output))
+    leave_together()
 
 
 def parse(argv: Sequence[str], run: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.engine.devices import DeviceConfig, compiler_fault, launch
 from masksem_graph.engine.optim import OptimConfig
 from masksem_graph.engine.pretrain import Interrupted, LoopConfig, PretrainLoop, average_clip
+from masksem_graph.engine.processes import leave_together
 from masksem_graph.engine.provenance import PROVENANCE, record_start
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml, write_beside
@@ -105,7 +106,9 @@ def main(argv: Sequence[str]) -> None:
     config, plain = parse(argv)
     try:
         pretrain(config, plain)
+        leave_together()
     except Interrupted as stopped:
+        leave_together()
         again = "the same command, without --overwrite," if config.overwrite else "the same command"
         console.print(f"{stopped}; {again} goes on from there")
         sys.exit(128 + stopped.signal)
@@ -170,7 +173,6 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
     except Interrupted:
         if fabric.is_global_zero:
             write_page(folder)
-        fabric.barrier()
         raise
     if fabric.is_global_zero:
         console.print(f"finished {config.epochs} epochs: {folder}")

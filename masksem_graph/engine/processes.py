@@ -43,3 +43,13 @@ def sum_gradients(parameters: list[torch.nn.Parameter]) -> None:
     sum_over_processes(flat)
     for p, gradient in zip(moving, flat.split([p.numel() for p in moving]), strict=True):
         p.grad = gradient.view_as(p)
+
+
+def leave_together() -> None:
+    """Wait for all processes, then end what connects them.
+
+    One that leaves by itself takes its connections with it, while their threads still run: now and then it is aborted.
+    """
+    if world_size() > 1:
+        dist.barrier()
+        dist.destroy_process_group()

@@ -170,7 +170,7 @@ def test_pictures_are_in_order_and_described(run: Path, read: Make, add_pictures
     page = read(run)
     sources = [str(attributes["src"])[:22] for attributes in page.all("img")]
     alts = [str(attributes["alt"]).split(":")[0] for attributes in page.all("img")]
-    assert alts == ["Curves", "Saliency", "Saliency, animated", "Smoothing, as a matrix", "my <own> picture.png"]
+    assert alts == ["Curves", "Saliency", "Saliency, animated", "Smoothing, as matrices", "my <own> picture.png"]
     assert sources[1:] == [
         *("data:image/png;base64,", "data:image/gif;base64,"),
         *("data:image/svg+xml;bas", "data:image/png;base64,"),
