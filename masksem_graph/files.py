@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import yaml
@@ -76,8 +78,13 @@ def take_place(new: Path, target: Path) -> None:
     """Put what lies at ``new`` in the place of ``target``.
 
     A file replaces the old one in one step; an old folder is moved aside first and deleted last, so that either the old or
-    the new one is always whole on disk.
+    the new one is always whole on disk. A folder is never replaced by a file.
+
+    Raises:
+        InputError: the target is a folder, and the new one a file.
     """
+    if target.is_dir() and not new.is_dir():
+        raise InputError(f"{target}: is a folder; expected the path of a file to write")
     old = target.with_name(f".{target.name}.{os.getpid()}.old")
     try:
         if target.is_dir():
@@ -88,6 +95,11 @@ def take_place(new: Path, target: Path) -> None:
             os.rename(old, target)
         raise
     remove(old)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as text."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def sync(path: Path) -> None:
@@ -105,6 +117,20 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def require_folder(folder: Path) -> None:
+    """Make sure that a folder is there and can be written to, before there is work to lose.
+
+    Raises:
+        InputError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"--output: {folder}: cannot be written to: {error.strerror or error}") from None
 
 
 @contextmanager

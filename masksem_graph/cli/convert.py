@@ -9,6 +9,7 @@ from typing import Literal
 from masksem_graph.config import Parser
 from masksem_graph.console import console
 from masksem_graph.errors import InputError
+from masksem_graph.files import read_yaml
 from masksem_graph.published import export_run, import_run
 
 
@@ -28,11 +29,16 @@ def main(argv: Sequence[str]) -> None:
         export_run(source, output)
         console.print(f"{source} -> {output}", soft_wrap=True, markup=False)
         return
-    _check_free(output, found.overwrite, replaceable=(output / "encoder.yaml").is_file())
+    _check_free(output, found.overwrite, replaceable=_is_conversion(output))
     made = import_run(source, output, topology=found.topology, heads=found.heads)
     sizes = {part: sum(value.numel() for value in weights.values()) for part, weights in made.parts.items()}
     parts = ", ".join(f"{part} ({size:,} numbers)" for part, size in sizes.items())
     console.print(f"{source}: {made.kind}: {parts} -> {output}", soft_wrap=True, markup=False)
+
+
+def _is_conversion(run: Path) -> bool:
+    fields = read_yaml(run / "config.yaml") if (run / "config.yaml").is_file() else None
+    return isinstance(fields, dict) and "converted" in fields
 
 
 def _check_free(output: Path, overwrite: bool, *, replaceable: bool) -> None:

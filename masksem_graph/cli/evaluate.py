@@ -57,6 +57,8 @@ def parse(argv: Sequence[str], run: Mapping[str, Any] | None = None) -> dict[str
     arguments = with_config_paths(argv)
     peeked = _peek(arguments)
     files = {path: read_yaml(Path(path)) for path in peeked.config}
+    if {"-h", "--help"} & set(arguments) and not peeked.protocol and not files:
+        peeked.protocol = "masksem_graph.protocols.Linear"
     protocol_class = _protocol_class(peeked.protocol, files)
     scratch = peeked.checkpoint == SCRATCH
     parser = _parser(protocol_class, scratch=scratch)

@@ -41,7 +41,10 @@ def main(argv: Sequence[str]) -> None:
     recipe, plain = load_recipe(argv[0])
     found = _parser(recipe.roots).parse_args(list(argv))
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise InputError("reproduce runs in one process; to use several, start the commands that --plan prints with torchrun")
+        raise InputError(
+            "reproduce runs in one process; to use several, start the commands that --plan prints with "
+            "torchrun, `-m masksem_graph` in place of `masksem-graph`"
+        )
     output = Path(found.output)
     roots = {name: str(Path(path).resolve()) for name in recipe.roots if (path := found.roots[name]) is not None}
     device = DeviceConfig(**vars(found.device))

@@ -28,7 +28,7 @@ from masksem_graph.engine.pretrain import Interrupted, LoopConfig, PretrainLoop,
 from masksem_graph.engine.processes import leave_together
 from masksem_graph.engine.provenance import PROVENANCE, record_start
 from masksem_graph.errors import InputError
-from masksem_graph.files import read_yaml, write_beside
+from masksem_graph.files import read_yaml, require_folder, write_beside
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import save_encoder
@@ -124,8 +124,6 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
     folder = Path(config.output)
     resume = _check_folder(folder, plain, overwrite=config.overwrite)
     fabric = launch(config.device)
-    if not resume and fabric.is_global_zero:
-        _clear(folder)
     stores = open_each_on_first(fabric, config.data)
     torch.manual_seed(config.seed)
     topologies = [encoder_topology(config.model.topology, store.topology) for store in stores.values()]
@@ -157,7 +155,7 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
     else:
         references = average_clips(task, sets)
         if fabric.is_global_zero:
-            folder.mkdir(parents=True, exist_ok=True)
+            _clear(folder)
             with write_beside(folder / "config.yaml") as partial:
                 partial.write_text(yaml.safe_dump(plain, sort_keys=False))
             with write_beside(folder / "data.yaml") as partial:
@@ -191,7 +189,15 @@ def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bo
     Raises:
         InputError: a finished run, or one of another configuration, is already there.
     """
-    if overwrite or not (folder / "last.pt").is_file():
+    require_folder(folder)
+    if overwrite:
+        return False
+    if not (folder / "last.pt").is_file():
+        if (folder / "results.json").exists() or (folder / "encoder.yaml").exists():
+            raise InputError(
+                f"--output: {folder} holds an evaluation or an encoder; "
+                "expected another folder, or --overwrite true to lose it"
+            )
         return False
     if load_checkpoint(folder / "last.pt")["finished"]:
         raise InputError(f"--output: {folder} holds a finished run; expected another folder, or --overwrite true to lose it")
@@ -223,7 +229,8 @@ def _clear(folder: Path) -> None:
     if (folder / "last.pt").is_file():
         clear_pictures(folder)
     networks = [f"{network}.{ending}" for network in ("encoder", "head") for ending in ("safetensors", "yaml")]
-    for name in ("last.pt", "metrics.csv", "reference.safetensors", "data.yaml", PROVENANCE, NAME, *networks):
+    results = ("results.json", "scores.npz", "labelled.csv")
+    for name in ("last.pt", "metrics.csv", "reference.safetensors", "data.yaml", PROVENANCE, NAME, *networks, *results):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 

@@ -59,14 +59,12 @@ def device_name(device: torch.device) -> str:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that the package runs from, ``-dirty`` where files differ; None in an installed wheel."""
+    """The commit of the checkout that the package runs from, ``-dirty`` where files differ; None in a wheel or without git."""
     if not (PACKAGE.parent / ".git").exists():
         return None
-    answer = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match", "no-tag"],
-        cwd=PACKAGE.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match", "no-tag"]
+    try:
+        answer = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    except OSError:  # no git on this machine
+        return None
     return answer.stdout.strip() or None

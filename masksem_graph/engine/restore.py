@@ -11,6 +11,7 @@ from masksem_graph.files import read_yaml
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.io import describe_encoder
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
+from masksem_graph.tasks.several import OTHERS
 from masksem_graph.topology import parse_topology
 
 
@@ -38,7 +39,8 @@ def load_task(run: Path) -> Pretrain:
         channels=described["channels"],
     )
     try:
-        task.load_state_dict(load_checkpoint(run / "last.pt")["task"])
+        state = load_checkpoint(run / "last.pt")["task"]
+        task.load_state_dict({name: value for name, value in state.items() if not name.startswith(OTHERS)})
     except (KeyError, RuntimeError) as error:
         raise InputError(
             f"{run / 'last.pt'}: not the networks of {config.name}: {' '.join(str(error).split())[:300]}"

@@ -12,6 +12,7 @@ import torch
 from masksem_graph.engine.provenance import provenance
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.run import score_figures
+from masksem_graph.files import require_folder
 from masksem_graph.report.evaluation import (
     Scores,
     clear_results,
@@ -20,7 +21,7 @@ from masksem_graph.report.evaluation import (
     refuse_to_overwrite,
     write_results,
 )
-from masksem_graph.report.page import write_pages
+from masksem_graph.report.page import clear_pictures, write_pages
 
 ALIKE = ("protocol", "data", "split", "data_set")
 
@@ -42,6 +43,7 @@ def fuse(
     refuse_to_overwrite(output, overwrite=overwrite)
     if output.resolve() in [folder.resolve() for folder in folders]:
         raise InputError(f"--output: {output} is one of the evaluations to add up; expected another folder")
+    require_folder(output)
     weights = [1.0] * len(folders) if weights is None else list(weights)
     if len(folders) < 2:
         raise InputError(f"--fuse: expected at least two evaluations, found {len(folders)}")
@@ -73,6 +75,7 @@ def fuse(
         **provenance(torch.device("cpu")),
     }
     clear_results(output)
+    clear_pictures(output)
     write_results(output, results, Scores(np.asarray(total), scores.label, scores.name), classes=classes)
     write_pages(output)
     return results

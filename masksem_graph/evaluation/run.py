@@ -25,14 +25,14 @@ from masksem_graph.engine.provenance import provenance
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
 from masksem_graph.evaluation.encoders import describe_model, make_encoder, pretrained_on, pretraining
-from masksem_graph.files import write_beside
+from masksem_graph.files import digest, require_folder, write_beside
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head
 from masksem_graph.models.io import load_head, save_encoder, save_head
-from masksem_graph.protocols import Evaluation, Protocol
+from masksem_graph.protocols import Evaluation, OwnHead, Protocol
 from masksem_graph.protocols.metrics import bootstrap_interval, classification_figures, summary
 from masksem_graph.report.evaluation import Scores, clear_results, refuse_to_overwrite, write_results
-from masksem_graph.report.page import write_pages
+from masksem_graph.report.page import clear_pictures, write_pages
 from masksem_graph.report.pictures.embedding import Embedding, embed, embedding_picture
 from masksem_graph.report.pictures.picture import write_pictures
 from masksem_graph.tasks.classify import Classify
@@ -77,6 +77,7 @@ def evaluate(config: EvaluateConfig, protocol: Protocol, plain: dict[str, Any]) 
     refuse_to_overwrite(Path(config.output), overwrite=config.overwrite)
     if Path(config.output).resolve() == Path(config.checkpoint).resolve():
         raise InputError(f"--output: {config.output} is the run to evaluate; expected a folder of the evaluation's own")
+    require_folder(Path(config.output))
     fabric = launch(config.device)
     store = open_on_first(fabric, config.data)
     began = time.monotonic()
@@ -118,6 +119,7 @@ def _conclude(
         "labelled_clips": len(runs[0].labelled),
         "test_clips": len(test),
         "untrained": config.scratch,
+        "encoder_sha256": None if config.scratch else digest(Path(config.checkpoint) / "encoder.safetensors"),
         "checkpoint": config.checkpoint if config.checkpoint == SCRATCH else str(Path(config.checkpoint).resolve()),
         "pretrained_on": None if config.scratch else pretrained_on(config.checkpoint),
         "pretraining": None if config.scratch else pretraining(config.checkpoint),
@@ -127,6 +129,7 @@ def _conclude(
         "config": plain,
     }
     clear_results(folder)
+    clear_pictures(folder)
     if not config.labels.all:
         _write_labelled(folder, store, runs)
     if (classifier := runs[-1].classifier) is not None:
@@ -157,7 +160,7 @@ def _run(config: EvaluateConfig, protocol: Protocol, store: Store, fabric: Fabri
         crop=config.crop,
         augment=config.augment,
         bf16=config.device.precision == "bf16-mixed",
-        head=_own_head(config, fabric.device),
+        head=_own_head(config, fabric.device, store.classes if isinstance(protocol, OwnHead) else None),
         compile=compiles,
     )
     with progress_bars(disable=not fabric.is_global_zero) as progress:
@@ -171,8 +174,11 @@ def _run(config: EvaluateConfig, protocol: Protocol, store: Store, fabric: Fabri
     return replace(run, map=embed(evaluation, seed=seed, most=MAPPED_CLIPS, accuracy=known))
 
 
-def _own_head(config: EvaluateConfig, device: torch.device) -> Head | None:
+def _own_head(config: EvaluateConfig, device: torch.device, classes: tuple[str, ...] | None) -> Head | None:
+    """The run's head; where it is to score ``classes`` as it is, it must have been trained on them in this order."""
     saved = None if config.scratch else load_head(config.checkpoint)
+    if saved is not None and classes is not None and saved.classes not in (None, tuple(classes)):
+        raise InputError(f"{config.checkpoint}: its head was trained on other classes than the data's, or in another order")
     return None if saved is None else saved.head.to(device)
 
 

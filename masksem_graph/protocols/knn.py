@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from rich.progress import Progress
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from masksem_graph.errors import InputError
 from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work
+
+PART = 1024  # test clips compared at once
 
 
 def knn_scores(
@@ -20,8 +23,9 @@ def knn_scores(
     classes: int,
 ) -> Float[Tensor, "test classes"]:
     """Share of votes of the ``k`` training clips of largest cosine similarity; the nearest of them breaks ties."""
-    similarity = F.normalize(test, dim=1) @ F.normalize(train, dim=1).T
-    near = similarity.topk(min(k, train.shape[0]), dim=1).indices
+    train, k = F.normalize(train, dim=1), min(k, train.shape[0])
+    # A part at a time: all pairs of clips of NTU-120 are 13 GB.
+    near = torch.cat([(F.normalize(part, dim=1) @ train.T).topk(k, dim=1).indices for part in test.split(PART)])
     votes = F.one_hot(labels[near], classes).float()
     # The sooner a class comes up, the more of a hundredth of a vote it gets on top: it breaks a tie and overturns no vote.
     first = votes.argmax(1) / near.shape[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from masksem_graph.config import parse_mapping
 from masksem_graph.data.augment import AugmentConfig, CropConfig
 from masksem_graph.engine.checkpoint import save_checkpoint
 from masksem_graph.errors import InputError
-from masksem_graph.files import write_beside
+from masksem_graph.files import digest, write_beside
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head, LinearHead, MLPHead
@@ -127,7 +126,7 @@ def _config(file: Path, found: Published, model: dict[str, Any]) -> dict[str, An
     return {
         "converted": {
             "file": file.name,
-            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "sha256": digest(file),
             "kind": found.kind,
             "epoch": found.epoch,
             "arguments": _plain(found.arguments),

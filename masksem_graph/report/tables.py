@@ -122,12 +122,24 @@ def _published_rows(
 
 
 def _own_rows(ours: Sequence[tuple[str, Column, dict[str, Any]]], columns: Sequence[Column]) -> Iterator[TableRow]:
-    cells: dict[str, dict[Column, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    rows: dict[str, list[dict[Column, list[dict[str, Any]]]]] = defaultdict(list)
     for label, column, result in ours:
         if column in columns:
-            cells[label][column].append(result)
-    for label, by_column in cells.items():
-        yield TableRow(label, {column: _cell(found) for column, found in by_column.items()}, ours=True)
+            alike = (row for row in rows[label] if column not in row or _encoder(row[column][0]) == _encoder(result))
+            if (row := next(alike, None)) is None:
+                rows[label].append(row := {})
+            row.setdefault(column, []).append(result)
+    for label, found in rows.items():
+        for number, row in enumerate(found, 1):
+            name = f"{label} ({number})" if len(found) > 1 else label
+            yield TableRow(name, {column: _cell(results) for column, results in row.items()}, ours=True)
+
+
+def _encoder(result: dict[str, Any]) -> Any:
+    """What must be the same for two evaluations to be runs of one thing, seeds aside."""
+    run = result["pretraining"] or result.get("config") or {}
+    weights = result.get("checkpoint") if result["untrained"] and "model" not in run else None
+    return run.get("model"), run.get("method"), run.get("init_from"), run.get("converted"), result["pretrained_on"], weights
 
 
 def _cell(results: Sequence[dict[str, Any]]) -> str:
@@ -190,7 +202,7 @@ def preset(kind: Literal["method", "model"], fields: dict[str, Any]) -> str:
         if _says(read_yaml(path)[kind], fields):
             return path.stem
     if kind == "model":
-        return f"width {fields['width']}"
+        return f"{str(fields['backbone']['class_path']).rpartition('.')[2]} of width {fields['width']}"
     return str(fields["scores"]["class_path"]).rpartition(".")[2]
 
 

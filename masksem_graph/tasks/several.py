@@ -17,6 +17,9 @@ from masksem_graph.models.share import share_weights
 from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, build_pretrain
 from masksem_graph.topology import Topology
 
+OTHERS = "others."
+"""What a checkpoint calls what the data sets after the first have for themselves."""
+
 
 class SeveralPretrain(nn.Module):
     """The same weights on several data sets.
@@ -113,4 +116,4 @@ def _refuse_joint_numbered(encoder: SkeletonEncoder, other: Topology) -> None:
 
 
 def _reference(data_set: int) -> str:
-    return f"others.{data_set}.reference"
+    return f"{OTHERS}{data_set}.reference"

@@ -89,3 +89,10 @@ def test_damaged_weights_are_refused(run: Path, tmp_path: Path, capsys: pytest.C
         main(["evaluate", "--config", "protocol/knn", "--checkpoint", str(copy), "--output", str(tmp_path / "out")])
     assert stopped.value.code == 2
     assert "encoder.safetensors: not the weights" in capsys.readouterr().err
+
+
+def test_help_needs_no_protocol(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", "--help"])
+    assert stopped.value.code == 0
+    assert "--checkpoint" in capsys.readouterr().out

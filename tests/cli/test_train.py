@@ -160,6 +160,20 @@ def test_refuses_to_overwrite_a_finished_run(whole_run: Path, train_arguments: l
         train(train_arguments, whole_run)
 
 
+def test_a_mistake_beside_overwrite_loses_nothing(whole_run: Path, train_arguments: list[str]) -> None:
+    before = (whole_run / "last.pt").read_bytes()
+    with pytest.raises(InputError, match="nowhere"):
+        train([*train_arguments, "--data.root", "/nowhere", "--overwrite", "true"], whole_run)
+    assert (whole_run / "last.pt").read_bytes() == before
+
+
+def test_refuses_the_folder_of_an_evaluation(train_arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(InputError, match=r"holds an evaluation or an encoder.*--overwrite"):
+        train(train_arguments, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
 def test_refuses_to_go_on_with_another_configuration(
     train_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from masksem_graph.data.readers import demo_kinect20
 from masksem_graph.data.store import StoreWriter
 from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.engine.pretrain import PretrainLoop
+from masksem_graph.engine.restore import load_task
 from masksem_graph.errors import InputError
 from masksem_graph.models.io import topology_for
 from masksem_graph.tasks.several import SeveralPretrain
@@ -107,6 +108,7 @@ def test_the_run_names_all_that_it_was_trained_on(whole_run: Path, kinect_store:
     }
     assert torch.equal(means["reference"], state(whole_run)["reference"])
     assert torch.equal(means["reference_kinect"], state(whole_run)["others.1.reference"])
+    assert torch.equal(load_task(whole_run).reference, means["reference"]), "pictures see the first data set"
     again, _ = parse(["--config", str(whole_run / "config.yaml")])
     assert again.data.also["kinect"].weight == 1.5
 

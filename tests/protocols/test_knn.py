@@ -85,3 +85,12 @@ def test_against_counting(labels: list[int], k: int) -> None:
 def test_numbers_of_neighbours_out_of_range(k: list[int]) -> None:
     with pytest.raises(InputError, match=r"^k: expected numbers of neighbours from 1, found "):
         KNN(k=k)
+
+
+def test_a_part_at_a_time_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    train, test = torch.randn(23, 4, generator=generator), torch.randn(11, 4, generator=generator)
+    labels = torch.randint(3, (23,), generator=generator)
+    whole = knn_scores(train, labels, test, k=5, classes=3)
+    monkeypatch.setattr("masksem_graph.protocols.knn.PART", 3)
+    torch.testing.assert_close(knn_scores(train, labels, test, k=5, classes=3), whole)

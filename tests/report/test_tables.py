@@ -67,6 +67,20 @@ def test_several_evaluations_of_one_kind_are_averaged() -> None:
     assert table.rows[0].cells == {("ntu60_xsub", "linear"): "72.0 ± 2.8"}
 
 
+def test_other_encoders_are_not_averaged() -> None:
+    other = result("linear", 74.0)
+    other["pretraining"] = other["pretraining"] | {"init_from": "runs/mamp"}
+    table = build_table("all", [result("linear", 70.0), other, result("knn", 60.0)], load_published())
+    first, second = table.rows
+    assert first.cells == {("ntu60_xsub", "linear"): "70.0", ("ntu60_xsub", "knn"): "60.0"}
+    assert second.cells == {("ntu60_xsub", "linear"): "74.0"}
+    assert (first.label, second.label) == (f"{result_label()} (1)", f"{result_label()} (2)")
+
+
+def result_label() -> str:
+    return build_table("all", [result("linear", 1.0)], load_published()).rows[0].label
+
+
 @pytest.mark.parametrize(
     ("changed", "label"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from masksem_graph.errors import InputError
+from masksem_graph.files import digest
 from masksem_graph.report.evaluation import SCORES, encoder_name, read_results
 from masksem_graph.report.page.content import Column, Section, Table
 from masksem_graph.report.page.names import tested_on
@@ -88,7 +89,8 @@ def top1(results: dict[str, Any]) -> str:
 def _encoder(results: dict[str, Any], folder: Path) -> str:
     checkpoint = at(results, "checkpoint")
     if "fused" not in results and not results.get("untrained") and checkpoint == str(folder.resolve()):
-        return "this one"
+        used, now = results.get("encoder_sha256"), folder / "encoder.safetensors"
+        return "this one" if used is None or not now.is_file() or used == digest(now) else "an earlier state of this one"
     try:
         return encoder_name(results)
     except (KeyError, TypeError):

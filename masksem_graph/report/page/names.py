@@ -20,6 +20,9 @@ def data_name(data_set: Any, split: Any = None) -> str | None:
     if isinstance(data_set, list):
         names = [name for one in data_set if (name := data_name(one, split)) is not None]
         return " + ".join(names) or None
+    if isinstance(also := at(data_set, "also"), dict) and also:
+        first = {name: value for name, value in data_set.items() if name != "also"}
+        return data_name([first, *also.values()], split)
     if not (format := at(data_set, "format")):
         return None
     split = at(data_set, "split") or split

@@ -31,7 +31,7 @@ def machine_facts(starts: Sequence[Mapping[str, Any]]) -> list[Fact]:
 def short(commit: Any) -> str:
     """A commit in ten letters, and whether files differed from it."""
     if not commit:
-        return "an installed wheel"
+        return "unknown (an installed wheel, or no git)"
     name, dirty, _ = str(commit).partition("-dirty")
     return name[:10] + dirty
 

@@ -11,6 +11,7 @@ from masksem_graph.engine.metrics import read_metrics
 from masksem_graph.engine.provenance import PROVENANCE
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml
+from masksem_graph.report.figures import NEIGHBOURS
 from masksem_graph.report.page.content import Column, Fact, Page, Section, Table
 from masksem_graph.report.page.inside import evaluations_section, find_evaluations
 from masksem_graph.report.page.names import data_name, part_name
@@ -117,7 +118,8 @@ def _facts(config: Any, rows: Sequence[dict[str, float]], starts: Sequence[dict[
 def _neighbours(rows: Sequence[dict[str, float]]) -> list[Fact]:
     """The last check by nearest neighbours; nothing where there was none."""
     for row in reversed(rows):
-        if near := {name.rpartition("_k")[2]: value for name, value in row.items() if name.startswith("knn_top1")}:
+        found = {name: match.groups() for name in row if (match := NEIGHBOURS.match(name))}
+        if near := {f"{data_set}, {k}" if data_set else k: row[name] for name, (data_set, k) in found.items()}:
             (k, value), *others = near.items()
             notes = [*(f"{k} nearest: {percent(value)}" for k, value in others), f"epoch {whole(row['epoch'])}"]
             return [Fact(f"k-NN, {k} nearest", percent(value), ", ".join(notes))]
@@ -125,7 +127,7 @@ def _neighbours(rows: Sequence[dict[str, float]]) -> list[Fact]:
 
 
 def _is_loss(name: str) -> bool:
-    return name not in NO_LOSS and not name.startswith("knn_")
+    return name not in NO_LOSS and not name.startswith(("knn_", "share_"))
 
 
 def _epochs_section(rows: Sequence[dict[str, float]]) -> Section:

@@ -270,7 +270,7 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, cell: str, 
 
 def test_commits() -> None:
     assert short("0123456789abcdef") == "0123456789" and short("0123456789abcdef-dirty") == "0123456789-dirty"
-    assert short(None) == "an installed wheel"
+    assert short(None) == "unknown (an installed wheel, or no git)"
 
 
 def test_numbers() -> None:
