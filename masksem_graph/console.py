@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -27,6 +27,12 @@ class RateColumn(ProgressColumn):
         if not speed:
             return Text("-- /s")
         return Text(f"{speed:.1f} /s" if speed >= 1 else f"{1 / speed:.1f} s each")
+
+
+def print_whole(out: Console, shown: RenderableType) -> None:
+    """Print with all columns: rich cuts off those that a narrow terminal, or a pipe, has no room for."""
+    out.width = max(out.width, out.measure(shown, options=out.options.update(max_width=1000)).maximum)
+    out.print(shown)
 
 
 def progress_bars(*, disable: bool = False) -> Progress:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from masksem_graph.cli import evaluate, train
 from masksem_graph.config import Parser
-from masksem_graph.console import console
+from masksem_graph.console import console, print_whole
 from masksem_graph.data.clips import Residency
 from masksem_graph.engine.devices import DeviceConfig, launch
 from masksem_graph.errors import InputError
@@ -194,5 +194,5 @@ def _tables(steps: Sequence[Step], recipe: Recipe, output: Path) -> None:
     with write_beside(output / "tables.tex") as partial:
         partial.write_text("\n".join(map(latex, tables)))
     for table in tables:
-        Console().print(terminal(table))
+        print_whole(Console(), terminal(table))
     console.print(f"written: {output / 'tables.md'}, {output / 'tables.tex'}")

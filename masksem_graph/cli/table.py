@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from masksem_graph.config import Parser
-from masksem_graph.console import console
+from masksem_graph.console import console, print_whole
 from masksem_graph.files import write_beside
 from masksem_graph.report.published import load_published
 from masksem_graph.report.table_formats import FORMATS, terminal
@@ -40,9 +40,3 @@ def main(argv: Sequence[str]) -> None:
             partial.write_text(FORMATS[found.format](table))
     if found.output is not None:
         console.print(f"written: {found.output}")
-
-
-def print_whole(out: Console, shown: RenderableType) -> None:
-    """Print with all columns: rich cuts off those that a narrow terminal, or a pipe, has no room for."""
-    out.width = max(out.width, out.measure(shown, options=out.options.update(max_width=1000)).maximum)
-    out.print(shown)

@@ -118,7 +118,7 @@ def print_results(console: Console, results: dict[str, Any], folder: Path) -> No
     runs = len(results["seeds"])
     low, high = results["top1_interval"]
     table.add_row(
-        encoder_name(results),
+        Path(encoder_name(results)).name,
         f"{results['top1']:.1f}" + (f" ± {results['std']:.1f} ({runs} runs)" if runs > 1 else ""),
         f"{low:.1f} to {high:.1f}",
         f"{results['top5']:.1f}",
