@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -120,17 +120,22 @@ def remove(path: Path) -> None:
 
 
 def require_folder(folder: Path) -> None:
-    """Make sure that a folder is there and can be written to, before there is work to lose.
+    """Make sure that a folder can be made and written to, before there is work to lose; nothing is left of the trial.
 
     Raises:
         InputError: it cannot.
     """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise InputError(f"--output: {folder}: cannot be written to: {error.strerror or error}") from None
+    finally:
+        for path in missing:
+            with suppress(OSError):  # another process is there already
+                path.rmdir()
 
 
 @contextmanager

@@ -155,6 +155,7 @@ def pretrain(config: TrainConfig, plain: dict[str, Any]) -> None:
     else:
         references = average_clips(task, sets)
         if fabric.is_global_zero:
+            folder.mkdir(parents=True, exist_ok=True)
             _clear(folder)
             with write_beside(folder / "config.yaml") as partial:
                 partial.write_text(yaml.safe_dump(plain, sort_keys=False))
