@@ -60,7 +60,7 @@ def reproduce(recipe: Path, output: Path, small_store: Path, *more: str) -> None
 def test_everything_once_and_only_once(
     recipe: Path, small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "500")
     output = tmp_path / "out"
     reproduce(recipe, output, small_store)
     said = capsys.readouterr()
