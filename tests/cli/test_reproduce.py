@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 from masksem_graph.cli import evaluate, main, train
 from masksem_graph.errors import InputError
@@ -60,7 +61,7 @@ def reproduce(recipe: Path, output: Path, small_store: Path, *more: str) -> None
 def test_everything_once_and_only_once(
     recipe: Path, small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "500")
+    monkeypatch.setattr("masksem_graph.cli.reproduce.console", Console(stderr=True, width=500))
     output = tmp_path / "out"
     reproduce(recipe, output, small_store)
     said = capsys.readouterr()
