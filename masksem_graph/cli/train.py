@@ -194,7 +194,9 @@ def _check_folder(folder: Path, plain: dict[str, Any], *, overwrite: bool) -> bo
     if overwrite:
         return False
     if not (folder / "last.pt").is_file():
-        if (folder / "results.json").exists() or (folder / "encoder.yaml").exists():
+        # A run that was killed before its first checkpoint has its configuration, and may have its encoder.
+        encoder_alone = (folder / "encoder.yaml").exists() and not (folder / "config.yaml").exists()
+        if (folder / "results.json").exists() or encoder_alone:
             raise InputError(
                 f"--output: {folder} holds an evaluation or an encoder; "
                 "expected another folder, or --overwrite true to lose it"

@@ -322,6 +322,8 @@ class PretrainLoop:
         self.saved_at = time.monotonic()
         if self.fabric.is_global_zero:
             state = self.progressed
+            # First: a run whose checkpoint says that it is finished is never taken up again, so its encoder must be there.
+            self.save_encoder(self.task.each[0].student)
             save_checkpoint(
                 self.checkpoint,
                 {
@@ -336,7 +338,6 @@ class PretrainLoop:
                     "finished": self.finished,
                 },
             )
-            self.save_encoder(self.task.each[0].student)
         self.fabric.barrier()
 
     def resume(self) -> None:

@@ -73,7 +73,7 @@ def curves_figure(rows: list[dict[str, float]]) -> Figure:
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shown = [name for name in columns if name in LOSSES or name.startswith("loss_")]
-    neighbours = sorted(name for name in columns if NEIGHBOURS.match(name))
+    neighbours = {name: match.groups() for name in sorted(columns) if (match := NEIGHBOURS.match(name))}
     figure = Figure(figsize=(9 if neighbours else 5, 3.6), layout="constrained")
     left, *right = figure.subplots(1, 2 if neighbours else 1, squeeze=False)[0]
     for name, style in zip(shown, cycle(STYLES), strict=False):
@@ -81,8 +81,7 @@ def curves_figure(rows: list[dict[str, float]]) -> Figure:
     left.set(xlabel="epoch", ylabel="loss (standardised units)", title="Pre-training")
     left.legend(frameon=False)
     for axes in right:
-        for name, style in zip(neighbours, cycle(("o-", "s--", "^:", "d-.")), strict=False):
-            data_set, k = NEIGHBOURS.match(name).groups()  # type: ignore[union-attr]
+        for (name, (data_set, k)), style in zip(neighbours.items(), cycle(("o-", "s--", "^:", "d-.")), strict=False):
             axes.plot(
                 *_points(rows, name), style, label=f"{data_set}, {k} nearest" if data_set else f"{k} nearest", markersize=4
             )

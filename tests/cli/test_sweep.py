@@ -24,8 +24,6 @@ ABLATIONS = sorted(path.stem for path in (shipped("configs") / "ablation").glob(
 
 @pytest.mark.parametrize(("name", "on"), [*((name, "nw_ucla") for name in ABLATIONS), ("table5", "demo")])
 def test_shipped_ablations_are_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, on: str) -> None:
-    if name == "released" and not (shipped("configs") / "method" / "masksem_released.yaml").is_file():
-        pytest.skip("needs configs/method/masksem_released.yaml")
     main(["sweep", f"ablation/{name}", "--output", str(tmp_path / "out"), "--data", on, "--epochs", "2", "--dry_run"])
     commands = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
     assert commands and all(line.startswith(("masksem-graph train ", "masksem-graph evaluate ")) for line in commands)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -172,6 +173,30 @@ def test_refuses_the_folder_of_an_evaluation(train_arguments: list[str], tmp_pat
     with pytest.raises(InputError, match=r"holds an evaluation or an encoder.*--overwrite"):
         train(train_arguments, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_no_checkpoint_without_its_encoder(
+    train_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between the two must not leave a finished run with the encoder of an earlier epoch."""
+
+    def dying(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr("masksem_graph.cli.train.save_encoder", dying)
+    with pytest.raises(Killed):
+        train(train_arguments, tmp_path / "run")
+    assert not (tmp_path / "run" / "last.pt").exists()
+
+
+def test_killed_inside_the_first_checkpoint_starts_anew(whole_run: Path, train_arguments: list[str], tmp_path: Path) -> None:
+    """The encoder is written before ``last.pt``: a kill in between must not lock the folder."""
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("config.yaml", "encoder.yaml", "encoder.safetensors"):
+        shutil.copy(whole_run / name, run)
+    train(train_arguments, run)
+    assert load_checkpoint(run / "last.pt")["finished"]
 
 
 def test_refuses_to_go_on_with_another_configuration(
