@@ -21,13 +21,13 @@ from masksem_graph.console import console
 from masksem_graph.data.augment import CropConfig, central_view
 from masksem_graph.data.clips import ClipSource
 from masksem_graph.data.config import DataConfig
-from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.files import read_yaml
 from masksem_graph.graph import to_segments
 from masksem_graph.masking import Evidence, Motion, Uniform, gumbel_top_k, score_distribution
 from masksem_graph.masking.gumbel import masked_count
 from masksem_graph.operators import Adjacency
 from masksem_graph.saliency import GradCam
+from masksem_graph.training.checkpoint import load_checkpoint
 
 
 def main() -> None:

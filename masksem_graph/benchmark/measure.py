@@ -17,11 +17,11 @@ from masksem_graph.benchmark.memory import CPU_KIND, GPU_KIND, peak_on_cpu, peak
 from masksem_graph.benchmark.timing import count_flop, interleaved, matrix_products, seconds_of
 from masksem_graph.benchmark.variants import Variant, loss_of, train_step
 from masksem_graph.benchmark.workload import Workload, build_workload
-from masksem_graph.engine.optim import OptimConfig, build_adamw
-from masksem_graph.engine.pretrain import compile_networks
 from masksem_graph.errors import InputError
 from masksem_graph.models.pool import sequence_mean
 from masksem_graph.protocols.linear import Linear
+from masksem_graph.training.optim import OptimConfig, build_adamw
+from masksem_graph.training.pretrain import compile_networks
 
 PROBE_CLASSES = 60
 SPEEDUP_GOAL, UTILISATION_GOAL = 4.0, 0.5

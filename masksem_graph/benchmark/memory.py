@@ -12,7 +12,7 @@ import torch
 
 from masksem_graph.benchmark.variants import Variant, train_step
 from masksem_graph.benchmark.workload import Workload, build_workload
-from masksem_graph.engine.memory import keep_freed_memory
+from masksem_graph.training.memory import keep_freed_memory
 
 GPU_KIND = "largest allocation on the GPU during a step, weights and optimiser included"
 CPU_KIND = "growth of the peak resident memory of a fresh process by two steps, its networks being built before"

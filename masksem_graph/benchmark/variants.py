@@ -13,8 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from masksem_graph.benchmark.autograd import autograd_draw
 from masksem_graph.benchmark.workload import Workload
-from masksem_graph.engine.memory import keep_freed_memory
 from masksem_graph.masking import Mask
+from masksem_graph.training.memory import keep_freed_memory
 
 
 @dataclass(frozen=True)

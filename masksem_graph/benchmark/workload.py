@@ -10,12 +10,12 @@ from torch import Tensor
 
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.clips import ClipBatch
-from masksem_graph.engine.optim import OptimConfig, build_adamw
 from masksem_graph.errors import InputError
 from masksem_graph.files import find_yaml, read_yaml
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
 from masksem_graph.topology import load_topology
+from masksem_graph.training.optim import OptimConfig, build_adamw
 
 TOPOLOGY, METHOD, CHANNELS = "ntu25", "method/masksem", 3
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from masksem_graph.benchmark import BenchmarkConfig, measure, show
 from masksem_graph.config import Parser
 from masksem_graph.console import progress_bars
-from masksem_graph.engine.devices import DeviceConfig, launch
 from masksem_graph.files import write_beside
+from masksem_graph.training.devices import DeviceConfig, launch
 
 
 def main(argv: Sequence[str]) -> None:

@@ -12,7 +12,6 @@ import jsonargparse
 
 from masksem_graph.config import Parser, instantiate, resolved, with_config_paths
 from masksem_graph.console import console
-from masksem_graph.engine.processes import leave_together
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation import SCRATCH, EvaluateConfig, evaluate
 from masksem_graph.evaluation.fuse import fuse
@@ -20,6 +19,7 @@ from masksem_graph.files import read_yaml
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.protocols import Protocol
 from masksem_graph.report.evaluation import print_results
+from masksem_graph.training.processes import leave_together
 
 OF_RUN = ("data", "crop", "augment", "device")
 OF_TRAINING = ("data.also", "data.weight")

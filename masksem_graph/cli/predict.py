@@ -15,10 +15,10 @@ from rich.table import Table
 
 from masksem_graph.config import Parser
 from masksem_graph.data.readers import reader_class, reader_names
-from masksem_graph.engine.devices import DeviceConfig, launch
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.classifier import load_classifier
 from masksem_graph.evaluation.loose_clips import gather
+from masksem_graph.training.devices import DeviceConfig, launch
 
 
 def main(argv: Sequence[str]) -> None:

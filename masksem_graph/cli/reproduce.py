@@ -20,7 +20,6 @@ from masksem_graph.cli import evaluate, train
 from masksem_graph.config import Parser
 from masksem_graph.console import console, print_whole
 from masksem_graph.data.clips import Residency
-from masksem_graph.engine.devices import DeviceConfig, launch
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.run import labelled_split
 from masksem_graph.files import read_yaml, write_beside
@@ -31,6 +30,7 @@ from masksem_graph.report.table_formats import latex, markdown, terminal
 from masksem_graph.report.tables import PROTOCOLS, build_table, collect
 from masksem_graph.reproduce import Recipe, Step, load_recipe, steps_of
 from masksem_graph.reproduce.estimate import Rates, in_words, measure_rates
+from masksem_graph.training.devices import DeviceConfig, launch
 
 
 def main(argv: Sequence[str]) -> None:

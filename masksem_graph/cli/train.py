@@ -21,23 +21,23 @@ from masksem_graph.data.clips import ClipSource, Plan
 from masksem_graph.data.config import DataConfig, identity, open_each_on_first
 from masksem_graph.data.mixture import TrainingSet
 from masksem_graph.data.store import Store
-from masksem_graph.engine.checkpoint import load_checkpoint
-from masksem_graph.engine.devices import DeviceConfig, compiler_fault, launch
-from masksem_graph.engine.optim import OptimConfig
-from masksem_graph.engine.pretrain import Interrupted, LoopConfig, PretrainLoop, average_clip
-from masksem_graph.engine.processes import leave_together
-from masksem_graph.engine.provenance import PROVENANCE, record_start
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml, require_folder, write_beside
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import save_encoder
+from masksem_graph.pictures.after import draw_training
 from masksem_graph.protocols import KNN, Evaluation
 from masksem_graph.report.page import NAME, clear_pictures, write_page
-from masksem_graph.report.pictures.after import draw_training
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain
 from masksem_graph.tasks.several import SeveralPretrain, build_several
 from masksem_graph.topology import encoder_topology
+from masksem_graph.training.checkpoint import load_checkpoint
+from masksem_graph.training.devices import DeviceConfig, compiler_fault, launch
+from masksem_graph.training.optim import OptimConfig
+from masksem_graph.training.pretrain import Interrupted, LoopConfig, PretrainLoop, average_clip
+from masksem_graph.training.processes import leave_together
+from masksem_graph.training.provenance import PROVENANCE, record_start
 
 MAY_CHANGE = {
     "output",

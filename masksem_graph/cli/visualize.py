@@ -21,8 +21,6 @@ from masksem_graph.data.augment import CropConfig
 from masksem_graph.data.clips import ClipSource
 from masksem_graph.data.config import DataConfig
 from masksem_graph.data.store import Store
-from masksem_graph.engine.devices import DeviceConfig, launch
-from masksem_graph.engine.restore import has_method, load_task
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import EvaluateConfig
 from masksem_graph.evaluation.encoders import make_encoder
@@ -31,14 +29,16 @@ from masksem_graph.evaluation.run import labelled_split
 from masksem_graph.files import read_yaml
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import describe_encoder
+from masksem_graph.pictures.clip import ShownClip, show_clip
+from masksem_graph.pictures.picture import Picture, write_pictures
+from masksem_graph.pictures.saliency import raw_saliency
+from masksem_graph.pictures.tasks import average_motion, semantic, task_of
+from masksem_graph.pictures.window import require_display, show_pictures
 from masksem_graph.protocols import Evaluation
-from masksem_graph.report.pictures.clip import ShownClip, show_clip
-from masksem_graph.report.pictures.picture import Picture, write_pictures
-from masksem_graph.report.pictures.saliency import raw_saliency
-from masksem_graph.report.pictures.tasks import average_motion, semantic, task_of
-from masksem_graph.report.pictures.window import require_display, show_pictures
 from masksem_graph.tasks.pretrain import Pretrain
 from masksem_graph.topology import load_topology
+from masksem_graph.training.devices import DeviceConfig, launch
+from masksem_graph.training.restore import has_method, load_task
 
 Part = Literal["train", "test"]
 
@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
 
 def saliency(argv: Sequence[str]) -> None:
     """Where a clip differs from the average motion: a map of joints and segments, and on the skeleton over time."""
-    from masksem_graph.report.pictures import saliency as drawing
+    from masksem_graph.pictures import saliency as drawing
 
     found = _parser("saliency", saliency, argv, clip=True)
     with _opened(found) as run:
@@ -67,8 +67,8 @@ def saliency(argv: Sequence[str]) -> None:
 
 def smoothing(argv: Sequence[str]) -> None:
     """Smoothing operators: as matrices, on the graph, on an impulse, and with a run on the saliency of a clip."""
-    from masksem_graph.report.pictures import operators as matrices
-    from masksem_graph.report.pictures import smoothing as drawing
+    from masksem_graph.pictures import operators as matrices
+    from masksem_graph.pictures import smoothing as drawing
 
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--checkpoint")
@@ -97,7 +97,7 @@ def smoothing(argv: Sequence[str]) -> None:
 
 def masks(argv: Sequence[str]) -> None:
     """Which nodes each strategy hides: one draw, the frequency over many, next to what moved."""
-    from masksem_graph.report.pictures import masks as drawing
+    from masksem_graph.pictures import masks as drawing
 
     found = _parser("masks", masks, argv, clip=True)
     if found["draws"] < 1:
@@ -112,7 +112,7 @@ def masks(argv: Sequence[str]) -> None:
 
 def reconstruction(argv: Sequence[str]) -> None:
     """What the decoder says of hidden nodes beside what is true, per joint over time."""
-    from masksem_graph.report.pictures import reconstruction as drawing
+    from masksem_graph.pictures import reconstruction as drawing
 
     found = _parser("reconstruction", reconstruction, argv, clip=True)
     run_folder = Path(found["checkpoint"])
@@ -129,7 +129,7 @@ def reconstruction(argv: Sequence[str]) -> None:
 
 def embedding(argv: Sequence[str]) -> None:
     """A map of the features of a split's test clips, by class, with the k-NN accuracy."""
-    from masksem_graph.report.pictures import embedding as drawing
+    from masksem_graph.pictures import embedding as drawing
 
     found = _parser("embedding", embedding, argv, clip=False)
     if found["points"] < 2:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from masksem_graph.data.augment import AugmentConfig, CropConfig
 from masksem_graph.data.config import DataConfig
-from masksem_graph.engine.devices import DeviceConfig
 from masksem_graph.errors import InputError
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.protocols.labels import LabelsConfig
+from masksem_graph.training.devices import DeviceConfig
 
 SCRATCH = "none"
 """The checkpoint of an encoder that was never pre-trained."""

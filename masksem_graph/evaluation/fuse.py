@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from masksem_graph.engine.provenance import provenance
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.run import score_figures
 from masksem_graph.files import require_folder
@@ -22,6 +21,7 @@ from masksem_graph.report.evaluation import (
     write_results,
 )
 from masksem_graph.report.page import clear_pictures, write_pages
+from masksem_graph.training.provenance import provenance
 
 ALIKE = ("protocol", "data", "split", "data_set")
 

@@ -20,8 +20,6 @@ from masksem_graph.console import console, progress_bars
 from masksem_graph.data.clips import ClipSource
 from masksem_graph.data.config import DataConfig, identity, open_on_first
 from masksem_graph.data.store import Store
-from masksem_graph.engine.devices import compiler_fault, launch
-from masksem_graph.engine.provenance import provenance
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
 from masksem_graph.evaluation.encoders import describe_model, make_encoder, pretrained_on, pretraining
@@ -29,13 +27,15 @@ from masksem_graph.files import digest, require_folder, write_beside
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head
 from masksem_graph.models.io import load_head, save_encoder, save_head
+from masksem_graph.pictures.embedding import Embedding, embed, embedding_picture
+from masksem_graph.pictures.picture import write_pictures
 from masksem_graph.protocols import Evaluation, OwnHead, Protocol
 from masksem_graph.protocols.metrics import bootstrap_interval, classification_figures, summary
 from masksem_graph.report.evaluation import Scores, clear_results, refuse_to_overwrite, write_results
 from masksem_graph.report.page import clear_pictures, write_pages
-from masksem_graph.report.pictures.embedding import Embedding, embed, embedding_picture
-from masksem_graph.report.pictures.picture import write_pictures
 from masksem_graph.tasks.classify import Classify
+from masksem_graph.training.devices import compiler_fault, launch
+from masksem_graph.training.provenance import provenance
 
 MAPPED_CLIPS = 1000
 """On the map of features; k-NN counts them all."""

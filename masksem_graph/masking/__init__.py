@@ -1,19 +1,13 @@
 """Which nodes to hide: scores, a distribution over nodes, Gumbel top-k. Nothing here sees a model."""
 
-from masksem_graph.masking.alternating import Alternating
-from masksem_graph.masking.attention import Attention
 from masksem_graph.masking.distribution import score_distribution
 from masksem_graph.masking.gumbel import Mask, gumbel_top_k
-from masksem_graph.masking.hierarchy import Hierarchy
 from masksem_graph.masking.sampler import Draw, Sampler
 from masksem_graph.masking.scores import Evidence, Motion, Scores, Uniform
 
 __all__ = [
-    "Alternating",
-    "Attention",
     "Draw",
     "Evidence",
-    "Hierarchy",
     "Mask",
     "Motion",
     "Sampler",

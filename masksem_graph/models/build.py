@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import nn
 
+from masksem_graph.backbones import BackboneFactory
 from masksem_graph.encodings import EncodingFactory
 from masksem_graph.errors import InputError
-from masksem_graph.models.backbones import BackboneFactory
 from masksem_graph.models.decoder import Decoder
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.pool import Pool
 from masksem_graph.models.positions import Positions
-from masksem_graph.models.spaces import Euclidean, SpaceFactory
+from masksem_graph.models.spaces import Space
 from masksem_graph.topology import Topology
 
 
@@ -29,7 +30,7 @@ class ModelConfig:
         encodings: positional encodings to add up; the decoder has its own set of the same.
         backbone: the encoder's blocks.
         decoder: the decoder's blocks.
-        space: where embedded nodes live before the encoder's first block.
+        space: where embedded nodes live before the encoder's first block; null for where they are.
         topology: whose joints the nodes are, by name or path, ``{data}`` standing for the name of the data's own topology,
             which it is where omitted.
         pool: a sequence's feature is the mean over its present bodies, or over all slots of the community's arrays, where an
@@ -42,7 +43,7 @@ class ModelConfig:
     encodings: list[EncodingFactory]
     backbone: BackboneFactory
     decoder: BackboneFactory
-    space: SpaceFactory = field(default=Euclidean)
+    space: Space | None = None
     topology: str | None = None
     pool: Pool = "present"
 
@@ -69,7 +70,7 @@ def build_encoder(config: ModelConfig, *, topology: Topology, channels: int) -> 
     return SkeletonEncoder(
         embedding=nn.Linear(config.segment * channels, config.width),
         positions=build_positions(config, topology),
-        space=config.space(width=config.width),
+        space=copy.deepcopy(config.space),
         backbone=config.backbone(width=config.width, topology=topology, segments=config.segments),
         topology=topology,
         frames=config.frames,

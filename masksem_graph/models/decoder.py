@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from masksem_graph.models.backbones import Backbone
+from masksem_graph.backbones import Backbone
 from masksem_graph.models.encoder import gather_nodes, place_nodes
 from masksem_graph.models.positions import Positions
 

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from masksem_graph.backbones import Backbone
 from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
-from masksem_graph.models.backbones import Backbone
 from masksem_graph.models.drop_path import DropPath
 from masksem_graph.models.pool import Pool
 from masksem_graph.models.positions import Positions
@@ -35,7 +35,7 @@ class SkeletonEncoder(nn.Module):
     Args:
         embedding: the linear map from a node's l * C numbers to D; a strided convolution over time is the same thing.
         positions: encodings added once, before the first block.
-        space: maps embedded nodes to what the backbone sees.
+        space: maps embedded nodes to what the backbone sees; None leaves them as they are.
         backbone: maps nodes to nodes. A token for masked ones is learned where it asks for one.
         topology: the skeleton that the nodes are on.
         frames: T, what clips are resized to.
@@ -51,7 +51,7 @@ class SkeletonEncoder(nn.Module):
         *,
         embedding: nn.Linear,
         positions: Positions,
-        space: Space,
+        space: Space | None = None,
         backbone: Backbone,
         topology: Topology,
         frames: int,
@@ -59,7 +59,8 @@ class SkeletonEncoder(nn.Module):
         pool: Pool = "present",
     ) -> None:
         super().__init__()
-        self.embedding, self.positions, self.space, self.backbone = embedding, positions, space, backbone
+        self.embedding, self.positions, self.backbone = embedding, positions, backbone
+        self.space = nn.Identity() if space is None else space
         self.topology, self.frames, self.segment, self.pool = topology, frames, segment, pool
         place = {joint: i for i, joint in enumerate(topology.inputs)}
         for name, joints in (("joint_columns", topology.joints), ("context_columns", topology.context)):

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from masksem_graph.data.augment import AugmentConfig, CropConfig, View, central_view, random_view
 from masksem_graph.data.clips import ClipBatch, ClipSource
-from masksem_graph.engine.processes import my_share, sum_over_processes
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head
 from masksem_graph.models.pool import sequence_mean
 from masksem_graph.seeding import keyed_generator
 from masksem_graph.tasks.classify import Classify
+from masksem_graph.training.processes import my_share, sum_over_processes
 
 ENCODE_BATCH = 64  # sequences encoded at once, small enough for caches; changes speed and memory, not results
 PROBE_VIEW = 3  # what a keyed generator is for

@@ -14,13 +14,13 @@ from jaxtyping import Int64
 from rich.progress import Progress
 from torch import Tensor
 
-from masksem_graph.engine.optim import layer_groups, undecayed, warmup_cosine
-from masksem_graph.engine.processes import my_share, rank, sum_gradients, sum_over_processes
 from masksem_graph.errors import InputError
 from masksem_graph.models.heads import HeadFactory, MLPHead
 from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work, view_part
 from masksem_graph.seeding import keyed_generator
 from masksem_graph.tasks.classify import Classify
+from masksem_graph.training.optim import layer_groups, undecayed, warmup_cosine
+from masksem_graph.training.processes import my_share, rank, sum_gradients, sum_over_processes
 
 ORDER, VIEW, HEAD, DROP = 7, 8, 9, 10  # what a keyed generator is for
 

@@ -10,11 +10,11 @@ from jaxtyping import Float, Int64
 from rich.progress import Progress
 from torch import Tensor
 
-from masksem_graph.engine.optim import warmup_cosine
 from masksem_graph.errors import InputError
 from masksem_graph.models.heads import LinearHead
 from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work
 from masksem_graph.seeding import keyed_generator
+from masksem_graph.training.optim import warmup_cosine
 
 PROBE_ORDER, PROBE_INIT = 4, 5  # what a keyed generator is for
 

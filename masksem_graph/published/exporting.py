@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 
+from masksem_graph.backbones import Transformer
+from masksem_graph.backbones.transformer import Attention
 from masksem_graph.config import parse_mapping
 from masksem_graph.encodings import Learned
-from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.errors import InputError
 from masksem_graph.files import write_beside
-from masksem_graph.models.backbones import Transformer
-from masksem_graph.models.backbones.transformer import Attention
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head, LinearHead, MLPHead
@@ -30,6 +29,7 @@ from masksem_graph.published.layout import (
     mlp_head_layout,
     to_theirs,
 )
+from masksem_graph.training.checkpoint import load_checkpoint
 
 EXPRESSIBLE = {"frames", "segment", "width", "encodings", "backbone", "decoder", "pool"}  # of a ModelConfig in MAMP's layout
 

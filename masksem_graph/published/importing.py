@@ -10,7 +10,6 @@ import yaml
 
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.augment import AugmentConfig, CropConfig
-from masksem_graph.engine.checkpoint import save_checkpoint
 from masksem_graph.errors import InputError
 from masksem_graph.files import digest, write_beside
 from masksem_graph.models.build import ModelConfig, build_encoder
@@ -20,6 +19,7 @@ from masksem_graph.models.io import save_encoder, save_head
 from masksem_graph.published.checkpoint import Published, read_published
 from masksem_graph.published.layout import Sizes
 from masksem_graph.topology import Topology, load_topology
+from masksem_graph.training.checkpoint import save_checkpoint
 
 PUBLISHED_WIDTH, PUBLISHED_HEADS, PUBLISHED_DECODER = 256, 8, 3  # D, attention heads, blocks of the decoder for NTU-60
 
@@ -87,7 +87,7 @@ def _model(sizes: Sizes, heads: int) -> dict[str, Any]:
         return {"class_path": f"masksem_graph.{path}", "init_args": options}
 
     def blocks(depth: int, hidden: int) -> dict[str, Any]:
-        return part("models.backbones.Transformer", depth=depth, heads=heads, mlp_ratio=hidden / sizes.width)
+        return part("backbones.Transformer", depth=depth, heads=heads, mlp_ratio=hidden / sizes.width)
 
     # An evaluation's checkpoint has no decoder; the entry says what a later pre-training would build.
     decoder = (sizes.decoder_depth, sizes.decoder_hidden) if sizes.decoder_depth else (PUBLISHED_DECODER, sizes.hidden)

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from masksem_graph.engine.optim import OptimConfig, build_adamw
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.protocols import Evaluation, FineTune
 from masksem_graph.protocols.base import ENCODE_BATCH, Work
 from masksem_graph.tasks.pretrain import MethodConfig, build_pretrain
+from masksem_graph.training.optim import OptimConfig, build_adamw
 
 Clips = Int64[Tensor, " S"]
 SECONDS = 1.5  # measured of each kind of step, after one that warms up

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from masksem_graph.config import parse_mapping
-from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.errors import InputError
 from masksem_graph.files import find_yaml, read_yaml
 from masksem_graph.report.tables import Style
+from masksem_graph.training.checkpoint import load_checkpoint
 
 Kind = Literal["train", "evaluate", "fuse"]
 

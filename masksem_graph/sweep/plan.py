@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.errors import InputError
 from masksem_graph.files import find_yaml, read_yaml, write_beside
 from masksem_graph.sweep.fields import Fields, Overrides
+from masksem_graph.training.checkpoint import load_checkpoint
 
 ABLATION = {"title", "config", "options", "grid", "cells"}
 DATA = {"config", "options", "epochs", "seeds", "evaluate"}

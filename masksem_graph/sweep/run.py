@@ -17,10 +17,10 @@ import torch
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from masksem_graph.console import console
-from masksem_graph.engine.metrics import read_metrics
-from masksem_graph.engine.signals import StopRequest
 from masksem_graph.errors import InputError
 from masksem_graph.sweep.plan import Cell
+from masksem_graph.training.metrics import read_metrics
+from masksem_graph.training.signals import StopRequest
 
 GIBIBYTE = 1 << 30
 CPU_JOB, GPU_JOB = 2 * GIBIBYTE, 6 * GIBIBYTE  # memory that a run at `small` scale is reckoned with

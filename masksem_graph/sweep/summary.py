@@ -9,12 +9,12 @@ from pathlib import Path
 
 from rich.table import Table
 
-from masksem_graph.engine.metrics import read_metrics
 from masksem_graph.files import write_beside
 from masksem_graph.report.evaluation import read_results
 from masksem_graph.report.figures import save_figure
 from masksem_graph.sweep.figure import variants_figure
 from masksem_graph.sweep.plan import Cell, Plan
+from masksem_graph.training.metrics import read_metrics
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from masksem_graph.targets.base import Target
 from masksem_graph.targets.motion import Coordinates, VelocityAcceleration, acceleration, velocity
-from masksem_graph.targets.poincare import InPoincareBall
 from masksem_graph.targets.standardise import standardise
 
-__all__ = ["Coordinates", "InPoincareBall", "Target", "VelocityAcceleration", "acceleration", "standardise", "velocity"]
+__all__ = ["Coordinates", "Target", "VelocityAcceleration", "acceleration", "standardise", "velocity"]

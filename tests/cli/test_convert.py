@@ -10,8 +10,8 @@ import torch
 
 from masksem_graph import load_encoder
 from masksem_graph.cli import main
-from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.published.layout import Sizes, decoder_layout, encoder_layout, linear_head_layout
+from masksem_graph.training.checkpoint import load_checkpoint
 
 SIZES = Sizes(channels=3, segment=4, segments=4, joints=5, width=16, depth=2, hidden=64, decoder_depth=1, decoder_hidden=64)
 MODEL = ["--model.frames", "16", "--model.width", "16", "--model.backbone.depth", "2", "--model.backbone.heads", "2"]

@@ -16,9 +16,9 @@ from masksem_graph import load_encoder, load_topology, open_store
 from masksem_graph.cli import main
 from masksem_graph.cli.train import parse, pretrain
 from masksem_graph.data.demo import write_demo
-from masksem_graph.engine.checkpoint import load_checkpoint
-from masksem_graph.engine.pretrain import PretrainLoop
 from masksem_graph.files import shipped
+from masksem_graph.training.checkpoint import load_checkpoint
+from masksem_graph.training.pretrain import PretrainLoop
 
 PRESETS = sorted(path.stem for path in (shipped("configs") / "method").glob("*.yaml"))
 HA_CM = ["--config", "method/ha_cm", "--model.frames", "18", "--evaluate_every", "0"]

@@ -10,9 +10,9 @@ import yaml
 
 from masksem_graph.cli import main
 from masksem_graph.cli.train import parse, pretrain
-from masksem_graph.engine.pretrain import Interrupted, PretrainLoop
-from masksem_graph.engine.provenance import commit
 from masksem_graph.report.page.provenance import short
+from masksem_graph.training.pretrain import Interrupted, PretrainLoop
+from masksem_graph.training.provenance import commit
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_an_interrupted_run_has_a_page_and_the_next_start_is_noted(
         pretrain(config, plain)
     assert "Not finished: 2 of 4 epochs so far." in (tmp_path / "run" / "report.html").read_text()
     monkeypatch.setattr(PretrainLoop, "_epoch", original)
-    monkeypatch.setattr("masksem_graph.engine.provenance.commit", lambda: "f" * 40)
+    monkeypatch.setattr("masksem_graph.training.provenance.commit", lambda: "f" * 40)
     pretrain(config, plain)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Not finished" not in page and "4 of 4" in page

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from masksem_graph.cli import main
-from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.files import shipped
+from masksem_graph.training.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 ABLATIONS = sorted(path.stem for path in (shipped("configs") / "ablation").glob("*.yaml"))

@@ -20,10 +20,10 @@ from safetensors.torch import load_file
 
 from masksem_graph.cli import main
 from masksem_graph.cli.train import parse, pretrain
-from masksem_graph.engine.checkpoint import load_checkpoint
-from masksem_graph.engine.pretrain import NonFiniteLoss, PretrainLoop
 from masksem_graph.errors import InputError
 from masksem_graph.models.io import load_encoder
+from masksem_graph.training.checkpoint import load_checkpoint
+from masksem_graph.training.pretrain import NonFiniteLoss, PretrainLoop
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).resolve().parents[2]
@@ -240,7 +240,7 @@ def test_non_finite_loss_keeps_the_last_good_checkpoint(
         (["--optim.lrr", "1"], "optim.lrr"),
         (["--epochs", "many"], "epochs"),
         (["--method.target.init_args.betta", "1"], "betta"),
-        (["--model.backbone.class_path", "masksem_graph.models.backbones.Nothing"], "Nothing"),
+        (["--model.backbone.class_path", "masksem_graph.backbones.Nothing"], "Nothing"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
         (["--model.segment", "5"], "model.frames"),
         (["--data.split", "thirds"], "data.split"),

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from masksem_graph.cli.train import parse, pretrain
-from masksem_graph.engine.checkpoint import load_checkpoint
-from masksem_graph.engine.pretrain import PretrainLoop
+from masksem_graph.training.checkpoint import load_checkpoint
+from masksem_graph.training.pretrain import PretrainLoop
 
 ROOT = Path(__file__).resolve().parents[2]
 MESSAGE_PASSING = ["gcn", "gat", "gps", "stgcn"]

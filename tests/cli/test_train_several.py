@@ -22,12 +22,12 @@ from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.demo import write_demo
 from masksem_graph.data.readers import demo_kinect20
 from masksem_graph.data.store import StoreWriter
-from masksem_graph.engine.checkpoint import load_checkpoint
-from masksem_graph.engine.pretrain import PretrainLoop
-from masksem_graph.engine.restore import load_task
 from masksem_graph.errors import InputError
 from masksem_graph.models.io import topology_for
 from masksem_graph.tasks.several import SeveralPretrain
+from masksem_graph.training.checkpoint import load_checkpoint
+from masksem_graph.training.pretrain import PretrainLoop
+from masksem_graph.training.restore import load_task
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).resolve().parents[2]

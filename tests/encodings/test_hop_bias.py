@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from masksem_graph.backbones import Transformer
+from masksem_graph.backbones.transformer import Attention
 from masksem_graph.encodings import HopBias
-from masksem_graph.models.backbones import Transformer
-from masksem_graph.models.backbones.transformer import Attention
 from masksem_graph.topology import load_topology, parse_topology
 
 TINY = load_topology("tiny5")

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from masksem_graph.masking import Alternating, Attention, Evidence, Hierarchy, Motion, Sampler, Scores, Uniform
+from masksem_graph.masking import Evidence, Motion, Sampler, Scores, Uniform
+from masksem_graph.methods.ha_cm import AlternatingScores, AttentionScores, HierarchyScores
 from masksem_graph.saliency import GradCam, ReleasedGradCam
 
 SEGMENTS, JOINTS, TIMES = 2, 3, 40_000
@@ -18,9 +19,9 @@ STRATEGIES: list[Scores] = [
     Motion(),
     GradCam(),
     ReleasedGradCam(),
-    Attention(),
-    Hierarchy(),
-    Alternating(even=Motion(), odd=Hierarchy()),
+    AttentionScores(),
+    HierarchyScores(),
+    AlternatingScores(even=Motion(), odd=HierarchyScores()),
 ]
 
 

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from masksem_graph.backbones.transformer import Attention
 from masksem_graph.models import attention as module
 from masksem_graph.models.attention import LEAST_NODES, LEAST_WIDTH, MOST_NODES, attention, goes_head_by_head
-from masksem_graph.models.backbones.transformer import Attention
 from masksem_graph.models.linear import HAS_PRODUCT, uses_onednn
 
 has_product = pytest.mark.skipif(not HAS_PRODUCT, reason="this PyTorch has no product by oneDNN")

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from masksem_graph.backbones import Backbone, Transformer
 from masksem_graph.encodings import Learned
-from masksem_graph.models.backbones import Backbone, Transformer
 from masksem_graph.models.decoder import Decoder
 from masksem_graph.models.positions import Positions
 from masksem_graph.topology import load_topology

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
+from masksem_graph.backbones import GAT, GCN, GPS, STGCN, Backbone, Transformer
 from masksem_graph.encodings import Concatenate, HopBias, Laplacian, Learned, RandomWalk, RestPose, Sinusoidal
 from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
-from masksem_graph.models.backbones import GAT, GCN, GPS, STGCN, Backbone, Transformer
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.drop_path import DropPath
 from masksem_graph.models.encoder import SkeletonEncoder, gather_nodes, update_average

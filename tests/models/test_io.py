@@ -28,7 +28,7 @@ def part(name: str, **init_args: Any) -> dict[str, Any]:
     return {"class_path": f"masksem_graph.{name}", "init_args": init_args}
 
 
-BLOCKS = part("models.backbones.Transformer", depth=2, heads=2)
+BLOCKS = part("backbones.Transformer", depth=2, heads=2)
 LEARNED = [part("encodings.Learned", over="segments"), part("encodings.Learned", over="joints")]
 GRAPH = [part("encodings.Sinusoidal"), part("encodings.Laplacian", vectors=4), part("encodings.RandomWalk", steps=4)]
 
@@ -134,9 +134,9 @@ def cut(run: Path) -> None:
         (edit(model={"width": 16}), "encoder.safetensors: not the weights of encoder.yaml: .* size mismatch"),
         (edit(model={"width": "wide"}), "encoder.yaml: .*width"),
         (edit(model={"widht": 8}), "encoder.yaml: .*widht"),
-        (edit(model={"backbone": part("models.backbones.Transfomer")}), "encoder.yaml: .*Transfomer"),
+        (edit(model={"backbone": part("backbones.Transfomer")}), "encoder.yaml: .*Transfomer"),
         (
-            edit(model={"backbone": part("models.backbones.Transformer", heads=3)}),
+            edit(model={"backbone": part("backbones.Transformer", heads=3)}),
             "encoder.yaml: heads: expected a divisor of the width 8",
         ),
     ],

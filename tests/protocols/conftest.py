@@ -14,12 +14,12 @@ import torch
 @pytest.fixture
 def evaluation(tmp_path: Path) -> Any:
     """Three poses that are easy to tell apart, some with two bodies; 21 clips to train on, 9 to test on."""
+    from masksem_graph.backbones import Transformer
     from masksem_graph.data.augment import AugmentConfig, CropConfig
     from masksem_graph.data.clip import Body, Clip
     from masksem_graph.data.clips import ClipSource
     from masksem_graph.data.store import StoreWriter, open_store
     from masksem_graph.encodings import EncodingFactory, Learned
-    from masksem_graph.models.backbones import Transformer
     from masksem_graph.models.build import ModelConfig, build_encoder
     from masksem_graph.protocols import Evaluation
     from masksem_graph.topology import load_topology

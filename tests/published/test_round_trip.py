@@ -20,13 +20,13 @@ from masksem_graph.data.augment import AugmentConfig, CropConfig
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.clips import ClipSource
 from masksem_graph.data.store import StoreWriter, open_store
-from masksem_graph.engine.checkpoint import load_checkpoint
 from masksem_graph.errors import InputError
 from masksem_graph.models.io import load_head
 from masksem_graph.protocols import Evaluation, OwnHead
 from masksem_graph.published import export_run, import_run
 from masksem_graph.published.layout import Weights
 from masksem_graph.topology import load_topology
+from masksem_graph.training.checkpoint import load_checkpoint
 
 Write = Callable[..., Path]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from masksem_graph.engine.checkpoint import save_checkpoint
 from masksem_graph.sweep import Cell, Plan, Step, summarise
 from masksem_graph.sweep.figure import variants_figure
+from masksem_graph.training.checkpoint import save_checkpoint
 
 ACCURACY = {("motion", 0): (50.0, 40.0), ("motion", 1): (54.0, 41.0), ("semantic", 0): (52.26, 44.0), ("semantic", 1): None}
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from masksem_graph.backbones import Transformer
 from masksem_graph.data.clips import ClipBatch
 from masksem_graph.encodings import Learned
 from masksem_graph.graph import to_segments
 from masksem_graph.masking import Evidence, Motion, Uniform, gumbel_top_k, score_distribution
-from masksem_graph.models.backbones import Transformer
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.operators import Identity
 from masksem_graph.published import read_published

@@ -9,19 +9,25 @@ from typing import Any
 import pytest
 import torch
 
-from masksem_graph.contrast import CrossContrast
+from masksem_graph.backbones import Transformer
 from masksem_graph.data.clips import ClipBatch
 from masksem_graph.encodings import Laplacian, Learned, Sinusoidal
-from masksem_graph.engine.optim import OptimConfig, build_adamw
-from masksem_graph.masking import Alternating, Attention, Hierarchy, Motion, Uniform
-from masksem_graph.models.backbones import Transformer
+from masksem_graph.masking import Motion, Uniform
+from masksem_graph.methods.ha_cm import (
+    AlternatingScores,
+    AttentionScores,
+    CrossContrast,
+    HierarchyScores,
+    InPoincareBall,
+    PoincareBall,
+)
 from masksem_graph.models.build import ModelConfig
-from masksem_graph.models.spaces import Euclidean, PoincareBall
 from masksem_graph.operators import Adjacency, Heat, Identity, PartAverage, PersonalisedPageRank, SpatioTemporal
 from masksem_graph.saliency import GradCam, ReleasedGradCam
-from masksem_graph.targets import Coordinates, InPoincareBall, VelocityAcceleration
+from masksem_graph.targets import Coordinates, VelocityAcceleration
 from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, build_pretrain
 from masksem_graph.topology import load_topology
+from masksem_graph.training.optim import OptimConfig, build_adamw
 
 CHOICES: dict[str, list[Any]] = {
     "scores": [
@@ -29,11 +35,11 @@ CHOICES: dict[str, list[Any]] = {
         ReleasedGradCam(),
         Motion(),
         Uniform(),
-        Attention(),
-        Hierarchy(),
-        Alternating(even=Attention(), odd=Hierarchy()),
-        Alternating(even=GradCam(), odd=Motion()),
-        Alternating(even=Hierarchy(), odd=ReleasedGradCam()),
+        AttentionScores(),
+        HierarchyScores(),
+        AlternatingScores(even=AttentionScores(), odd=HierarchyScores()),
+        AlternatingScores(even=GradCam(), odd=Motion()),
+        AlternatingScores(even=HierarchyScores(), odd=ReleasedGradCam()),
     ],
     "operator": [Identity, partial(Adjacency, hops=2), PartAverage, PersonalisedPageRank, Heat, SpatioTemporal],
     "target": [
@@ -52,7 +58,7 @@ CHOICES: dict[str, list[Any]] = {
     "rounding": ["nearest", "floor"],
     "contrast": [None, CrossContrast()],
     "topology": ["tiny5", "tiny5_limbs"],
-    "space": [Euclidean, PoincareBall],
+    "space": [None, PoincareBall()],
     "encodings": [
         [partial(Learned, over="segments"), partial(Learned, over="joints")],
         [Sinusoidal, partial(Laplacian, vectors=3)],

@@ -12,15 +12,15 @@ from torch import Tensor
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.clips import ClipBatch
 from masksem_graph.files import find_yaml, read_yaml, shipped
+from masksem_graph.methods.ha_cm import PoincareBall
 from masksem_graph.models.build import ModelConfig
-from masksem_graph.models.spaces import PoincareBall
 from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, build_pretrain
 from masksem_graph.topology import encoder_topology, load_topology
 
 PRESETS = sorted(path.stem for path in (shipped("configs") / "method").glob("*.yaml"))
 TINY = load_topology("tiny5")
 LEARNED = [{"class_path": "masksem_graph.encodings.Learned", "init_args": {"over": over}} for over in ("segments", "joints")]
-BLOCKS = {"class_path": "masksem_graph.models.backbones.Transformer", "init_args": {"depth": 1, "heads": 2}}
+BLOCKS = {"class_path": "masksem_graph.backbones.Transformer", "init_args": {"depth": 1, "heads": 2}}
 SMALL: dict[str, Any] = {"width": 16, "encodings": LEARNED, "backbone": BLOCKS, "decoder": BLOCKS}
 
 

@@ -12,16 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from masksem_graph.backbones import GAT, GCN, GPS, STGCN, BackboneFactory, Transformer
 from masksem_graph.data.augment import AugmentConfig, CropConfig, random_view
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.clips import ClipBatch, ClipSource
 from masksem_graph.data.store import StoreWriter, open_store
 from masksem_graph.encodings import EncodingFactory, Learned
-from masksem_graph.engine.optim import OptimConfig, build_adamw
 from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
 from masksem_graph.masking import Mask, Motion, Uniform
-from masksem_graph.models.backbones import GAT, GCN, GPS, STGCN, BackboneFactory, Transformer
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.operators import Adjacency, Heat, Identity, PartAverage, PersonalisedPageRank, SpatioTemporal
 from masksem_graph.saliency import GradCam
@@ -30,6 +29,7 @@ from masksem_graph.targets import Coordinates, VelocityAcceleration, standardise
 from masksem_graph.targets.motion import Moment
 from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, build_pretrain
 from masksem_graph.topology import load_topology
+from masksem_graph.training.optim import OptimConfig, build_adamw
 
 TINY = load_topology("tiny5")
 FRAMES, SEGMENT, NODES = 12, 2, 30

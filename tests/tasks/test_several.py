@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from masksem_graph.backbones import GAT, GCN, GPS, STGCN, BackboneFactory, Transformer
 from masksem_graph.data.clips import ClipBatch
 from masksem_graph.encodings import Concatenate, EncodingFactory, HopBias, Laplacian, Learned, RandomWalk, RestPose, Sinusoidal
 from masksem_graph.errors import InputError
-from masksem_graph.masking import Alternating, Attention, Hierarchy
-from masksem_graph.models.backbones import GAT, GCN, GPS, STGCN, BackboneFactory, Transformer
+from masksem_graph.methods.ha_cm import AlternatingScores, AttentionScores, HierarchyScores
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.share import share_weights
 from masksem_graph.operators import Adjacency, Operator, SpatioTemporal
@@ -158,7 +158,7 @@ def test_saved_buffers_stay_shared_on_another_device_or_in_another_type() -> Non
 
 
 def test_maps_of_the_scores_are_shared() -> None:
-    scores = Alternating(even=Attention(), odd=Hierarchy())
+    scores = AlternatingScores(even=AttentionScores(), odd=HierarchyScores())
     first, second = build(scores=scores, sampling="halves", select="keep").each
     assert list(first.scores.parameters()) and first.teacher is None
     assert all(p is q for p, q in zip(first.scores.parameters(), second.scores.parameters(), strict=True))

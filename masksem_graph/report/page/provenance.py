@@ -40,7 +40,7 @@ def provenance_section(starts: Sequence[Mapping[str, Any]], further: Mapping[str
     """Commit, versions and machine.
 
     Args:
-        starts: what `masksem_graph.engine.provenance.provenance` returned, each time that work began; differing values are
+        starts: what `masksem_graph.training.provenance.provenance` returned, each time that work began; differing values are
             all shown.
         further: label -> text, shown before them.
     """

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from masksem_graph.engine.metrics import read_metrics
-from masksem_graph.engine.provenance import PROVENANCE
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml
 from masksem_graph.report.figures import NEIGHBOURS
@@ -18,6 +16,8 @@ from masksem_graph.report.page.names import data_name, part_name
 from masksem_graph.report.page.pictures import find_pictures, of_kind
 from masksem_graph.report.page.provenance import machine_facts, provenance_section
 from masksem_graph.report.page.texts import MISSING, at, duration, number, percent, text, whole
+from masksem_graph.training.metrics import read_metrics
+from masksem_graph.training.provenance import PROVENANCE
 
 METRICS = "metrics.csv"
 NO_LOSS = ("epoch", "loss", "gradient_norm", "lr", "seconds", "sequences_per_second")

@@ -1,0 +1,10 @@
+"""Backbones behind one interface."""
+
+from masksem_graph.backbones.base import Backbone, BackboneFactory
+from masksem_graph.backbones.gat import GAT
+from masksem_graph.backbones.gcn import GCN
+from masksem_graph.backbones.gps import GPS
+from masksem_graph.backbones.stgcn import STGCN
+from masksem_graph.backbones.transformer import Transformer
+
+__all__ = ["GAT", "GCN", "GPS", "STGCN", "Backbone", "BackboneFactory", "Transformer"]

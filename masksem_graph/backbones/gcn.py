@@ -1,0 +1,57 @@
+"""Graph convolutional network (Kipf and Welling, ICLR 2017)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch_geometric.nn import GCNConv
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
+
+from masksem_graph.backbones.base import Masked
+from masksem_graph.backbones.edges import Edges, HopEdges
+from masksem_graph.backbones.message_passing import ConvBlock, MessagePassing
+from masksem_graph.models.linear import xavier_linear
+from masksem_graph.topology import Topology
+
+
+class GCN(MessagePassing):
+    r"""Pre-norm blocks of `torch_geometric.nn.GCNConv` and an MLP.
+
+    A convolution is :math:`D^{-1/2} (A + I) D^{-1/2} H W` (Eq. 2 of the paper), where two nodes at d hops, over bones and time
+    together, have weight 1 / d in A.
+
+    Args:
+        width: D.
+        topology: the skeleton.
+        segments: Te.
+        depth: blocks.
+        mlp_ratio: width of the MLP over D.
+        hops: reach of the edges where all nodes are there.
+        kept_hops: reach of the edges among kept nodes.
+        masked: ``drop`` masked nodes, or put a ``token`` at their places.
+        drop_path: rate of stochastic depth in the last block, growing linearly from 0 in the first.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        topology: Topology,
+        segments: int,
+        depth: int = 8,
+        mlp_ratio: float = 4.0,
+        hops: int = 1,
+        kept_hops: int = 4,
+        masked: Masked = "drop",
+        drop_path: float = 0.0,
+    ) -> None:
+        edges = HopEdges(topology=topology, segments=segments, hops=hops, kept_hops=kept_hops)
+        super().__init__(width=width, edges=edges, masked=masked)
+        for rate in torch.linspace(0, drop_path, depth).tolist():
+            conv = GCNConv(width, width, normalize=False)
+            self.blocks.append(ConvBlock(conv=conv, width=width, mlp_ratio=mlp_ratio, drop_path=rate))
+        self.apply(xavier_linear)
+
+    def tell(self, edges: Edges, nodes: int) -> tuple[Tensor, ...]:
+        # Once for all blocks; the layer by itself would normalise in each.
+        return gcn_norm(edges.pairs, 1 / (edges.hops + edges.steps.abs()), nodes, dtype=torch.float32)

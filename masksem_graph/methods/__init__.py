@@ -1,0 +1,1 @@
+"""Parts that one method alone has, a folder a method."""

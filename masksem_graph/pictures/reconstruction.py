@@ -1,0 +1,206 @@
+"""What the decoder says of hidden nodes, beside what is true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from torch import Tensor
+
+from masksem_graph.errors import InputError
+from masksem_graph.methods.ha_cm import InPoincareBall
+from masksem_graph.pictures.clip import ShownClip
+from masksem_graph.pictures.masks import MASKS
+from masksem_graph.pictures.picture import Picture
+from masksem_graph.pictures.tasks import by_itself
+from masksem_graph.report.skeleton import shown
+from masksem_graph.seeding import keyed_generator
+from masksem_graph.targets import standardise
+from masksem_graph.tasks.pretrain import SHARED, Pretrain
+
+ORDERS = {"coordinates": 0, "velocity": 1, "acceleration": 2}
+"""Of the derivative in time; of another target nothing is known."""
+JOINTS = 4
+TRUE, PREDICTED, SEEN = "#000000", "#D55E00", "#E8E8E8"
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One target of a clip.
+
+    Args:
+        name: of the target.
+        unit: of its values.
+        true: the target.
+        predicted: what the decoder says at hidden nodes, not a number elsewhere. It says standardised values; where these are
+            not what is shown, each node has been given the mean and deviation of the truth.
+        hidden: which nodes were hidden.
+        error: mean squared error at hidden nodes, standardised.
+        nothing: the same of a decoder that says zero everywhere.
+        shared: whether the same prediction is held against other targets as well.
+        standardised: whether the values are shown as the loss sees them.
+    """
+
+    name: str
+    unit: str
+    true: Float[np.ndarray, "B T V C"]
+    predicted: Float[np.ndarray, "B T V C"]
+    hidden: Bool[np.ndarray, "B Te V"]
+    error: float
+    nothing: float
+    shared: bool
+    standardised: bool
+
+
+@torch.no_grad()
+def reconstruct(task: Pretrain, clip: ShownClip, *, seed: int = 0, standardised: bool = False) -> list[Reconstruction]:
+    """Hide nodes as the run's method does, and predict them.
+
+    Args:
+        task: with a trained decoder.
+        clip: read with derivatives, where the target needs them.
+        seed: of the mask.
+        standardised: show what the loss compares: each node's values with zero mean and unit variance.
+    """
+    bodies, (segments, joints) = len(clip.coordinates), task.student.grid
+    uniform = torch.rand(bodies, segments * joints, generator=keyed_generator(seed, MASKS)).to(clip.batch.coordinates.device)
+    mask = task.draw(clip.batch, uniform, by_itself(task, clip)).mask
+    predictions = task.predict(clip.batch, mask)
+    hidden = torch.zeros_like(uniform).scatter_(1, mask.masked, 1).view(bodies, segments, joints).bool()
+    out = []
+    for name, values in task.target.values(clip.batch).items():
+        nodes = task.student.nodes(values).flatten(1, 2)
+        shared = name not in predictions
+        at_hidden = predictions[SHARED if shared else name].float()
+        index = mask.masked[..., None].expand(-1, -1, nodes.shape[-1])
+        truth = standardise(nodes).gather(1, index)
+        mean, deviation = nodes.mean(-1, keepdim=True), (nodes.var(-1, keepdim=True) + 1e-6).sqrt()
+        said = torch.full_like(nodes, torch.nan).scatter(1, index, at_hidden)
+        if standardised:
+            true, unit = standardise(nodes), "standardised"
+        else:
+            unit, scale = _unit(name, task, clip)
+            true, said = scale * nodes, scale * (said * deviation + mean)
+        out.append(
+            Reconstruction(
+                name=name,
+                unit=unit,
+                true=_by_frame(true, clip),
+                predicted=_by_frame(said, clip),
+                hidden=hidden.cpu().numpy(),
+                error=float((at_hidden - truth).square().mean()),
+                nothing=float(truth.square().mean()),
+                shared=shared and len(task.target.weights) > 1,
+                standardised=standardised,
+            )
+        )
+    return out
+
+
+def _unit(name: str, task: Pretrain, clip: ShownClip) -> tuple[str, float]:
+    """What a target is measured in, and how many of these its values are."""
+    if isinstance(task.target, InPoincareBall):
+        return "in the Poincaré ball", 1.0
+    if name not in ORDERS:
+        return "the target's unit", 1.0
+    order = ORDERS[name]
+    # Differences are taken between resized frames, or between those of the clip itself.
+    pace = (clip.rate or 1.0) if task.target.before_resize else clip.pace
+    return clip.topology.units + ("", f"/{clip.tick}", f"/{clip.tick}²")[order], pace**order
+
+
+def _by_frame(nodes: Float[Tensor, "B N F"], clip: ShownClip) -> Float[np.ndarray, "B T V C"]:
+    """Node values, (frame, coordinate) within a node, as frames."""
+    bodies, joints = len(nodes), len(clip.topology)
+    split = nodes.view(bodies, clip.segments, joints, clip.segment, -1).transpose(2, 3)
+    return split.reshape(bodies, clip.frames, joints, -1).cpu().numpy()
+
+
+def moving_joints(clip: ShownClip, body: int = 0, count: int = JOINTS) -> list[str]:
+    """The joints of a body that go the longest way."""
+    way = np.linalg.norm(np.diff(clip.coordinates[body], axis=0), axis=-1).sum(0)
+    return [clip.topology.joints[joint] for joint in np.argsort(-way, kind="stable")[:count]]
+
+
+def reconstruction_pictures(clip: ShownClip, found: Sequence[Reconstruction], joints: Sequence[str] = ()) -> list[Picture]:
+    """A picture for each target and body.
+
+    Args:
+        clip: the clip.
+        found: its targets.
+        joints: which to show; `moving_joints` where none is given.
+
+    Raises:
+        InputError: the topology has no such joint.
+    """
+    if unknown := [joint for joint in joints if joint not in clip.topology.index]:
+        names = ", ".join(clip.topology.joints)
+        raise InputError(f"--joints: {clip.topology.name} has no joint called {unknown[0]!r}, expected some of {names}")
+    pictures = []
+    for body in range(len(clip.coordinates)):
+        which = f"_body{body + 1}" if len(clip.coordinates) > 1 else ""
+        chosen = list(joints) or moving_joints(clip, body)
+        for target in found:
+            figure = reconstruction_figure(clip, target, chosen, body=body)
+            pictures.append(Picture(f"reconstruction_{target.name}{which}", figure))
+    return pictures
+
+
+def reconstruction_figure(clip: ShownClip, target: Reconstruction, joints: Sequence[str], *, body: int) -> Figure:
+    """A row a joint, a column a coordinate: truth, prediction, and what the encoder saw."""
+    channels = target.true.shape[-1]
+    figure = Figure(figsize=(3.6 * channels + 0.4, 1.55 * len(joints) + 1.6), layout="constrained")
+    cells = figure.subplots(len(joints), channels, squeeze=False, sharex=True, sharey="row")
+    for row, joint in zip(cells, joints, strict=True):
+        v = clip.topology.index[joint]
+        for c, axes in enumerate(row):
+            _draw_curve(axes, clip, target, body, v, c)
+        row[0].set_ylabel(f"{shown(joint)}\n({target.unit})", fontsize=8)
+    for c, axes in enumerate(cells[0]):
+        axes.set_title(f"{'xyz'[c] if channels <= 3 else c}", fontsize=10)
+    for axes in cells[-1]:
+        axes.set_xlabel(clip.clock, fontsize=9)
+    told = "one prediction for all targets" if target.shared else "a prediction of its own"
+    which = f", body {body + 1} of {len(clip.coordinates)}" if len(clip.coordinates) > 1 else ""
+    ratio = 100 * target.hidden[body].mean()
+    figure.suptitle(
+        f"{clip.title}{which}\n{target.name}, {ratio:.0f} % of the nodes hidden; {told}, "
+        f"standardised error {target.error:.2f} (of zero everywhere: {target.nothing:.2f})",
+        fontsize=10,
+    )
+    figure.legend(handles=_legend(target), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def _draw_curve(axes: Axes, clip: ShownClip, target: Reconstruction, body: int, joint: int, channel: int) -> None:
+    when = np.array([clip.time(frame) for frame in range(clip.frames)])
+    half = (clip.time(1) - clip.time(0)) / 2
+    for segment in np.flatnonzero(~target.hidden[body, :, joint]):
+        first, last = segment * clip.segment, (segment + 1) * clip.segment - 1
+        axes.axvspan(when[first] - half, when[last] + half, color=SEEN, linewidth=0, zorder=0)
+    look: dict[str, Any] = {"color": PREDICTED, "linewidth": 1, "marker": "o", "markersize": 2.6, "zorder": 3}
+    for segment in np.flatnonzero(target.hidden[body, :, joint]):
+        part = slice(segment * clip.segment, (segment + 1) * clip.segment)
+        axes.plot(when[part], target.predicted[body, part, joint, channel], **look)
+    axes.plot(when, target.true[body, :, joint, channel], color=TRUE, linewidth=1.3, zorder=2)
+    axes.axhline(0, color="#BBBBBB", linewidth=0.6, zorder=1)
+    axes.set_xlim(when[0] - half, when[-1] + half)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(target: Reconstruction) -> list[Any]:
+    told = "predicted" if target.standardised else "predicted, with the true mean and deviation of each node"
+    return [
+        Line2D([], [], color=TRUE, linewidth=1.3, label="true"),
+        Line2D([], [], color=PREDICTED, linewidth=1, marker="o", markersize=3, label=told),
+        Patch(facecolor=SEEN, label="seen by the encoder"),
+    ]

@@ -1,0 +1,372 @@
+"""The pre-training loop: knows steps, processes, checkpoints and figures, and nothing of the method."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from lightning_fabric import Fabric
+from rich.progress import Progress
+from torch import Tensor
+
+from masksem_graph.data.augment import AugmentConfig, CropConfig, random_view
+from masksem_graph.data.clips import ClipSource, Plan
+from masksem_graph.data.mixture import Mixture, Portion, TrainingSet
+from masksem_graph.errors import InputError
+from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.seeding import keyed_generator
+from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain
+from masksem_graph.tasks.several import SeveralPretrain
+from masksem_graph.training.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
+from masksem_graph.training.metrics import MetricsLog
+from masksem_graph.training.optim import OptimConfig, build_adamw, warmup_cosine
+from masksem_graph.training.signals import StopRequest
+
+VIEW = 2  # what a keyed generator is for
+AGREE_EVERY = 16  # steps between the moments at which several processes look at each other's signals
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long and in which portions to train.
+
+    Args:
+        epochs: passes over the training clips.
+        batch_size: sequences in a step, over all processes.
+        accumulate: parts that a process's share of a batch is handled in; fewer sequences in memory, the same step.
+        warmup: share of the steps that the learning rate rises in.
+        seed: of everything random.
+        checkpoint_minutes: a checkpoint is also written within an epoch when the last one is this old.
+        evaluate_every: epochs between k-NN checks; 0 for none.
+    """
+
+    epochs: int
+    batch_size: int
+    accumulate: int = 1
+    warmup: float = 0.05
+    seed: int = 0
+    checkpoint_minutes: float = 10.0
+    evaluate_every: int = 10
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("evaluate_every", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name}: expected at least {least}, found {getattr(self, name)}")
+        if not 0 <= self.warmup <= 1:
+            raise InputError(f"warmup: expected a share of the steps in [0, 1], found {self.warmup}")
+
+
+@dataclass
+class Progressed:
+    """How far a run has come: the epoch under way, the step in it, and its sums so far."""
+
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
+    bodies: int = 0
+    evaluated: dict[str, float] = field(default_factory=dict)
+
+
+class NonFiniteLoss(InputError):
+    """The loss or a gradient became infinite or not a number."""
+
+
+class Interrupted(Exception):
+    """A signal asked the run to stop; its checkpoint is written."""
+
+    def __init__(self, signal: int, progressed: Progressed) -> None:
+        super().__init__(f"stopped in epoch {progressed.epoch + 1} after {progressed.step} steps")
+        self.signal = signal
+
+
+class PretrainLoop:
+    """Trains a task.
+
+    Args:
+        fabric: launched.
+        task: what to train; on the CPU as built or loaded.
+        sets: the data sets, in the task's order, their sources on Fabric's device.
+        config, optim, crop, augment: the numbers.
+        folder: the run's folder.
+        save_encoder: called with the student's encoder at every checkpoint.
+        evaluate: called every few epochs with the student's encoder on each data set; its figures go into the metrics.
+        compile: compile the task's networks.
+    """
+
+    def __init__(
+        self,
+        *,
+        fabric: Fabric,
+        task: Pretrain | SeveralPretrain,
+        sets: Sequence[TrainingSet],
+        config: LoopConfig,
+        optim: OptimConfig,
+        crop: CropConfig,
+        augment: AugmentConfig,
+        folder: Path,
+        save_encoder: Callable[[SkeletonEncoder], None],
+        evaluate: Callable[[Sequence[SkeletonEncoder]], dict[str, float]] | None = None,
+        compile: bool = False,
+    ) -> None:
+        self.fabric, self.sets, self.config = fabric, tuple(sets), config
+        self.optim, self.crop, self.augment, self.folder = optim, crop, augment, folder
+        self.save_encoder, self.evaluate = save_encoder, evaluate
+        self.mixture = Mixture(sets, batch_size=config.batch_size, seed=config.seed)
+        self.steps_per_epoch = self.mixture.steps
+        self.task = task
+        if compile:
+            compile_networks(task)
+        self.wrapped, self.optimiser = fabric.setup(task, build_adamw(task, optim))
+        self.progressed = Progressed()
+        self.saved_at = time.monotonic()
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file to go on from."""
+        return self.folder / "last.pt"
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.progressed.epoch >= self.config.epochs
+
+    def run(self, progress: Progress) -> None:
+        """Train to the end.
+
+        Raises:
+            NonFiniteLoss: the last good checkpoint stays.
+            Interrupted: SIGTERM or Ctrl-C; a checkpoint of this very step is written.
+        """
+        log = MetricsLog(self.folder, self.progressed.epoch) if self.fabric.is_global_zero else None
+        total = self.config.epochs * self.steps_per_epoch
+        done = self.progressed.epoch * self.steps_per_epoch + self.progressed.step
+        bar = progress.add_task("pre-training", total=total, completed=done, note="")
+        try:
+            with StopRequest() as stop:
+                while not self.finished:
+                    self._epoch(progress, bar, stop)
+                    row = self._end_epoch()
+                    if log is not None:
+                        log.write(row)
+                        progress.update(bar, note=f"epoch {int(row['epoch'])}  loss {row['loss']:.4f}")
+                    self.save()
+        finally:
+            if log is not None:
+                log.close()
+
+    def _epoch(self, progress: Progress, bar: Any, stop: StopRequest) -> None:
+        state, began = self.progressed, time.monotonic()
+        before = state.seconds
+        for step, portion in enumerate(self.mixture.epoch(state.epoch)):
+            if step < state.step:
+                continue
+            state.bodies += self._step(state.epoch, step, portion)
+            state.step = step + 1
+            state.seconds = before + time.monotonic() - began
+            progress.advance(bar)
+            stopping, due = self._agree(stop.signal is not None, self._checkpoint_due())
+            if stopping or due:
+                self.save()
+            if stopping:
+                raise Interrupted(stop.signal or 0, state)
+
+    def _step(self, epoch: int, step: int, portion: Portion) -> int:
+        """One optimiser step on a global batch; returns its bodies."""
+        task, source = self.task.each[portion.data_set], self.sets[portion.data_set].source
+        plan, uniform = self.draw(epoch, step, portion)
+        parts = self._my_parts(plan, uniform)
+        batch = GlobalBatch(
+            bodies=len(plan.body),
+            sequences=len(portion.clips),
+            reference=self._batch_reference(task, source, plan),
+            data_set=portion.data_set,
+        )
+        lr = warmup_cosine(
+            epoch * self.steps_per_epoch + step,
+            steps=self.config.epochs * self.steps_per_epoch,
+            warmup=round(self.config.warmup * self.config.epochs * self.steps_per_epoch),
+            peak=self.optim.lr,
+            final=self.optim.final_lr,
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr
+        self.task.update_teacher()
+        batch = batch._replace(latents=self._batch_latents(task, source, parts, batch))
+        for i, (first, part, u) in enumerate(parts):
+            with self.fabric.no_backward_sync(self.wrapped, enabled=i + 1 < len(parts)):
+                out = self.wrapped(source.load(part), u.to(self.fabric.device), batch._replace(first=first))
+                # Fabric averages gradients over processes; the loss is a sum over the global batch.
+                self.fabric.backward(out["loss"] * self.fabric.world_size)
+            for name, value in out.items():
+                self._add(name, value.detach() * len(plan.body))
+            if len(self.sets) > 1:
+                self._add(f"loss_{self.sets[portion.data_set].name}", out["loss"].detach() * len(plan.body))
+        gradients = [p.grad for p in self.task.parameters() if p.grad is not None]
+        norm = torch.stack(torch._foreach_norm(gradients)).norm()
+        self._add("gradient_norm", norm * len(plan.body) / self.fabric.world_size)
+        if len(self.sets) > 1:
+            share = torch.full_like(norm, len(plan.body) / self.fabric.world_size)
+            self._add(f"share_{self.sets[portion.data_set].name}", share)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        return len(plan.body)
+
+    def draw(self, epoch: int, step: int, portion: Portion) -> tuple[Plan, Float[Tensor, "B N"]]:
+        """Everything random of a step, for the global batch, keyed by seed, epoch and step alone."""
+        clips, task, source = portion.clips, self.task.each[portion.data_set], self.sets[portion.data_set].source
+        generator = keyed_generator(self.config.seed, VIEW, epoch, step)
+        plan = source.plan(random_view(clips, source.length[clips], self.crop, self.augment, generator))
+        uniform = torch.rand(len(clips), source.max_bodies, task.nodes, generator=generator)
+        return plan, uniform[plan.sequence, plan.slot]
+
+    def _my_parts(self, plan: Plan, uniform: Float[Tensor, "B N"]) -> list[tuple[int, Plan, Tensor]]:
+        """This process's share of a global batch, in ``accumulate`` parts, as many in every process; some may be empty.
+
+        Each with the position of its first body in the batch.
+        """
+        sequences, world = len(plan.view.clips), self.fabric.world_size
+        edges = torch.linspace(0, sequences, world * self.config.accumulate + 1).round().long().tolist()
+        mine = range(self.fabric.global_rank * self.config.accumulate, (self.fabric.global_rank + 1) * self.config.accumulate)
+        parts = []
+        for k in mine:
+            inside = (plan.sequence >= edges[k]) & (plan.sequence < edges[k + 1])
+            first = int((plan.sequence < edges[k]).sum())
+            parts.append((first, plan.part(edges[k], edges[k + 1]), uniform[inside]))
+        return parts
+
+    @staticmethod
+    def _batch_reference(task: Pretrain, source: ClipSource, plan: Plan) -> Float[Tensor, "T V C"] | None:
+        # Every process reads the whole batch for its mean: cheap beside the networks, and equal to one process's.
+        if not task.needs_reference or task.config.reference == "dataset":
+            return None
+        return source.load(plan).coordinates.mean(0)
+
+    @torch.no_grad()
+    def _batch_latents(
+        self, task: Pretrain, source: ClipSource, parts: list[tuple[int, Plan, Tensor]], batch: GlobalBatch
+    ) -> Float[Tensor, "B views D"] | None:
+        """Every body's latents where the task compares bodies that do not come through in one piece: one more forward pass."""
+        if task.contrast is None or len(parts) * self.fabric.world_size == 1:
+            return None
+        with self.fabric.autocast():
+            own = [task.latents(source.load(part), u.to(self.fabric.device), batch) for _, part, u in parts]
+        whole = own[0].new_zeros(batch.bodies, *own[0].shape[1:])
+        for (first, _, _), latents in zip(parts, own, strict=True):
+            whole[first : first + len(latents)] = latents
+        return self._sum(whole)
+
+    def _add(self, name: str, value: Float[Tensor, ""]) -> None:
+        sums = self.progressed.sums
+        sums[name] = sums[name] + value.float() if name in sums else value.float()
+
+    def _end_epoch(self) -> dict[str, float]:
+        state = self.progressed
+        figures = self._figures()
+        lr = self.optimiser.param_groups[0]["lr"]
+        sequences = self.mixture.sequences(state.epoch)
+        row = {"epoch": state.epoch + 1, **figures, "lr": lr, "seconds": state.seconds}
+        row["sequences_per_second"] = sequences / max(state.seconds, 1e-9)
+        self.progressed = state = Progressed(epoch=state.epoch + 1)
+        every = self.config.evaluate_every
+        if self.evaluate and every and (state.epoch % every == 0 or self.finished):
+            row |= self.evaluate([task.student for task in self.task.each])
+        return row
+
+    def _figures(self) -> dict[str, float]:
+        """Means per body over the epoch so far, over all processes.
+
+        Of several data sets also ``share_NAME`` of the bodies, and ``loss_NAME``, the mean over this share alone.
+
+        Raises:
+            NonFiniteLoss: one of them is not finite.
+        """
+        state = self.progressed
+        totals = torch.stack(list(state.sums.values())) if state.sums else torch.zeros(0)
+        figures = dict(zip(state.sums, (self._sum(totals) / max(state.bodies, 1)).tolist(), strict=True))
+        for one in self.sets:
+            if share := figures.pop(f"share_{one.name}", None):
+                figures |= {f"loss_{one.name}": figures.pop(f"loss_{one.name}") / share, f"share_{one.name}": share}
+        if bad := [name for name, value in figures.items() if not math.isfinite(value)]:
+            raise NonFiniteLoss(
+                f"{bad[0]}: found {figures[bad[0]]} in epoch {state.epoch + 1}, expected a finite number; "
+                f"try a smaller --optim.lr. The last good checkpoint is kept in {self.checkpoint}"
+            )
+        return figures
+
+    def _sum(self, value: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """Summed over the processes."""
+        return cast(Tensor, self.fabric.all_reduce(value, reduce_op="sum")) if self.fabric.world_size > 1 else value
+
+    def _checkpoint_due(self) -> bool:
+        return time.monotonic() - self.saved_at > 60 * self.config.checkpoint_minutes
+
+    def _agree(self, *flags: bool) -> list[bool]:
+        """Which of some flags any process raises: several save and stop together, and talk about it every few steps only."""
+        if self.fabric.world_size == 1:
+            return list(flags)
+        if self.progressed.step % AGREE_EVERY:
+            return [False] * len(flags)
+        raised = torch.tensor([float(flag) for flag in flags], device=self.fabric.device)
+        return (self._sum(raised) > 0).tolist()
+
+    def save(self) -> None:
+        """Write the checkpoint and the encoder, unless something in them went bad."""
+        self._figures()
+        self.saved_at = time.monotonic()
+        if self.fabric.is_global_zero:
+            state = self.progressed
+            # First: a run whose checkpoint says that it is finished is never taken up again, so its encoder must be there.
+            self.save_encoder(self.task.each[0].student)
+            save_checkpoint(
+                self.checkpoint,
+                {
+                    "task": self.task.state_dict(),
+                    "optimiser": self.optimiser.state_dict(),
+                    "epoch": state.epoch,
+                    "step": state.step,
+                    "sums": {name: value.cpu() for name, value in state.sums.items()},
+                    "seconds": state.seconds,
+                    "bodies": state.bodies,
+                    "random": random_state(),
+                    "finished": self.finished,
+                },
+            )
+        self.fabric.barrier()
+
+    def resume(self) -> None:
+        """Go on from the checkpoint."""
+        state = load_checkpoint(self.checkpoint)
+        self.task.load_state_dict(state["task"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        sums = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}
+        if not self.fabric.is_global_zero:
+            sums = {name: torch.zeros_like(value) for name, value in sums.items()}
+        self.progressed = Progressed(state["epoch"], state["step"], sums, state["seconds"], state["bodies"])
+        restore_random_state(state["random"])
+
+
+def compile_networks(task: Pretrain | SeveralPretrain) -> None:
+    """Compile the encoders and the decoder in place; bodies per batch vary, so sizes stay symbolic."""
+    for one in task.each:
+        for network in (one.student, one.teacher, one.decoder):
+            if network is not None:
+                network.compile(dynamic=True)
+
+
+def average_clip(source: ClipSource, plans: Iterator[Plan]) -> Float[Tensor, "T V C"]:
+    """Mean over all present bodies of some views, the reference of METHOD's ``reference: dataset``."""
+    total, bodies = None, 0
+    for plan in plans:
+        coordinates = source.load(plan).coordinates.double()
+        total = coordinates.sum(0) + (0 if total is None else total)
+        bodies += coordinates.shape[0]
+    if total is None:
+        raise InputError("data.split: expected training clips, found none")
+    return (total / bodies).float()

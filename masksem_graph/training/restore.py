@@ -1,0 +1,48 @@
+"""A run's pre-training task, rebuilt from its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from masksem_graph.config import parse_mapping
+from masksem_graph.errors import InputError
+from masksem_graph.files import read_yaml
+from masksem_graph.models.build import ModelConfig
+from masksem_graph.models.io import describe_encoder
+from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
+from masksem_graph.tasks.several import OTHERS
+from masksem_graph.topology import parse_topology
+from masksem_graph.training.checkpoint import load_checkpoint
+
+
+def has_method(run: Path) -> bool:
+    """Whether a run says how it was pre-trained and holds all of its networks; a converted one, or an evaluation, does not."""
+    config = run / "config.yaml"
+    fields = read_yaml(config) if config.is_file() else {}
+    return isinstance(fields, dict) and "method" in fields and (run / "last.pt").is_file()
+
+
+def load_task(run: Path) -> Pretrain:
+    """Student, teacher, decoder and method of a run, in eval mode on the CPU.
+
+    Raises:
+        InputError: the run has no method or no checkpoint, or one that does not fit its configuration.
+    """
+    described = describe_encoder(run)
+    if not has_method(run):
+        raise InputError(f"{run}: expected a run of train.py, with its method in config.yaml and its networks in last.pt")
+    encoder, config = run / "encoder.yaml", run / "config.yaml"
+    task = build_pretrain(
+        parse_mapping(ModelConfig, described["model"], source=encoder),
+        parse_mapping(MethodConfig, read_yaml(config)["method"], source=config),
+        topology=parse_topology(described["topology"], source_file=encoder),
+        channels=described["channels"],
+    )
+    try:
+        state = load_checkpoint(run / "last.pt")["task"]
+        task.load_state_dict({name: value for name, value in state.items() if not name.startswith(OTHERS)})
+    except (KeyError, RuntimeError) as error:
+        raise InputError(
+            f"{run / 'last.pt'}: not the networks of {config.name}: {' '.join(str(error).split())[:300]}"
+        ) from None
+    return task.eval()

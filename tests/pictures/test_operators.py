@@ -1,0 +1,88 @@
+"""Operators on paper: the numbers are theirs, and an option that one lacks is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from masksem_graph.errors import InputError
+from masksem_graph.operators import Heat, Identity, SpatioTemporal, heat_kernel, normalised_adjacency
+from masksem_graph.pictures.operators import (
+    SIDE_BY_SIDE,
+    far_joints,
+    impulse_figure,
+    matrices_figure,
+    named_operator,
+    operator_pictures,
+    spread,
+)
+from masksem_graph.topology import load_topology
+
+TINY = load_topology("tiny5")
+
+
+def test_an_impulse_is_a_row_of_the_matrix() -> None:
+    for name, matrix in (("adjacency, 2 hops", normalised_adjacency(TINY, 2)), ("heat, time 1", heat_kernel(TINY))):
+        response = spread(SIDE_BY_SIDE[name], TINY)
+        np.testing.assert_allclose(response[:, 2], matrix.numpy(), atol=1e-6)
+        assert not response[:, [0, 1, 3, 4]].any(), "stays in its segment"
+    np.testing.assert_array_equal(spread(Identity, TINY)[:, 2], np.eye(5))
+
+
+def test_what_goes_on_in_time() -> None:
+    response = spread(SpatioTemporal, TINY)
+    degree = 3 + np.array([TINY.graph.degree[joint] for joint in TINY.joints])  # itself, before, after, bones
+    np.testing.assert_allclose(response[:, 3], np.diag(1 / degree), atol=1e-6)
+    np.testing.assert_array_equal(response[:, 1], response[:, 3])
+    assert not response[:, [0, 4]].any()
+
+
+def test_named() -> None:
+    both = named_operator("heat", {"time": 2.0})
+    assert list(both) == ["none", "heat, time 2"]
+    np.testing.assert_allclose(spread(both["heat, time 2"], TINY)[:, 2], heat_kernel(TINY, 2.0).numpy(), atol=1e-6)
+    assert list(named_operator("masksem_graph.operators.Heat", {})) == ["none", "Heat"]
+    assert list(named_operator("none", {})) == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "message"),
+    [
+        ("heat", {"hops": 2}, "--hops: the operator heat has no such option"),
+        ("sharpen", {}, "--operator: expected one of none, adjacency"),
+        ("masksem_graph.topology.Topology", {}, "--operator: expected one of none"),
+        ("no_such_module.Operator", {}, "--operator: expected one of none"),
+    ],
+)
+def test_what_is_refused(name: str, numbers: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        named_operator(name, numbers)
+
+
+def test_joints_far_apart() -> None:
+    assert far_joints(TINY) == ["hip", "left_hand", "foot"]
+    assert far_joints(load_topology("ntu25")) == ["spine_middle", "left_hand_tip", "left_foot"]
+    assert far_joints(TINY, 1) == ["hip"]
+
+
+def test_an_unknown_joint() -> None:
+    with pytest.raises(InputError, match="--joints: tiny5 has no joint called 'tail', expected some of hip, head"):
+        impulse_figure(TINY, {"heat": spread(Heat, TINY)}, ["tail"])
+
+
+def test_every_panel_says_what_it_is() -> None:
+    figure = matrices_figure(TINY, {name: spread(factory, TINY) for name, factory in SIDE_BY_SIDE.items()})
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    titles = [axes.get_title() for axes in panels]
+    assert titles == [*list(SIDE_BY_SIDE)[1:], "spatio-temporal: to the next segment"], "all but no smoothing"
+    assert all(axes.get_xlabel() == "to joint" for axes in panels)
+    # Joints stand in the order of their parts.
+    shown = np.asarray(panels[0].images[0].get_array())
+    order = [TINY.index[joint] for joints in TINY.parts.values() for joint in joints]
+    np.testing.assert_allclose(shown, normalised_adjacency(TINY).numpy()[np.ix_(order, order)], atol=1e-6)
+    assert [text.get_text() for text in panels[0].get_yticklabels()] == ["hip", "head", "left hand", "right hand", "foot"]
+
+
+def test_three_pictures_of_one_operator() -> None:
+    pictures = operator_pictures(TINY, named_operator("parts", {}))
+    assert [picture.name for picture in pictures] == ["smoothing_matrices", "smoothing_graphs", "smoothing_impulse"]

@@ -1,0 +1,104 @@
+"""Which parameters decay, and the learning rate of every step."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from masksem_graph.backbones import Transformer
+from masksem_graph.encodings import EncodingFactory, Laplacian, Learned
+from masksem_graph.errors import InputError
+from masksem_graph.models.build import ModelConfig, build_decoder
+from masksem_graph.models.decoder import Decoder
+from masksem_graph.topology import load_topology
+from masksem_graph.training.optim import OptimConfig, build_adamw, decay_groups, layer_groups, warmup_cosine
+
+
+@pytest.fixture
+def decoder() -> Decoder:
+    blocks = partial(Transformer, depth=1, heads=2)
+    encodings: list[EncodingFactory] = [partial(Learned, over="joints"), Laplacian]
+    model = ModelConfig(frames=4, segment=2, width=8, encodings=encodings, backbone=blocks, decoder=blocks)
+    return build_decoder(model, topology=load_topology("tiny5"), channels=3, heads=["shared"])
+
+
+def names(module: nn.Module, parameters: list[nn.Parameter]) -> set[str]:
+    return {name for name, parameter in module.named_parameters() if any(parameter is p for p in parameters)}
+
+
+PLACES = {"mask_token", "positions.encodings.0.table", "positions.encodings.1.project.weight"}
+MATRICES = {
+    "embedding.weight",
+    "predict.shared.weight",
+    *(f"backbone.blocks.0.{name}.weight" for name in ("attention.qkv", "attention.proj", "mlp.0", "mlp.2")),
+}
+
+
+@pytest.mark.parametrize(("decay_encodings", "decayed"), [(False, MATRICES), (True, MATRICES | PLACES)])
+def test_what_decays(decoder: Decoder, decay_encodings: bool, decayed: set[str]) -> None:
+    config = OptimConfig(weight_decay=0.07, decay_encodings=decay_encodings)
+    with_decay, without = decay_groups(decoder, config)
+    assert (with_decay["weight_decay"], without["weight_decay"]) == (0.07, 0.0)
+    assert names(decoder, with_decay["params"]) == decayed
+    everything = {name for name, _ in decoder.named_parameters()}
+    assert names(decoder, without["params"]) == everything - decayed
+    assert len(with_decay["params"]) + len(without["params"]) == len(everything)
+
+
+def test_frozen_parameters_are_left_out(decoder: Decoder) -> None:
+    decoder.backbone.requires_grad_(False)
+    groups = decay_groups(decoder, OptimConfig())
+    left = names(decoder, [p for group in groups for p in group["params"]])
+    assert left == {name for name, _ in decoder.named_parameters() if not name.startswith("backbone.")}
+
+
+def test_adamw_takes_the_numbers(decoder: Decoder) -> None:
+    optimiser = build_adamw(decoder, OptimConfig(lr=0.02, betas=(0.8, 0.9)))
+    assert {(group["lr"], tuple(group["betas"])) for group in optimiser.param_groups} == {(0.02, (0.8, 0.9))}
+    token = decoder.mask_token.detach().clone()
+    matrix = decoder.embedding.weight.detach().clone()
+    for parameter in decoder.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step()
+    assert torch.equal(decoder.mask_token, token)
+    torch.testing.assert_close(decoder.embedding.weight, matrix * (1 - 0.02 * 0.05))
+
+
+def test_warm_up_is_linear_and_the_cosine_ends_where_it_should() -> None:
+    rates = [warmup_cosine(step, steps=21, warmup=4, peak=1.0, final=0.2) for step in range(21)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[4] == 1.0
+    assert rates[12] == pytest.approx(0.6), "half-way between, half-way down"
+    assert rates[20] == pytest.approx(0.2)
+    assert all(a > b for a, b in pairwise(rates[4:]))
+    assert rates[8] == pytest.approx(0.2 + 0.8 * 0.5 * (1 + math.cos(math.pi / 4)))
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(1, 0), (1, 1), (5, 5), (5, 4)])
+def test_very_short_schedules(steps: int, warmup: int) -> None:
+    rates = [warmup_cosine(step, steps=steps, warmup=warmup, peak=1.0, final=0.0) for step in range(steps)]
+    assert rates == [(step + 1) / warmup for step in range(warmup)] + [1.0] * (steps - warmup)
+
+
+def test_without_warm_up() -> None:
+    rates = [warmup_cosine(step, steps=3, warmup=0, peak=1.0, final=0.0) for step in range(4)]
+    assert rates == pytest.approx([1.0, 0.5, 0.0, 0.0]), "a step past the end stays at the end"
+
+
+@pytest.mark.parametrize(("lr", "final_lr"), [(0.0, 0.0), (-1e-3, 0.0), (1e-3, -1e-4)])
+def test_rates_out_of_range(lr: float, final_lr: float) -> None:
+    with pytest.raises(InputError, match=r"^optim.lr, optim.final_lr: expected a rate above 0"):
+        OptimConfig(lr=lr, final_lr=final_lr)
+
+
+def test_layer_groups_by_hand() -> None:
+    first, second, third = (nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,), (3, 2)))
+    frozen = nn.Parameter(torch.zeros(1, 1), requires_grad=False)
+    groups = layer_groups([[first, second], [frozen], [third]], {id(second)}, weight_decay=0.1, layer_decay=0.5)
+    found = [(group["params"], group["weight_decay"], group["scale"]) for group in groups]
+    assert found == [([first], 0.1, 0.25), ([second], 0.0, 0.25), ([third], 0.1, 1.0)]
