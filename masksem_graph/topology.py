@@ -18,7 +18,7 @@ from masksem_graph.files import find_yaml, read_yaml
 FIELDS = {"name", "source", "units", "centre", "joints", "context", "bones", "parts", "mirror", "rest_pose"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Topology:
     """A skeleton: named joints, the bones between them, and what is known of their places.
 
@@ -58,6 +58,23 @@ class Topology:
 
     def __len__(self) -> int:
         return len(self.joints)
+
+    def __repr__(self) -> str:
+        return f"Topology({self.name!r}: {len(self)} joints, {len(self.bones)} bones)"
+
+    # By content: a topology that came back from a file or from another process is the same skeleton.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Topology) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @cached_property
+    def _key(self) -> tuple[Any, ...]:
+        tables = (self.parts, self.mirror, self.rest_pose)
+        return (self.name, self.joints, self.bones, self.centre, self.units, self.source, self.inputs) + tuple(
+            tuple(table.items()) for table in tables
+        )
 
     @cached_property
     def index(self) -> dict[str, int]:
