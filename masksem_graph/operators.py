@@ -1,43 +1,49 @@
-"""Matrices on a topology, and the smoothing operators made of them.
+"""Matrices on a skeleton graph, and the smoothing operators made of them.
 
-A smoothing operator spreads a score over neighbouring nodes of the skeleton graph (MaskSem, Eq. 6: eta <- eta A). Pure
-functions give the matrices; a small module holds one ready for a device, so that it is computed once per topology and never
-per batch.
+A smoothing operator spreads a score over neighbouring nodes of the skeleton graph (MaskSem, Eq. 7: eta <- eta A). The matrices
+are pure functions of a topology, made from `masksem_graph.graph.skeleton_graph` once; an operator reads the topology off the
+batch, so that one operator serves every skeleton.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol, runtime_checkable
+from functools import lru_cache
+from typing import Literal
 
-import networkx as nx
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
+from torch_geometric.transforms import GDC
+from torch_geometric.utils import add_self_loops, to_dense_adj
 
 from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonData, reach_graph, skeleton_graph
 from masksem_graph.topology import Topology
 
-
-def hop_distance(topology: Topology) -> Int64[Tensor, "V V"]:
-    """Bones on the shortest path between two joints."""
-    distance = torch.zeros(len(topology), len(topology), dtype=torch.int64)
-    for joint, reached in nx.all_pairs_shortest_path_length(topology.graph):
-        for other, hops in reached.items():
-            distance[topology.index[joint], topology.index[other]] = hops
-    return distance
+Normalise = Literal["symmetric", "row"]
 
 
-def normalised_adjacency(topology: Topology, hops: int = 1) -> Float[Tensor, "V V"]:
+def normalised_adjacency(topology: Topology, hops: int = 1, normalise: Normalise = "symmetric") -> Float[Tensor, "V V"]:
     r""":math:`D^{-1/2} (A_k + I) D^{-1/2}`, where :math:`A_k` links joints at most ``hops`` bones apart.
 
-    At ``hops=1`` this is the propagation matrix of GCN (Kipf and Welling, ICLR 2017).
+    At ``hops=1`` this is the propagation matrix of GCN (Kipf and Welling, ICLR 2017). It does not keep a flat score flat: hubs
+    go up, leaves go down. ``row`` is :math:`D^{-1} (A_k + I)`, transposed since scores stand on its left, which does.
+
+    Args:
+        topology: the skeleton.
+        hops: k.
+        normalise: ``symmetric`` or ``row``.
     """
-    if hops < 1:
-        raise InputError(f"hops: expected at least 1, found {hops}")
-    linked = (hop_distance(topology) <= hops).double()
-    root = linked.sum(1).rsqrt()
-    return (root[:, None] * linked * root[None, :]).float()
+    graph = reach_graph(topology, 1, hops)
+    if normalise == "symmetric":
+        index, weight = gcn_norm(graph.edge_index, None, graph.num_nodes, dtype=torch.float64)
+    else:
+        index, _ = add_self_loops(graph.edge_index, num_nodes=graph.num_nodes)
+        ones = torch.ones(index.shape[1], dtype=torch.float64)
+        index, weight = GDC().transition_matrix(index, ones, graph.num_nodes, "col")
+    return to_dense_adj(index, edge_attr=weight, max_num_nodes=graph.num_nodes)[0].float()
 
 
 def part_average(topology: Topology) -> Float[Tensor, "V V"]:
@@ -58,58 +64,57 @@ def personalised_pagerank(topology: Topology, restart: float = 0.15) -> Float[Te
     """
     if not 0 < restart <= 1:
         raise InputError(f"restart: expected a share in (0, 1], found {restart}")
-    identity = torch.eye(len(topology), dtype=torch.float64)
-    return (restart * torch.linalg.inv(identity - (1 - restart) * normalised_adjacency(topology).double())).float()
+    return _diffusion(topology, method="ppr", alpha=restart)
 
 
 def heat_kernel(topology: Topology, time: float = 1.0) -> Float[Tensor, "V V"]:
     r""":math:`\exp(-t (I - \hat A))` with the normalised adjacency :math:`\hat A` (GDC, NeurIPS 2019, Eq. 4)."""
     if time < 0:
         raise InputError(f"time: expected a diffusion time of at least 0, found {time}")
-    laplacian = torch.eye(len(topology), dtype=torch.float64) - normalised_adjacency(topology).double()
-    return torch.linalg.matrix_exp(-time * laplacian).float()
+    return _diffusion(topology, method="heat", t=time)
+
+
+def _diffusion(topology: Topology, **options: float | str) -> Float[Tensor, "V V"]:
+    graph = skeleton_graph(topology)
+    index, weight = gcn_norm(graph.edge_index, None, graph.num_nodes, dtype=torch.float64)
+    return GDC().diffusion_matrix_exact(index, weight, graph.num_nodes, **options).float()
 
 
 class Operator(nn.Module, ABC):
-    """Smooths a score over the nodes of each segment: ``eta @ matrix``.
+    """Smooths a score over the nodes of each segment: ``eta @ matrix``. A new one is one file with one subclass.
 
-    Args:
-        topology: the skeleton.
-        segments: segments of a clip.
+    Masks are drawn without a gradient, so an operator has no weights that learn; the task refuses one that has.
 
     Shapes:
         eta: [B, Te, V] -> [B, Te, V]
     """
 
-    matrix: Tensor
-
-    def __init__(self, *, topology: Topology, segments: int) -> None:
-        super().__init__()
-        self.segments = segments
-        self.register_buffer("matrix", self.build(topology), persistent=False)
-
     @abstractmethod
-    def build(self, topology: Topology) -> Float[Tensor, "V V"]:
-        """The matrix on the joints of one segment."""
+    def matrix(self, topology: Topology) -> Float[Tensor, "V V"]:
+        """The matrix on the joints of one segment; asked for once for each topology and device."""
 
-    def forward(self, eta: Float[Tensor, "B Te V"]) -> Float[Tensor, "B Te V"]:
-        return eta @ self.matrix
+    def forward(self, eta: Float[Tensor, "B Te V"], batch: SkeletonData) -> Float[Tensor, "B Te V"]:
+        """Smooth the scores of a batch.
 
+        Args:
+            eta: one score a node.
+            batch: whose nodes they are.
+        """
+        return eta @ self.matrix_on(batch.topology, eta.device)
 
-@runtime_checkable
-class OperatorFactory(Protocol):
-    """An operator class with its options set; the builder gives the rest."""
-
-    def __call__(self, *, topology: Topology, segments: int) -> Operator: ...
+    @lru_cache(maxsize=32)  # noqa: B019 - an operator lives as long as its task
+    def matrix_on(self, topology: Topology, device: torch.device) -> Float[Tensor, "V V"]:
+        """`matrix`, kept on a device."""
+        return self.matrix(topology).to(device)
 
 
 class Identity(Operator):
     """No smoothing."""
 
-    def build(self, topology: Topology) -> Float[Tensor, "V V"]:
+    def matrix(self, topology: Topology) -> Float[Tensor, "V V"]:
         return torch.eye(len(topology))
 
-    def forward(self, eta: Float[Tensor, "B Te V"]) -> Float[Tensor, "B Te V"]:
+    def forward(self, eta: Float[Tensor, "B Te V"], batch: SkeletonData) -> Float[Tensor, "B Te V"]:
         return eta
 
 
@@ -117,23 +122,24 @@ class Adjacency(Operator):
     """Normalised adjacency over 1..k hops; see `normalised_adjacency`.
 
     Args:
-        topology: the skeleton.
-        segments: segments of a clip.
         hops: how many bones apart two joints may be to share a score.
+        normalise: ``symmetric``, the paper's, or ``row``, which keeps a flat score flat.
     """
 
-    def __init__(self, *, topology: Topology, segments: int, hops: int = 1) -> None:
-        self.hops = hops
-        super().__init__(topology=topology, segments=segments)
+    def __init__(self, *, hops: int = 1, normalise: Normalise = "symmetric") -> None:
+        super().__init__()
+        if hops < 1:
+            raise InputError(f"hops: expected at least 1, found {hops}")
+        self.hops, self.normalise = hops, normalise
 
-    def build(self, topology: Topology) -> Float[Tensor, "V V"]:
-        return normalised_adjacency(topology, self.hops)
+    def matrix(self, topology: Topology) -> Float[Tensor, "V V"]:
+        return normalised_adjacency(topology, self.hops, self.normalise)
 
 
 class PartAverage(Operator):
     """Mean within each body part; see `part_average`."""
 
-    def build(self, topology: Topology) -> Float[Tensor, "V V"]:
+    def matrix(self, topology: Topology) -> Float[Tensor, "V V"]:
         return part_average(topology)
 
 
@@ -141,16 +147,14 @@ class PersonalisedPageRank(Operator):
     """Personalised PageRank diffusion; see `personalised_pagerank`.
 
     Args:
-        topology: the skeleton.
-        segments: segments of a clip.
         restart: the chance of jumping back to the start, in (0, 1].
     """
 
-    def __init__(self, *, topology: Topology, segments: int, restart: float = 0.15) -> None:
+    def __init__(self, *, restart: float = 0.15) -> None:
+        super().__init__()
         self.restart = restart
-        super().__init__(topology=topology, segments=segments)
 
-    def build(self, topology: Topology) -> Float[Tensor, "V V"]:
+    def matrix(self, topology: Topology) -> Float[Tensor, "V V"]:
         return personalised_pagerank(topology, self.restart)
 
 
@@ -158,41 +162,29 @@ class Heat(Operator):
     """Heat kernel diffusion; see `heat_kernel`.
 
     Args:
-        topology: the skeleton.
-        segments: segments of a clip.
         time: diffusion time, at least 0.
     """
 
-    def __init__(self, *, topology: Topology, segments: int, time: float = 1.0) -> None:
+    def __init__(self, *, time: float = 1.0) -> None:
+        super().__init__()
         self.time = time
-        super().__init__(topology=topology, segments=segments)
 
-    def build(self, topology: Topology) -> Float[Tensor, "V V"]:
+    def matrix(self, topology: Topology) -> Float[Tensor, "V V"]:
         return heat_kernel(topology, self.time)
 
 
 class SpatioTemporal(Operator):
-    """Normalised adjacency of the whole spatio-temporal graph: bones within a segment, and the same joint one segment on.
+    """Normalised adjacency of the whole spatio-temporal graph: bones within a segment, and the same joint one segment on."""
 
-    A node's degree is 1 (itself) + its bones + its neighbours in time, so that the matrix on all Te * V nodes is never built.
-    """
+    def matrix(self, topology: Topology) -> Float[Tensor, "V V"]:
+        return normalised_adjacency(topology)
 
-    degree_root: Tensor
+    def forward(self, eta: Float[Tensor, "B Te V"], batch: SkeletonData) -> Float[Tensor, "B Te V"]:
+        return (eta.flatten(1) @ self.whole_on(batch.topology, batch.segments, eta.device)).view_as(eta)
 
-    def __init__(self, *, topology: Topology, segments: int) -> None:
-        super().__init__(topology=topology, segments=segments)
-        in_time = torch.full((segments,), 2.0)
-        in_time[0] -= 1
-        in_time[-1] -= 1
-        degree = in_time[:, None] + self.matrix.sum(0)[None, :]
-        self.register_buffer("degree_root", degree.rsqrt(), persistent=False)
-
-    def build(self, topology: Topology) -> Float[Tensor, "V V"]:
-        return (hop_distance(topology) <= 1).float()
-
-    def forward(self, eta: Float[Tensor, "B Te V"]) -> Float[Tensor, "B Te V"]:
-        scaled = eta * self.degree_root
-        spread = scaled @ self.matrix
-        spread[:, 1:] += scaled[:, :-1]
-        spread[:, :-1] += scaled[:, 1:]
-        return spread * self.degree_root
+    @lru_cache(maxsize=32)  # noqa: B019
+    def whole_on(self, topology: Topology, segments: int, device: torch.device) -> Float[Tensor, "N N"]:
+        """The matrix on all N = Te * V nodes."""
+        graph = skeleton_graph(topology, segments)
+        index, weight = gcn_norm(graph.edge_index, None, graph.num_nodes, dtype=torch.float64)
+        return to_dense_adj(index, edge_attr=weight, max_num_nodes=graph.num_nodes)[0].float().to(device)

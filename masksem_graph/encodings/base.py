@@ -3,47 +3,49 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from masksem_graph.topology import Topology
+from masksem_graph.graph import SkeletonData
 
 
 class Encoding(nn.Module, ABC):
     """Tells a node where it stands. A new encoding is one file with one subclass, named by its ``class_path``.
 
-    Args of every constructor, given by the builder: ``width`` (D), ``topology``, ``segments`` (Te). Options follow them.
+    Every constructor takes ``width`` (D) from the builder. One that names ``joints`` is given the names of all joints that the
+    encoder is trained on, and one that names ``segments`` is given Te. Options follow them. The skeleton comes with the batch.
     """
 
-    joint_numbered: ClassVar[bool] = False
-    """Whether parameters belong to a joint's number, so that they mean nothing on another topology."""
-
     @abstractmethod
-    def forward(self) -> Float[Tensor, "#Te #V D"]:
-        """The encoding, to be added to every body's nodes [Te, V, D]; an axis it does not depend on has length 1."""
+    def forward(self, batch: SkeletonData) -> Float[Tensor, "#Te #V D"]:
+        """The encoding of each node of a whole body; an axis that it does not depend on has length 1.
+
+        Args:
+            batch: gives topology, segments and device.
+        """
 
 
 @runtime_checkable
 class EncodingFactory(Protocol):
     """An encoding class with its options set; the builder gives the rest."""
 
-    def __call__(self, *, width: int, topology: Topology, segments: int) -> Encoding: ...
+    def __call__(self, *, width: int) -> Encoding: ...
 
 
 class AttentionBias(nn.Module, ABC):
     """Tells attention where two nodes stand to each other. A new one is one file with one subclass.
 
-    Args of every constructor, given by the backbone: ``heads``, ``topology``, ``segments`` (Te). Options follow them.
+    Every constructor takes ``heads`` from the backbone. Options follow.
     """
 
     @abstractmethod
-    def forward(self, nodes: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B heads n n"]:
+    def forward(self, batch: SkeletonData) -> Float[Tensor, "#B heads n n"]:
         """What is added to the logits, [B or 1, heads, queries, keys].
 
         Args:
-            nodes: which nodes are there; None for all.
+            batch: whose nodes attend to each other; `SkeletonData.nodes` says which are there.
         """
 
 
@@ -51,4 +53,4 @@ class AttentionBias(nn.Module, ABC):
 class AttentionBiasFactory(Protocol):
     """A bias class with its options set; the backbone gives the rest."""
 
-    def __call__(self, *, heads: int, topology: Topology, segments: int) -> AttentionBias: ...
+    def __call__(self, *, heads: int) -> AttentionBias: ...

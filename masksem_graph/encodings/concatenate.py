@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masksem_graph.encodings.base import Encoding, EncodingFactory
+from masksem_graph.encodings.build import build_encoding
 from masksem_graph.errors import InputError
-from masksem_graph.topology import Topology
+from masksem_graph.graph import SkeletonData
 
 
 class Concatenate(Encoding):
@@ -18,22 +19,19 @@ class Concatenate(Encoding):
 
     Args:
         width: D.
-        topology: the skeleton.
-        segments: Te.
+        joints, segments: given to the parts that ask for them.
         parts: the encodings.
     """
 
-    def __init__(self, *, width: int, topology: Topology, segments: int, parts: list[EncodingFactory]) -> None:
+    def __init__(self, *, width: int, joints: tuple[str, ...], segments: int, parts: list[EncodingFactory]) -> None:
         super().__init__()
         if not 1 <= len(parts) <= width:
             raise InputError(f"parts: expected 1 to {width} encodings, as many as the width at most, found {len(parts)}")
         share, rest = divmod(width, len(parts))
-        widths = [share + (i < rest) for i in range(len(parts))]
-        built = [make(width=w, topology=topology, segments=segments) for make, w in zip(parts, widths, strict=True)]
-        self.parts = nn.ModuleList(built)
-        self.grid = (segments, len(topology))
-        self.joint_numbered = any(part.joint_numbered for part in built)  # type: ignore[misc]
+        self.parts = nn.ModuleList(
+            build_encoding(part, width=share + (i < rest), joints=joints, segments=segments) for i, part in enumerate(parts)
+        )
 
-    def forward(self) -> Float[Tensor, "#Te #V D"]:
-        values = [part() for part in self.parts]
-        return torch.cat([value.expand(*self.grid, -1) for value in values], -1)
+    def forward(self, batch: SkeletonData) -> Float[Tensor, "#Te #V D"]:
+        grid = (batch.segments, len(batch.topology))
+        return torch.cat([part(batch).expand(*grid, -1) for part in self.parts], -1)

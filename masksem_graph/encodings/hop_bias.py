@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from masksem_graph.encodings.base import AttentionBias
-from masksem_graph.operators import hop_distance
-from masksem_graph.topology import Topology
+from masksem_graph.graph import SkeletonData, hop_distance
 
 
 class HopBias(AttentionBias):
@@ -19,30 +18,24 @@ class HopBias(AttentionBias):
 
     Args:
         heads: of the attention.
-        topology: the skeleton.
-        segments: Te.
         hops: joints further apart count as this far; the encoder then fits other skeletons too.
         steps: segments further apart count as this far.
     """
 
-    hop_distance: Tensor
-    step_distance: Tensor
-
-    def __init__(self, *, heads: int, topology: Topology, segments: int, hops: int = 8, steps: int = 8) -> None:
+    def __init__(self, *, heads: int, hops: int = 8, steps: int = 8) -> None:
         super().__init__()
-        time = torch.arange(segments)
-        self.register_buffer("hop_distance", hop_distance(topology).clamp(max=hops), persistent=False)
-        self.register_buffer("step_distance", (time[:, None] - time).abs().clamp(max=steps), persistent=False)
         self.over_bones = nn.Parameter(torch.zeros(hops + 1, heads))
         self.over_time = nn.Parameter(torch.zeros(steps + 1, heads))
 
-    def forward(self, nodes: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B heads n n"]:
-        bones = self.over_bones[self.hop_distance]
-        time = self.over_time[self.step_distance]
-        if nodes is None:
+    def forward(self, batch: SkeletonData) -> Float[Tensor, "#B heads n n"]:
+        device = self.over_bones.device
+        between = hop_distance(batch.topology).to(device).clamp(max=len(self.over_bones) - 1)
+        moments = torch.arange(batch.segments, device=device)
+        apart = (moments[:, None] - moments).abs().clamp(max=len(self.over_time) - 1)
+        bones, time = self.over_bones[between], self.over_time[apart]
+        if batch.nodes is None:
             whole = time[:, None, :, None] + bones[None, :, None, :]
-            count = whole.shape[0] * whole.shape[1]
-            return whole.reshape(count, count, -1).permute(2, 0, 1)[None]
-        segment, joint = nodes // len(bones), nodes % len(bones)
+            return whole.flatten(0, 1).flatten(1, 2).permute(2, 0, 1)[None]
+        segment, joint = batch.nodes // len(bones), batch.nodes % len(bones)
         among = time[segment[:, :, None], segment[:, None, :]] + bones[joint[:, :, None], joint[:, None, :]]
         return among.permute(0, 3, 1, 2)

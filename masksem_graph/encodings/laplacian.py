@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch_geometric.utils import get_laplacian, to_dense_adj
 
 from masksem_graph.encodings.base import Encoding
-from masksem_graph.operators import hop_distance
+from masksem_graph.graph import SkeletonData, skeleton_graph
 from masksem_graph.topology import Topology
 
 EIGENVALUE_GAP = 1e-8  # float64 eigenvalues closer than this are one; bones of a body give gaps of 1e-3 and more
 CLEAR = 0.6  # not 1/2: bodies have joints at exactly half the largest projection, where rounding would choose
 
 
+@lru_cache(maxsize=64)
 def laplacian_eigenvectors(topology: Topology, count: int) -> Float[Tensor, "V count"]:
     """The first ``count`` non-constant eigenvectors of the symmetric normalised Laplacian, each scaled to unit mean square.
 
@@ -22,9 +26,9 @@ def laplacian_eigenvectors(topology: Topology, count: int) -> Float[Tensor, "V c
     so that listing the joints in another order permutes the rows and nothing else. Columns beyond V - 1 are zero.
     """
     by_name = sorted(range(len(topology)), key=topology.joints.__getitem__)
-    adjacency = (hop_distance(topology) == 1).double()[by_name][:, by_name]
-    root = adjacency.sum(1).clamp(min=1).rsqrt()
-    laplacian = torch.eye(len(topology), dtype=torch.float64) - root[:, None] * adjacency * root
+    graph = skeleton_graph(topology)
+    index, weight = get_laplacian(graph.edge_index, normalization="sym", dtype=torch.float64, num_nodes=graph.num_nodes)
+    laplacian = to_dense_adj(index, edge_attr=weight, max_num_nodes=graph.num_nodes)[0][by_name][:, by_name]
     values, vectors = torch.linalg.eigh(laplacian)
     groups = torch.tensor_split(vectors, (values.diff() > EIGENVALUE_GAP).nonzero()[:, 0] + 1, dim=1)
     ordered = torch.cat([_fixed_basis(group @ group.T, group.shape[1]) for group in groups], 1)
@@ -52,19 +56,15 @@ class Laplacian(Encoding):
 
     Args:
         width: D.
-        topology: the skeleton.
-        segments: not used.
         vectors: how many eigenvectors.
     """
 
-    vectors: Tensor
-
-    def __init__(self, *, width: int, topology: Topology, segments: int, vectors: int = 16) -> None:
+    def __init__(self, *, width: int, vectors: int = 16) -> None:
         super().__init__()
-        self.register_buffer("vectors", laplacian_eigenvectors(topology, vectors), persistent=False)
         self.project = nn.Linear(vectors, width, bias=False)
         # The sum over the vectors then starts at the size that a learned table starts at.
         nn.init.trunc_normal_(self.project.weight, std=0.02 * vectors**-0.5)
 
-    def forward(self) -> Float[Tensor, "#Te #V D"]:
-        return self.project(self.vectors)[None]
+    def forward(self, batch: SkeletonData) -> Float[Tensor, "#Te #V D"]:
+        vectors = laplacian_eigenvectors(batch.topology, self.project.in_features)
+        return self.project(vectors.to(self.project.weight.device))[None]

@@ -9,25 +9,40 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masksem_graph.encodings.base import Encoding
-from masksem_graph.topology import Topology
+from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonData
 
 
 class Learned(Encoding):
     """One learned vector for each joint, or for each segment.
 
+    Joints are known by name: ``left_wrist`` is the same vector on every skeleton that has one.
+
     Args:
         width: D.
-        topology: gives V.
+        joints: names of the joints that get a vector.
         segments: Te.
         over: ``joints`` or ``segments``.
     """
 
-    def __init__(self, *, width: int, topology: Topology, segments: int, over: Literal["joints", "segments"]) -> None:
+    def __init__(self, *, width: int, joints: tuple[str, ...], segments: int, over: Literal["joints", "segments"]) -> None:
         super().__init__()
-        shape = (1, len(topology), width) if over == "joints" else (segments, 1, width)
-        self.joint_numbered = over == "joints"  # type: ignore[misc]
-        self.table = nn.Parameter(torch.empty(shape))
+        self.joints = joints if over == "joints" else None
+        self.table = nn.Parameter(torch.empty((1, len(joints), width) if over == "joints" else (segments, 1, width)))
         nn.init.trunc_normal_(self.table, std=0.02)
 
-    def forward(self) -> Float[Tensor, "#Te #V D"]:
-        return self.table
+    def forward(self, batch: SkeletonData) -> Float[Tensor, "#Te #V D"]:
+        if self.joints is None:
+            if batch.segments != len(self.table):
+                raise InputError(f"Learned: expected {len(self.table)} segments, found {batch.segments}")
+            return self.table
+        wanted = batch.topology.joints
+        if wanted == self.joints:
+            return self.table
+        place = {joint: i for i, joint in enumerate(self.joints)}
+        if lacking := [joint for joint in wanted if joint not in place]:
+            raise InputError(
+                f"model.encodings: Learned has no vector for {', '.join(lacking)} of {batch.topology.name}; expected joints "
+                "that the encoder was trained on, or encodings of the graph alone (--model.encodings of configs/encodings)"
+            )
+        return self.table[:, [place[joint] for joint in wanted]]

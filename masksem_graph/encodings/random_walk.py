@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch_geometric.transforms import AddRandomWalkPE
 
 from masksem_graph.encodings.base import Encoding
-from masksem_graph.operators import hop_distance
+from masksem_graph.graph import SkeletonData, skeleton_graph
 from masksem_graph.topology import Topology
 
 
+@lru_cache(maxsize=64)
 def return_probabilities(topology: Topology, steps: int) -> Float[Tensor, "V steps"]:
     """How likely a walk from a joint over random bones is back after 1, 2, ... ``steps`` steps."""
-    adjacency = (hop_distance(topology) == 1).double()
-    walk = adjacency / adjacency.sum(1, keepdim=True).clamp(min=1)
-    power, diagonals = torch.eye(len(topology), dtype=torch.float64), []
-    for _ in range(steps):
-        power = power @ walk
-        diagonals.append(power.diagonal())
-    return torch.stack(diagonals, 1).float()
+    return AddRandomWalkPE(steps, attr_name="back")(skeleton_graph(topology).clone()).back.view(len(topology), steps)
 
 
 class RandomWalk(Encoding):
@@ -27,18 +25,14 @@ class RandomWalk(Encoding):
 
     Args:
         width: D.
-        topology: the skeleton.
-        segments: not used.
         steps: the longest walk; on a tree every odd one returns nowhere.
     """
 
-    probabilities: Tensor
-
-    def __init__(self, *, width: int, topology: Topology, segments: int, steps: int = 16) -> None:
+    def __init__(self, *, width: int, steps: int = 16) -> None:
         super().__init__()
-        self.register_buffer("probabilities", return_probabilities(topology, steps), persistent=False)
         self.project = nn.Linear(steps, width, bias=False)
         nn.init.trunc_normal_(self.project.weight, std=0.02)
 
-    def forward(self) -> Float[Tensor, "#Te #V D"]:
-        return self.project(self.probabilities)[None]
+    def forward(self, batch: SkeletonData) -> Float[Tensor, "#Te #V D"]:
+        probabilities = return_probabilities(batch.topology, self.project.in_features)
+        return self.project(probabilities.to(self.project.weight.device))[None]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from masksem_graph.encodings.base import Encoding
 from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonData
 from masksem_graph.topology import Topology
 
 
@@ -37,27 +40,29 @@ def fourier_features(places: Float[Tensor, "V 3"], octaves: int) -> Float[Tensor
     return torch.cat([places, angle.sin().flatten(1), angle.cos().flatten(1)], 1)
 
 
+@lru_cache(maxsize=64)
+def rest_features(topology: Topology, octaves: int) -> Float[Tensor, "V features"]:
+    """`fourier_features` of `rest_places`."""
+    return fourier_features(rest_places(topology), octaves)
+
+
 class RestPose(Encoding):
     """A joint's place in the rest pose, and waves of it, through a linear layer.
 
     Args:
         width: D.
-        topology: the skeleton; needs a rest pose.
-        segments: not used.
         octaves: wavelengths; the shortest is 4 / 2^(octaves - 1) of half a body's height, 0.2 m at 6.
     """
 
-    features: Tensor
-
-    def __init__(self, *, width: int, topology: Topology, segments: int, octaves: int = 6) -> None:
+    def __init__(self, *, width: int, octaves: int = 6) -> None:
         super().__init__()
         if octaves < 0:
             raise InputError(f"octaves: expected at least 0, found {octaves}")
-        features = fourier_features(rest_places(topology), octaves)
-        self.register_buffer("features", features, persistent=False)
-        self.project = nn.Linear(features.shape[1], width, bias=False)
+        self.octaves, features = octaves, 3 + 6 * octaves
+        self.project = nn.Linear(features, width, bias=False)
         # The sum over the features then starts at about the size that a learned table starts at.
-        nn.init.trunc_normal_(self.project.weight, std=0.02 * (features.shape[1] / 2) ** -0.5)
+        nn.init.trunc_normal_(self.project.weight, std=0.02 * (features / 2) ** -0.5)
 
-    def forward(self) -> Float[Tensor, "#Te #V D"]:
-        return self.project(self.features)[None]
+    def forward(self, batch: SkeletonData) -> Float[Tensor, "#Te #V D"]:
+        features = rest_features(batch.topology, self.octaves)
+        return self.project(features.to(self.project.weight.device))[None]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from masksem_graph.encodings.base import Encoding
-from masksem_graph.topology import Topology
+from masksem_graph.graph import SkeletonData
 
 
+@lru_cache(maxsize=64)
 def sinusoids(positions: int, width: int, base: float = 10_000.0) -> Float[Tensor, "positions width"]:
     """Sines in the first half of the width, cosines in the second, at wavelengths from 2 pi to 2 pi ``base``."""
     half = (width + 1) // 2
@@ -25,15 +27,11 @@ class Sinusoidal(Encoding):
 
     Args:
         width: D.
-        topology: not used.
-        segments: Te.
     """
 
-    table: Tensor
-
-    def __init__(self, *, width: int, topology: Topology, segments: int) -> None:
+    def __init__(self, *, width: int) -> None:
         super().__init__()
-        self.register_buffer("table", sinusoids(segments, width)[:, None, :], persistent=False)
+        self.width = width
 
-    def forward(self) -> Float[Tensor, "#Te #V D"]:
-        return self.table
+    def forward(self, batch: SkeletonData) -> Float[Tensor, "#Te #V D"]:
+        return sinusoids(batch.segments, self.width).to(batch.joint.device)[:, None, :]
