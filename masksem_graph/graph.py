@@ -8,8 +8,9 @@ directions.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
 import networkx as nx
@@ -27,7 +28,20 @@ BONES, STEPS, OUTWARD = 0, 1, 2
 that the target is further from the topology's centre than the source."""
 
 
+def of_topology(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Decorator: a tensor that follows from a topology and plain options, made once for each device (``device=``)."""
+
+    @lru_cache(maxsize=64)
+    @torch.inference_mode(False)  # what is kept must serve training too
+    @wraps(make)
+    def cached(topology: Topology, *options: Any, device: torch.device | None = None) -> Tensor:
+        return make(topology, *options).to(device)
+
+    return cached
+
+
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def skeleton_graph(topology: Topology, segments: int = 1) -> Data:
     """The spatio-temporal graph of one body; every other structure on a skeleton is made from it.
 
@@ -68,7 +82,7 @@ def _depth(topology: Topology) -> Int64[Tensor, " V"]:
     return torch.tensor([depth[joint] for joint in topology.joints])
 
 
-@lru_cache(maxsize=64)
+@of_topology
 def hop_distance(topology: Topology) -> Int64[Tensor, "V V"]:
     """Bones on the shortest path between two joints."""
     distance = torch.zeros(len(topology), len(topology), dtype=torch.int64)
@@ -78,6 +92,7 @@ def hop_distance(topology: Topology) -> Int64[Tensor, "V V"]:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def reach_graph(topology: Topology, segments: int, hops: int) -> Data:
     """The graph that joins nodes at most ``hops`` bones and steps in time apart, both together; `skeleton_graph` at 1."""
     graph = skeleton_graph(topology, segments)
@@ -91,7 +106,7 @@ def reach_graph(topology: Topology, segments: int, hops: int) -> Data:
 
 def _near(topology: Topology, nodes: Int64[Tensor, "B n"], hops: int) -> tuple[Int64[Tensor, "2 E"], Int64[Tensor, "E 3"]]:
     """Edges between some nodes of each body that are at most ``hops`` apart, bodies end to end, sorted by target."""
-    distance, joints = hop_distance(topology).to(nodes.device), len(topology)
+    distance, joints = hop_distance(topology, device=nodes.device), len(topology)
     segment, joint = nodes // joints, nodes % joints
     # Rows are targets, columns sources.
     bones = distance[joint[:, :, None], joint[:, None, :]]
@@ -108,7 +123,7 @@ class _Bodies:
     """The same graph for several bodies, end to end. Those of fewer bodies come first, so that a batch costs a view."""
 
     def __init__(self, topology: Topology, segments: int, hops: int, device: torch.device) -> None:
-        self.one = reach_graph(topology, segments, hops).to(device)
+        self.one = reach_graph(topology, segments, hops).clone().to(device)  # Data.to moves a graph in place
         self.bodies = 0
 
     def __call__(self, bodies: int) -> dict[str, Tensor]:
@@ -144,21 +159,11 @@ def to_segments(clips: Float[Tensor, "B T V C"], length: int) -> Float[Tensor, "
     return grouped.transpose(2, 3).reshape(bodies, frames // length, joints, length * channels)
 
 
-@lru_cache(maxsize=64)
-def node_columns(topology: Topology, device: torch.device) -> Int64[Tensor, " V"] | None:
-    """Where the nodes' joints stand among all input joints; None where these are the same."""
-    return _columns(topology, topology.joints, device) if topology.context else None
-
-
-@lru_cache(maxsize=64)
-def context_columns(topology: Topology, device: torch.device) -> Int64[Tensor, " context"]:
-    """Where the context joints stand among all input joints."""
-    return _columns(topology, topology.context, device)
-
-
-def _columns(topology: Topology, joints: tuple[str, ...], device: torch.device) -> Int64[Tensor, " n"]:
+@of_topology
+def input_columns(topology: Topology, joints: tuple[str, ...]) -> Int64[Tensor, " n"]:
+    """Where joints stand among all input joints: the nodes among them, or the context."""
     place = {joint: i for i, joint in enumerate(topology.inputs)}
-    return torch.tensor([place[joint] for joint in joints], dtype=torch.int64, device=device)
+    return torch.tensor([place[joint] for joint in joints], dtype=torch.int64)
 
 
 @dataclass(frozen=True)
@@ -311,7 +316,7 @@ class SkeletonData(Data):
     @property
     def context(self) -> Float[Tensor, "B T context C"]:
         """Coordinates of the joints that are input but no nodes."""
-        return self.frames[:, :, context_columns(self.topology, self.frames.device)]
+        return self.frames[:, :, input_columns(self.topology, self.topology.context, device=self.frames.device)]
 
     def with_frames(self, frames: Float[Tensor, "B T J C"]) -> SkeletonData:
         """The same graph of other coordinates."""
@@ -390,5 +395,6 @@ class Reach:
 
 def nodes_of(clips: Float[Tensor, "B T J C"], topology: Topology) -> Float[Tensor, "B T V C"]:
     """The joints that are nodes, of all input joints."""
-    columns = node_columns(topology, clips.device)
-    return clips if columns is None else clips[:, :, columns]
+    if not topology.context:
+        return clips
+    return clips[:, :, input_columns(topology, topology.joints, device=clips.device)]

@@ -103,6 +103,7 @@ class Operator(nn.Module, ABC):
         return eta @ self.matrix_on(batch.topology, eta.device)
 
     @lru_cache(maxsize=32)  # noqa: B019 - an operator lives as long as its task
+    @torch.inference_mode(False)
     def matrix_on(self, topology: Topology, device: torch.device) -> Float[Tensor, "V V"]:
         """`matrix`, kept on a device."""
         return self.matrix(topology).to(device)
@@ -183,6 +184,7 @@ class SpatioTemporal(Operator):
         return (eta.flatten(1) @ self.whole_on(batch.topology, batch.segments, eta.device)).view_as(eta)
 
     @lru_cache(maxsize=32)  # noqa: B019
+    @torch.inference_mode(False)
     def whole_on(self, topology: Topology, segments: int, device: torch.device) -> Float[Tensor, "N N"]:
         """The matrix on all N = Te * V nodes."""
         graph = skeleton_graph(topology, segments)

@@ -29,7 +29,7 @@ class HopBias(AttentionBias):
 
     def forward(self, batch: SkeletonData) -> Float[Tensor, "#B heads n n"]:
         device = self.over_bones.device
-        between = hop_distance(batch.topology).to(device).clamp(max=len(self.over_bones) - 1)
+        between = hop_distance(batch.topology, device=device).clamp(max=len(self.over_bones) - 1)
         moments = torch.arange(batch.segments, device=device)
         apart = (moments[:, None] - moments).abs().clamp(max=len(self.over_time) - 1)
         bones, time = self.over_bones[between], self.over_time[apart]

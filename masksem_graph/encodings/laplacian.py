@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.utils import get_laplacian, to_dense_adj
 
 from masksem_graph.encodings.base import Encoding
-from masksem_graph.graph import SkeletonData, skeleton_graph
+from masksem_graph.graph import SkeletonData, of_topology, skeleton_graph
 from masksem_graph.topology import Topology
 
 EIGENVALUE_GAP = 1e-8  # float64 eigenvalues closer than this are one; bones of a body give gaps of 1e-3 and more
 CLEAR = 0.6  # not 1/2: bodies have joints at exactly half the largest projection, where rounding would choose
 
 
-@lru_cache(maxsize=64)
+@of_topology
 def laplacian_eigenvectors(topology: Topology, count: int) -> Float[Tensor, "V count"]:
     """The first ``count`` non-constant eigenvectors of the symmetric normalised Laplacian, each scaled to unit mean square.
 
@@ -66,5 +64,5 @@ class Laplacian(Encoding):
         nn.init.trunc_normal_(self.project.weight, std=0.02 * vectors**-0.5)
 
     def forward(self, batch: SkeletonData) -> Float[Tensor, "#Te #V D"]:
-        vectors = laplacian_eigenvectors(batch.topology, self.project.in_features)
-        return self.project(vectors.to(self.project.weight.device))[None]
+        weight = self.project.weight
+        return self.project(laplacian_eigenvectors(batch.topology, weight.shape[1], device=weight.device))[None]

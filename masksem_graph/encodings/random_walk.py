@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.transforms import AddRandomWalkPE
 
 from masksem_graph.encodings.base import Encoding
-from masksem_graph.graph import SkeletonData, skeleton_graph
+from masksem_graph.graph import SkeletonData, of_topology, skeleton_graph
 from masksem_graph.topology import Topology
 
 
-@lru_cache(maxsize=64)
+@of_topology
 def return_probabilities(topology: Topology, steps: int) -> Float[Tensor, "V steps"]:
     """How likely a walk from a joint over random bones is back after 1, 2, ... ``steps`` steps."""
     return AddRandomWalkPE(steps, attr_name="back")(skeleton_graph(topology).clone()).back.view(len(topology), steps)
@@ -34,5 +31,5 @@ class RandomWalk(Encoding):
         nn.init.trunc_normal_(self.project.weight, std=0.02)
 
     def forward(self, batch: SkeletonData) -> Float[Tensor, "#Te #V D"]:
-        probabilities = return_probabilities(batch.topology, self.project.in_features)
-        return self.project(probabilities.to(self.project.weight.device))[None]
+        weight = self.project.weight
+        return self.project(return_probabilities(batch.topology, weight.shape[1], device=weight.device))[None]

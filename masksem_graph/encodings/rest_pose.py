@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from masksem_graph.encodings.base import Encoding
 from masksem_graph.errors import InputError
-from masksem_graph.graph import SkeletonData
+from masksem_graph.graph import SkeletonData, of_topology
 from masksem_graph.topology import Topology
 
 
@@ -40,7 +38,7 @@ def fourier_features(places: Float[Tensor, "V 3"], octaves: int) -> Float[Tensor
     return torch.cat([places, angle.sin().flatten(1), angle.cos().flatten(1)], 1)
 
 
-@lru_cache(maxsize=64)
+@of_topology
 def rest_features(topology: Topology, octaves: int) -> Float[Tensor, "V features"]:
     """`fourier_features` of `rest_places`."""
     return fourier_features(rest_places(topology), octaves)
@@ -64,5 +62,4 @@ class RestPose(Encoding):
         nn.init.trunc_normal_(self.project.weight, std=0.02 * (features / 2) ** -0.5)
 
     def forward(self, batch: SkeletonData) -> Float[Tensor, "#Te #V D"]:
-        features = rest_features(batch.topology, self.octaves)
-        return self.project(features.to(self.project.weight.device))[None]
+        return self.project(rest_features(batch.topology, self.octaves, device=self.project.weight.device))[None]

@@ -14,6 +14,7 @@ from masksem_graph.graph import SkeletonData
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def sinusoids(positions: int, width: int, base: float = 10_000.0) -> Float[Tensor, "positions width"]:
     """Sines in the first half of the width, cosines in the second, at wavelengths from 2 pi to 2 pi ``base``."""
     half = (width + 1) // 2
