@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from masksem_graph.data.clips import ClipSource
+from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.errors import InputError
 from masksem_graph.seeding import keyed_generator
 
@@ -30,7 +30,7 @@ class TrainingSet:
     """
 
     name: str
-    source: ClipSource
+    source: SkeletonLoader
     clips: Int64[Tensor, " clips"]
     weight: float = 1.0
 

@@ -13,8 +13,9 @@ from jaxtyping import Float, Int64
 from rich.progress import Progress
 from torch import Tensor
 
-from masksem_graph.data.augment import AugmentConfig, CropConfig, View, central_view, random_view
-from masksem_graph.data.clips import ClipBatch, ClipSource
+from masksem_graph.data.loader import SkeletonLoader
+from masksem_graph.data.views import CropConfig, View, central_view, random_view
+from masksem_graph.graph import SkeletonBatch
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head
 from masksem_graph.models.pool import sequence_mean
@@ -35,19 +36,18 @@ class Evaluation:
         source: views of the clips.
         train, test: positions of the labelled clips in the store.
         classes: names by label.
-        crop, augment: how training clips are varied.
+        crop: which part of a clip is looked at; the source's transforms vary training clips.
         bf16: compute under bfloat16 autocast.
         head: the run's own classifier, on the source's device, where it has one.
         compile: compile the networks that a protocol trains.
     """
 
     encoder: SkeletonEncoder
-    source: ClipSource
+    source: SkeletonLoader
     train: Int64[Tensor, " train"]
     test: Int64[Tensor, " test"]
     classes: tuple[str, ...]
     crop: CropConfig
-    augment: AugmentConfig
     bf16: bool = False
     head: Head | None = None
     compile: bool = False
@@ -65,10 +65,10 @@ class Evaluation:
         self.encoder.eval()
         return self.map(self._mean_feature, view, self.encoder.width)
 
-    def _mean_feature(self, batch: ClipBatch) -> Float[Tensor, "S D"]:
-        features, absent = self.encoder.features(batch.coordinates), self.encoder.absent_features()
+    def _mean_feature(self, batch: SkeletonBatch) -> Float[Tensor, "S D"]:
+        features, absent = self.encoder(batch), self.encoder.absent_features(batch)
         absent = None if absent is None else absent.float()
-        return sequence_mean(features.float(), batch.sequence, len(batch.label), absent)[0]
+        return sequence_mean(features.float(), batch.sequence, batch.num_sequences, absent)[0]
 
     def classify_test(self, clips: Int64[Tensor, " S"]) -> Float[Tensor, "S classes"]:
         """Scores that the run's own `head` gives to the central share of clips, unrotated."""
@@ -90,15 +90,15 @@ class Evaluation:
 
     def augmented(self, clips: Int64[Tensor, " S"], generator: torch.Generator) -> View:
         """A view to train on."""
-        return random_view(clips, self.source.length[clips], self.crop, self.augment, generator)
+        return random_view(clips, self.source.length[clips], self.crop, self.source.transforms, generator)
 
     @torch.no_grad()
-    def map(self, network: Callable[[ClipBatch], Tensor], view: View, width: int) -> Float[Tensor, "S {width}"]:
+    def map(self, network: Callable[[SkeletonBatch], Tensor], view: View, width: int) -> Float[Tensor, "S {width}"]:
         """What a network makes of each clip, every clip computed once and by one of the processes."""
         clips = len(view.clips)
         out = torch.zeros(clips, width, device=self.source.device)
         for part in _portions(clips):
-            plan = self.source.plan(view_part(view, part))
+            plan = self.source.plan(view[part])
             with self.autocast():
                 out[part] = network(self.source.load(plan)).float()
         # Rows of other processes are zero here and in no two processes anything else: the sum is exact.
@@ -148,12 +148,6 @@ class Protocol(ABC):
     def work(self, train: int, test: int) -> Work | None:
         """What a run on so many clips computes; None where nobody has counted it."""
         return None
-
-
-def view_part(view: View, part: slice) -> View:
-    """Some of the clips of a view."""
-    turned = None if view.transform is None else view.transform[part]
-    return View(view.clips[part], view.start[part], view.length[part], turned)
 
 
 def _portions(clips: int) -> Iterator[slice]:

@@ -15,8 +15,9 @@ from rich.progress import Progress
 from torch import Tensor
 
 from masksem_graph.errors import InputError
+from masksem_graph.models.compiling import compile_layers
 from masksem_graph.models.heads import HeadFactory, MLPHead
-from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work, view_part
+from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work
 from masksem_graph.seeding import keyed_generator
 from masksem_graph.tasks.classify import Classify
 from masksem_graph.training.optim import layer_groups, undecayed, warmup_cosine
@@ -110,10 +111,10 @@ class FineTune(Protocol):
         encoder = copy.deepcopy(evaluation.encoder).requires_grad_(True)
         encoder.set_drop_path(self.drop_path)
         if evaluation.compile:
-            encoder.compile(dynamic=True)
+            compile_layers(encoder)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(keyed_generator(HEAD, seed).initial_seed())
-            head = self.head(width=encoder.width, joints=encoder.grid[1], classes=len(evaluation.classes))
+            head = self.head(width=encoder.width, joints=len(evaluation.source.topology), classes=len(evaluation.classes))
         network = Classify(encoder=encoder, head=head).to(evaluation.source.device)
         spared = undecayed(network, decay_encodings=self.decay_encodings)
         groups = layer_groups(network.layers(), spared, weight_decay=self.weight_decay, layer_decay=self.layer_decay)
@@ -152,12 +153,12 @@ class Training:
         recipe, evaluation = self.recipe, self.evaluation
         view = evaluation.augmented(clips, keyed_generator(VIEW, self.seed, epoch, step))
         mine = my_share(len(clips))
-        batch = evaluation.source.load(evaluation.source.plan(view_part(view, slice(mine.start, mine.stop))))
+        batch = evaluation.source.load(evaluation.source.plan(view[mine.start : mine.stop]))
         self._set_rate(epoch * self.steps + step)
         self.network.train()
         with self._dropout(epoch, step), evaluation.autocast():
             scores = self.network(batch)
-        loss = F.cross_entropy(scores.float(), batch.label, reduction="sum", label_smoothing=recipe.label_smoothing)
+        loss = F.cross_entropy(scores.float(), batch.y, reduction="sum", label_smoothing=recipe.label_smoothing)
         loss = loss / len(clips)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -1,19 +1,23 @@
-"""Clips for a whole batch at once: cropped, resized, rotated, on the device that holds the frames."""
+"""Whole batches at once: clips cropped, resized and transformed on the device that holds the frames."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from masksem_graph.data.augment import View
 from masksem_graph.data.store import Store
+from masksem_graph.data.transforms import SkeletonTransform, ViewName, ViewOf
+from masksem_graph.data.view_frames import clip_frames
+from masksem_graph.data.views import View
 from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonBatch
 from masksem_graph.topology import Topology, joint_columns
 
 Residency = Literal["disk", "memory", "device"]
@@ -21,25 +25,8 @@ AbsentFrames = Literal["hold", "zero"]
 Stream = Literal["joint", "bone", "motion"]
 
 
-class ClipBatch(NamedTuple):
-    """The present bodies of a batch of sequences.
-
-    Attributes:
-        coordinates: what the network sees.
-        sequence: the sequence of each body, ascending.
-        label: of each sequence; -1 where there is none.
-        velocity, acceleration: differenced on the original frames and then resized; only where asked for.
-    """
-
-    coordinates: Float[Tensor, "B T V C"]
-    sequence: Int64[Tensor, " B"]
-    label: Int64[Tensor, " S"]
-    velocity: Float[Tensor, "B T V C"] | None = None
-    acceleration: Float[Tensor, "B T V C"] | None = None
-
-
 @dataclass(frozen=True)
-class Plan:
+class BodyPlan:
     """Which bodies are present in a view: found on the host, without touching a frame.
 
     Args:
@@ -54,21 +41,19 @@ class Plan:
     sequence: Int64[Tensor, " B"]
     slot: Int64[Tensor, " B"]
 
-    def part(self, first: int, last: int) -> Plan:
+    def part(self, first: int, last: int) -> BodyPlan:
         """Sequences ``first`` to ``last`` (exclusive) alone, renumbered from 0."""
         inside = (self.sequence >= first) & (self.sequence < last)
-        view = self.view
-        turned = None if view.transform is None else view.transform[first:last]
-        return Plan(
-            view=View(view.clips[first:last], view.start[first:last], view.length[first:last], turned),
+        return BodyPlan(
+            view=self.view[first:last],
             body=self.body[inside],
             sequence=self.sequence[inside] - first,
             slot=self.slot[inside],
         )
 
 
-class ClipSource:
-    """Reads views of a store.
+class SkeletonLoader:
+    """Reads views of a store as batches; equal to torch_geometric's DataLoader over `SkeletonDataset`, and faster.
 
     Args:
         store: the clips.
@@ -80,6 +65,9 @@ class ClipSource:
         stream: joint, bone (child minus parent), or motion (next frame minus this).
         derivatives: also give velocity and acceleration, differenced before the resize.
         topology: whose input joints are wanted, in that order; the store's own where omitted.
+        transforms: what clips go through where their view has numbers for it.
+        view: the frame of reference of each clip, see `masksem_graph.data.transforms.view_frames`.
+        view_of: whether that is found in actor 1's ``first`` present frame or in its ``mean`` pose.
     """
 
     def __init__(
@@ -94,19 +82,27 @@ class ClipSource:
         stream: Stream = "joint",
         derivatives: bool = False,
         topology: Topology | None = None,
+        transforms: Sequence[SkeletonTransform] = (),
+        view: ViewName = "recorded",
+        view_of: ViewOf = "first",
     ) -> None:
         if stream == "motion" and derivatives:
             raise InputError(
                 "data.stream: motion cannot go with targets differenced before the resize; expected joint or bone"
             )
+        if derivatives and (bent := [type(each).__name__ for each in transforms if not each.linear]):
+            raise InputError(
+                f"augment: {bent[0]} is no linear map of a frame, so it cannot go with targets differenced before the resize"
+            )
         self.store, self.frames, self.segment = store, frames, segment
+        self.topology, self.transforms = topology or store.topology, tuple(transforms)
         self.device = torch.device(device)
         self.absent_frames, self.stream, self.derivatives = absent_frames, stream, derivatives
         home = self.device if residency == "device" else torch.device("cpu")
         data = store.frames if residency == "disk" else np.array(store.frames)
         self.data = _as_tensor(data).to(home)
         self.parents = torch.tensor(store.topology.parents, device=self.device)
-        columns = joint_columns(topology or store.topology, store.topology)
+        columns = joint_columns(self.topology, store.topology)
         self.columns = None if columns == list(range(data.shape[1])) else torch.tensor(columns, device=self.device)
 
         self.label = torch.from_numpy(np.array(store.label, dtype=np.int64))
@@ -119,8 +115,9 @@ class ClipSource:
         self.present_before = torch.from_numpy(np.concatenate([[0], np.cumsum(present, dtype=np.int64)]))
         self.present = torch.from_numpy(present).to(home)
         self.earlier, self.later = (t.to(home) for t in _nearest_present(present))
+        self.view_frames = None if view == "recorded" else clip_frames(store, view, view_of)
 
-    def plan(self, view: View) -> Plan:
+    def plan(self, view: View) -> BodyPlan:
         """Find the present bodies of a view: those with at least l present frames in the crop.
 
         A sequence without any (a clip of a frame or two) keeps the body that is present longest, so that no clip is lost.
@@ -139,10 +136,10 @@ class ClipSource:
             0, sequence, torch.where(seen == longest[sequence], slot, self.max_bodies), "amin"
         )
         stays = (seen >= self.segment) | (slot == first_longest[sequence])
-        return Plan(view=view, body=body[stays], sequence=sequence[stays], slot=slot[stays])
+        return BodyPlan(view=view, body=body[stays], sequence=sequence[stays], slot=slot[stays])
 
-    def load(self, plan: Plan) -> ClipBatch:
-        """Crop, resize and turn the bodies of a plan."""
+    def load(self, plan: BodyPlan) -> SkeletonBatch:
+        """Crop, resize and transform the bodies of a plan."""
         view, home = plan.view, self.data.device
         body = plan.body
         first = self.body_offset[body]
@@ -163,13 +160,16 @@ class ClipSource:
             values.append(
                 torch.lerp((second - 2 * after + before) * exists[1], (third - 2 * second + after) * exists[2], weight)
             )
-        values = [self._to_stream(self._turn(value.to(self.device, non_blocking=True), plan)) for value in values]
-        batch = ClipBatch(
-            coordinates=values[0],
+        values = [self._transformed(value.to(self.device, non_blocking=True), plan, i > 0) for i, value in enumerate(values)]
+        extra = dict(zip(("velocity", "acceleration"), values[1:], strict=False))
+        return SkeletonBatch.from_frames(
+            values[0],
+            topology=self.topology,
+            segment=self.segment,
             sequence=plan.sequence.to(self.device, non_blocking=True),
-            label=self.label[view.clips].to(self.device, non_blocking=True),
+            y=self.label[view.clips].to(self.device, non_blocking=True),
+            **extra,
         )
-        return batch._replace(velocity=values[1], acceleration=values[2]) if self.derivatives else batch
 
     def _frames_at(self, crop: _Crop, index: Int64[Tensor, "B T"]) -> Float[Tensor, "B T V C"]:
         """The bodies' frames at positions in their crops; a position past the end means the last."""
@@ -185,11 +185,14 @@ class ClipSource:
         take_earlier = torch.where(in_crop[0] == in_crop[1], nearer, in_crop[0])
         return self.data[crop.first + torch.where(take_earlier, earlier, later)]
 
-    def _turn(self, values: Float[Tensor, "B T V C"], plan: Plan) -> Float[Tensor, "B T V C"]:
-        if plan.view.transform is None:
-            return values
-        matrix = plan.view.transform[plan.sequence].to(self.device, non_blocking=True)
-        return (values.flatten(1, 2) @ matrix.mT).view_as(values)
+    def _transformed(self, values: Float[Tensor, "B T V C"], plan: BodyPlan, derivative: bool) -> Float[Tensor, "B T J C"]:
+        """View frame, transforms and stream; a derivative moves with no origin."""
+        if self.view_frames is not None:
+            values = self.view_frames.apply(values, plan.view.clips[plan.sequence], derivative)
+        for transform, uniform in zip(self.transforms, plan.view.uniform, strict=False):
+            rows = uniform[plan.sequence].to(self.device, non_blocking=True)
+            values = transform.apply(values, rows, self.store.topology)
+        return self._to_stream(values)
 
     def _to_stream(self, values: Float[Tensor, "B T V C"]) -> Float[Tensor, "B T J C"]:
         if self.stream == "bone":

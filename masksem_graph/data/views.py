@@ -1,13 +1,15 @@
-"""Random crops, rotations and shears, drawn for a whole batch at once."""
+"""Which part of each clip is looked at, and the random numbers that its transforms get: drawn for a whole batch at once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from masksem_graph.data.transforms import SkeletonTransform
 from masksem_graph.errors import InputError
 
 
@@ -34,19 +36,6 @@ class CropConfig:
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
-    """How training clips are turned.
-
-    Args:
-        rotation: largest turn about the x, y and z axis, in radians; each is drawn uniformly from both directions.
-        shear: largest off-diagonal entry of a random shear; 0 for none.
-    """
-
-    rotation: tuple[float, float, float] = (0.3, 0.3, 0.3)
-    shear: float = 0.0
-
-
-@dataclass(frozen=True)
 class View:
     """One way to look at each of S clips; both bodies of a clip share it.
 
@@ -54,28 +43,33 @@ class View:
         clips: positions in the store.
         start: first frame of the crop.
         length: frames of the crop.
-        transform: matrix applied to each joint's coordinates; None to leave them.
+        uniform: draws in (0, 1) for each transform in turn, as many a clip as it needs; none where nothing is transformed.
     """
 
     clips: Int64[Tensor, " S"]
     start: Int64[Tensor, " S"]
     length: Int64[Tensor, " S"]
-    transform: Float[Tensor, "S 3 3"] | None = None
+    uniform: tuple[Float[Tensor, "S _"], ...] = ()
+
+    def __getitem__(self, part: slice) -> View:
+        """Some of the clips."""
+        return View(self.clips[part], self.start[part], self.length[part], tuple(draws[part] for draws in self.uniform))
 
 
 def random_view(
     clips: Int64[Tensor, " S"],
     lengths: Int64[Tensor, " S"],
     crop: CropConfig,
-    augment: AugmentConfig,
+    transforms: Sequence[SkeletonTransform],
     generator: torch.Generator,
 ) -> View:
-    """Training: a random crop, rotation and shear of each clip.
+    """Training: a random crop of each clip, and what its transforms draw.
 
     Args:
         clips: positions in the store.
         lengths: frames of each of these clips.
-        crop, augment: ranges to draw from.
+        crop: ranges to draw from.
+        transforms: what clips go through; each says how many numbers it needs.
         generator: where the numbers come from.
     """
     count = len(clips)
@@ -84,36 +78,16 @@ def random_view(
     wanted = (lengths * (low + (high - low) * draws[:, 0])).floor().long()
     length = torch.minimum(wanted.clamp(min=max(crop.min_frames, 1)), lengths)
     start = (draws[:, 1] * (lengths - length + 1)).floor().long()
-    turn = random_rotation(count, augment.rotation, generator)
-    if augment.shear:
-        turn = random_shear(count, augment.shear, generator) @ turn
-    return View(clips=clips, start=start, length=length, transform=turn)
+    uniform = tuple(torch.rand(count, transform.numbers, generator=generator) for transform in transforms)
+    return View(clips=clips, start=start, length=length, uniform=uniform)
 
 
 def central_view(clips: Int64[Tensor, " S"], lengths: Int64[Tensor, " S"], crop: CropConfig) -> View:
-    """Testing: the central share of each clip, unrotated."""
+    """Testing: the central share of each clip, as it was recorded."""
     margin = (lengths * ((1 - crop.test_share) / 2)).floor().long()
     return View(clips=clips, start=margin, length=lengths - 2 * margin)
 
 
 def whole_view(clips: Int64[Tensor, " S"], lengths: Int64[Tensor, " S"]) -> View:
-    """Uncropped and unrotated."""
+    """Uncropped, as it was recorded."""
     return View(clips=clips, start=torch.zeros_like(lengths), length=lengths)
-
-
-def random_rotation(count: int, largest: tuple[float, float, float], generator: torch.Generator) -> Float[Tensor, "count 3 3"]:
-    """``R_z R_y R_x`` with each angle uniform in plus or minus ``largest`` radians."""
-    angle = (torch.rand(count, 3, generator=generator) * 2 - 1) * torch.tensor(largest)
-    (cx, cy, cz), (sx, sy, sz) = angle.cos().T, angle.sin().T
-    zero, one = torch.zeros(count), torch.ones(count)
-    about_x = torch.stack([one, zero, zero, zero, cx, -sx, zero, sx, cx], 1).view(-1, 3, 3)
-    about_y = torch.stack([cy, zero, sy, zero, one, zero, -sy, zero, cy], 1).view(-1, 3, 3)
-    about_z = torch.stack([cz, -sz, zero, sz, cz, zero, zero, zero, one], 1).view(-1, 3, 3)
-    return about_z @ about_y @ about_x
-
-
-def random_shear(count: int, largest: float, generator: torch.Generator) -> Float[Tensor, "count 3 3"]:
-    """Ones on the diagonal, the rest uniform in plus or minus ``largest``."""
-    shear = (torch.rand(count, 3, 3, generator=generator) * 2 - 1) * largest
-    shear[:, range(3), range(3)] = 1.0
-    return shear
