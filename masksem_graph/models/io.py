@@ -98,11 +98,18 @@ def describe_encoder(run: str | os.PathLike[str]) -> EncoderDescription:
     path = Path(run) / "encoder.yaml"
     if not path.is_file():
         raise InputError(f"{run}: expected a run with encoder.yaml and encoder.safetensors, found no {path.name}")
-    fields = dict(_of_format(path))
-    found: EncoderDescription = parse_mapping(EncoderDescription, fields, source=path)
-    if found.channels < 1 or not found.topologies:
-        raise InputError(f"{path}: channels, topologies: expected at least one of each")
-    return found
+    fields = _of_format(path)
+    kinds: dict[str, type] = {"channels": int, "topologies": list, "model": dict, "preparation": dict, "recorded": list}
+    for name, kind in kinds.items():
+        if type(fields.get(name)) is not kind or not fields[name]:
+            raise InputError(f"{path}: {name}: expected a {kind.__name__} with something in it, found {fields.get(name)!r}")
+    if unknown := sorted(map(str, fields.keys() - kinds.keys())):
+        raise InputError(f"{path}: {unknown[0]}: unknown field, expected {', '.join(kinds)}")
+    if len(fields["topologies"]) != len(fields["recorded"]) or fields["channels"] < 1:
+        raise InputError(f"{path}: topologies, recorded, channels: expected as many skeletons in both and at least 1 channel")
+    return EncoderDescription(
+        **{**fields, "preparation": parse_mapping(Preparation, fields["preparation"], source=path)}  # type: ignore[arg-type]
+    )
 
 
 def _of_format(path: Path) -> Mapping[str, Any]:
