@@ -244,20 +244,20 @@ class SkeletonData(Data):
         return data
 
     @property
-    def edge_index(self) -> Tensor | None:
+    def edge_index(self) -> Tensor:
         """Edges of a subgraph are made when somebody asks for them: attention needs none."""
         self._make_edges()
-        return self._store.get("edge_index")
+        return self._store["edge_index"]
 
     @edge_index.setter
     def edge_index(self, value: Tensor | None) -> None:
         self._store.edge_index = value
 
     @property
-    def edge_attr(self) -> Tensor | None:
+    def edge_attr(self) -> Tensor:
         """See `edge_index`."""
         self._make_edges()
-        return self._store.get("edge_attr")
+        return self._store["edge_attr"]
 
     @edge_attr.setter
     def edge_attr(self, value: Tensor | None) -> None:

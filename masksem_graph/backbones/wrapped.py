@@ -167,8 +167,8 @@ def _build(model: type[nn.Module], derived: dict[str, Any], options: Mapping[str
             raise
         accepted = set(named)
         if layers:
-            layer = model(**{name: value for name, value in given.items() if name not in options or name in named}).convs[0]
-            accepted |= set(_named(type(layer)))
+            plain: Any = model(**{name: value for name, value in given.items() if name not in options or name in named})
+            accepted |= set(_named(type(plain.convs[0])))
         raise _unknown(model, refused[1], accepted) from None
     except ValueError as error:
         raise InputError(f"{_path(model)}: {error}") from error

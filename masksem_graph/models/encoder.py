@@ -7,9 +7,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from masksem_graph.backbones import Backbone
+from masksem_graph.backbones.drop_path import DropPath
 from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
-from masksem_graph.backbones.drop_path import DropPath
 from masksem_graph.models.pool import Pool
 from masksem_graph.models.positions import Positions
 from masksem_graph.models.spaces import Space
