@@ -208,7 +208,7 @@ def test_edges_of_a_subgraph_are_made_when_asked_for() -> None:
     assert "edge_index" not in some.over(2)
     index = some.edge_index
     assert "edge_attr" in some and some.edge_index is index, "made once"
-    ask = {"num_edges": 6, "is_undirected": True, "has_isolated_nodes": True, "has_self_loops": False}
+    ask = {"num_edges": 6, "has_isolated_nodes": True, "has_self_loops": False}
     for name, expected in ask.items():  # torch_geometric's own questions are no exception
         found = getattr(grid(TINY, segments=3, bodies=2).subgraph(KEPT), name)
         assert (found() if callable(found) else found) == expected, name

@@ -1,4 +1,4 @@
-"""One source of edges: a bone less in a topology file changes all that follows from the skeleton; without the graph, nothing."""
+"""One source of edges: one bone less in a file changes all that follows from the skeleton; without the graph nothing is made."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _bare(topology: Topology) -> SkeletonBatch:
 
 @pytest.mark.parametrize("make", without_a_graph())
 def test_nothing_is_made_without_it(no_graph: None, make: Callable[[], Any]) -> None:
-    with pytest.raises(RuntimeError, match="^no graph$"):
+    with pytest.raises(RuntimeError, match=r"^no graph$"):
         make()
 
 
