@@ -156,6 +156,8 @@ _bodies = lru_cache(maxsize=64)(_Bodies)
 def to_segments(clips: Float[Tensor, "B T V C"], length: int) -> Float[Tensor, "B Te V F"]:
     """Group frames into segments: node values [B, T / l, V, l * C], laid out (frame, coordinate) within a node."""
     bodies, frames, joints, channels = clips.shape
+    if frames % length:
+        raise InputError(f"frames: expected a multiple of segment = {length}, found {frames}")
     grouped = clips.reshape(bodies, frames // length, length, joints, channels)
     return grouped.transpose(2, 3).reshape(bodies, frames // length, joints, length * channels)
 

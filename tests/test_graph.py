@@ -41,6 +41,11 @@ def test_segments_are_laid_out_frame_by_frame() -> None:
     assert segments[1, 1, 4].tolist() == [1240, 1241, 1242, 1340, 1341, 1342]
 
 
+def test_frames_that_do_not_divide_into_segments() -> None:
+    with pytest.raises(InputError, match=r"^frames: expected a multiple of segment = 4, found 6$"):
+        SkeletonData.from_frames(torch.zeros(1, 6, 5, 3), topology=TINY, segment=4)
+
+
 def test_edges_by_hand() -> None:
     graph = skeleton_graph(TINY, 2)
     bones = [(1, 0), (2, 1), (3, 1), (4, 0)]
