@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -95,6 +96,12 @@ class GraphModel(MessagePassingBackbone):
             found = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
             raise InputError(f"{self.name}: expected features [nodes, width] = {list(given['x'].shape)}, found {found}")
         return self.norm(out.view_as(h))
+
+
+def graph_model(model: type[nn.Module], **arguments: Any) -> Callable[..., GraphModel]:
+    """A factory of `GraphModel`: ``hops``, ``kept_hops`` and ``masked`` are its own arguments, all others are the model's."""
+    own = {name: arguments.pop(name) for name in ("hops", "kept_hops", "masked") if name in arguments}
+    return functools.partial(GraphModel, model=model, options=arguments, **own)
 
 
 def degree_histogram(topologies: Sequence[Topology], hops: int, model: type[nn.Module]) -> Int64[Tensor, " degrees"]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import models
 
-from masksem_graph.backbones import GraphModel
+from masksem_graph.backbones import GraphModel, graph_model
 from masksem_graph.backbones.edge_features import one_hot_edges
 from masksem_graph.backbones.wrapped import degree_histogram
 from masksem_graph.errors import InputError
@@ -85,6 +85,12 @@ def test_it_is_the_model_and_a_norm() -> None:
 )
 def test_torch_geometrics_models_take_what_they_use(model: Any, takes: set[str]) -> None:
     assert wrap(model, num_layers=1).inputs == {"x", "edge_index", "batch", "batch_size"} | takes
+
+
+def test_a_factory_tells_its_own_arguments_from_the_models() -> None:
+    backbone = graph_model(models.GAT, num_layers=2, heads=2, hops=2, kept_hops=3, masked="token")(width=8)
+    assert (backbone.hops, backbone.kept_hops, backbone.masked) == (2, 3, "token")
+    assert len(backbone.model.convs) == 2 and backbone.model.convs[0].lin_edge.weight.shape[1] == 3 * 3 + 5
 
 
 def test_hidden_channels_may_differ() -> None:
