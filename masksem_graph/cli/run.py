@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -40,7 +41,9 @@ def main(argv: Sequence[str]) -> None:
         dotted[name] = value
     roots = {name.removeprefix("roots."): dotted.pop(name) for name in list(dotted) if name.startswith("roots.")}
     roots |= {"data": dotted.pop("data.root")} if "data.root" in dotted else {}
-    seeds = None if found.seeds is None else _numbers(found.seeds)
+    if found.seeds is not None and not re.fullmatch(r"\d+(,\d+)*", found.seeds):
+        raise InputError(f"--seeds: expected whole numbers such as 0,1,2, found {found.seeds}")
+    seeds = None if found.seeds is None else [int(seed) for seed in found.seeds.split(",")]
     plan = load_plan(found.experiment, on=found.on, seeds=seeds, overrides=dotted, roots=roots, trust=found.trust)
     output = Path(found.output)
     plan.refuse_others(output)
@@ -54,12 +57,12 @@ def main(argv: Sequence[str]) -> None:
 
 def _run(plan: Plan, output: Path, *, jobs: int, keep_going: bool) -> None:
     if all(step.missing for step in plan.steps):
-        raise InputError(f"nothing can run without {_option(str(plan.steps[0].missing), plan)}")
+        raise InputError(f"nothing can run without {plan.steps[0].missing}")
     require_folder(output)
     plan.record(output)
-    for root in dict.fromkeys(step.missing for step in plan.steps if step.missing):
-        names = ", ".join(step.name for step in plan.steps if step.missing == root)
-        console.print(f"left out, without {_option(root, plan)}: {names}", markup=False, soft_wrap=True)
+    for step in plan.steps:
+        if step.missing:
+            console.print(f"left out: {step.name}, without {step.missing}", markup=False, highlight=False, soft_wrap=True)
     try:
         failed = run_steps(plan, output, jobs=jobs, keep_going=keep_going)
     except Interrupted as stopped:
@@ -93,15 +96,3 @@ def _split(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         else:
             dotted[name.removeprefix("--")] = given
     return plain, dotted
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise InputError(f"--seeds: expected whole numbers such as 0,1,2, found {text}") from None
-
-
-def _option(root: str, plan: Plan) -> str:
-    """How a root is given, and what is expected there."""
-    return f"--{'data.root' if root == 'data' else f'roots.{root}'} DIR ({plan.roots[root]})"

@@ -81,7 +81,9 @@ class Expansion:
             options[SEED[step.command]] = step.seed
             options |= {name: value for name, value in self.overrides.items() if name.startswith("device.")}
             options |= {"trust": ",".join(self.trust)} if self.trust else {}
-        missing = [root] if root in self.declared and root not in self.roots else [other.missing for other in needs]
+        missing = [other.missing for other in needs]
+        if root in self.declared and root not in self.roots:
+            missing = [f"--{'data.root' if root == 'data' else f'roots.{root}'} DIR ({self.declared[root]})"]
         return replace(step, places=places, missing=next(filter(None, missing), None))
 
     def _table(self, entry: Step, steps: dict[str, Step]) -> Step:

@@ -14,7 +14,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.experiments.commands import as_text
 from masksem_graph.experiments.entries import ABLATION, ON, RECIPE, ablation_steps, recipe_steps
 from masksem_graph.experiments.expand import Expansion
-from masksem_graph.experiments.steps import Step, mapping, suggestion
+from masksem_graph.experiments.steps import GIVEN_BY_THE_PLANNER, Step, mapping, suggestion
 from masksem_graph.files import read_yaml, shipped, write_beside
 
 FREE = re.compile(
@@ -32,14 +32,12 @@ class Plan:
         axes: what tells the rows of the summary apart.
         steps: the processes.
         compares: whether the rows are variants of one thing.
-        roots: places of data: name -> what is expected there.
     """
 
     title: str
     axes: tuple[str, ...]
     steps: list[Step]
     compares: bool
-    roots: dict[str, str]
 
     def refuse_others(self, output: Path) -> None:
         """Raise `InputError` where ``output`` holds a step of the same name with other settings."""
@@ -61,11 +59,10 @@ class Plan:
             partial.write_text(yaml.safe_dump(fields, sort_keys=False))
 
 
-def recorded(output: Path) -> dict[str, dict[str, str]]:
+def recorded(output: Path) -> dict[str, Any]:
     """What ``steps.yaml`` says: name of a step -> its settings."""
     path = output / "steps.yaml"
-    fields = mapping(str(path), "file", read_yaml(path)) if path.is_file() else {}
-    return {name: mapping(str(path), name, one) for name, one in fields.items()}
+    return mapping(str(path), "file", read_yaml(path)) if path.is_file() else {}
 
 
 def settings(step: Step) -> dict[str, str]:
@@ -114,6 +111,8 @@ def load_plan(
     Raises:
         InputError: a fault in a file, in one line that names it.
     """
+    if odd := GIVEN_BY_THE_PLANNER & dict(overrides or {}).keys():
+        raise InputError(f"--{min(odd)}: the planner gives this option; expected --seeds or --output in its place")
     path = find(name_or_path, "recipe", "ablation")
     source, fields = str(path), mapping(str(path), "file", read_yaml(path))
     compares = "steps" not in fields
@@ -133,7 +132,7 @@ def load_plan(
         trust=trust,
     )
     steps = _steps(source, variants, expansion)
-    return Plan(str(fields.get("title") or path.stem), axes, steps, compares, expansion.declared)
+    return Plan(str(fields.get("title") or path.stem), axes, steps, compares)
 
 
 def _steps(source: str, variants: Sequence[tuple[tuple[str, ...], list[Step]]], expansion: Expansion) -> list[Step]:

@@ -124,6 +124,7 @@ class _Runner:
             if lacks:
                 self._fail(name, f"not run: it needs {lacks[0]}")
             else:
+                self._say(f"started: {name}, log: {self._log(name)}")
                 self.active[name] = step, self._process(step)
 
     def look(self) -> None:
@@ -150,7 +151,8 @@ class _Runner:
 
     def _process(self, step: Step) -> subprocess.Popen[bytes]:
         command = [*PROGRAM, *arguments(step, self.output)]
-        threads = str(max(1, len(os.sched_getaffinity(0)) // self.jobs))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        threads = str(max(1, cores // self.jobs))
         environment = os.environ | (dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), threads) if self.jobs > 1 else {})
         self._log(step.name).parent.mkdir(parents=True, exist_ok=True)
         with self._log(step.name).open("ab") as log:

@@ -34,7 +34,7 @@ class Step:
         places: option -> the steps whose folders it names; the empty name is for positional arguments.
         row, column: where its figures stand in the summary.
         seed: of everything random.
-        missing: the root of data that was not given; the step is left out.
+        missing: the option for data that was not given; the step is left out.
     """
 
     name: str

@@ -92,6 +92,7 @@ def test_options_in_any_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["table5"], "nothing can run without --data.root DIR (the folder with the JSON files of NW-UCLA)"),
         (["table5", "--on", "demo", "--seeds", "x"], "--seeds: expected whole numbers such as 0,1,2, found x"),
         (["table5", "--on", "demo", "--seeds", "1,1"], "seeds: expected a list of different whole numbers"),
+        (["table5", "--on", "demo", "--train.seed", "1"], "--train.seed: the planner gives this option; expected --seeds"),
         (["table5", "--on", "demo", "--jobs", "0"], "--jobs: expected at least 1, found 0"),
         (["table5", "--on", "demo", "--set", "model"], "--set: expected OPTION=VALUE, found model"),
         (["table5", "--on", "demo", "--train.lr"], "--train.lr: expected a value after it"),
@@ -114,7 +115,7 @@ def test_a_failure_is_the_commands_own(
         main(["run", str(tmp_path / "r.yaml"), "--output", str(tmp_path / "out")])
     said = capsys.readouterr().err
     assert stopped.value.code == 1
-    assert "left out, without --roots.other DIR (the other data): seed0/a/b" in said
+    assert "left out: seed0/a/b, without --roots.other DIR (the other data)" in said
     log = tmp_path / "out" / "logs" / "seed0" / "a.txt"
     assert f"FAILED: seed0/a: exit status 1: no such thing; its log: {log}" in said and log.is_file()
 

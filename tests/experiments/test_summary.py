@@ -32,7 +32,7 @@ def plan(tmp_path: Path) -> Plan:
             if accuracy:
                 (tmp_path / folder / name).mkdir()
                 (tmp_path / folder / name / "results.json").write_text(json.dumps({"top1": accuracy[i]}))
-    return Plan("Masks", ("mask",), steps, True, {})
+    return Plan("Masks", ("mask",), steps, True)
 
 
 def test_files(plan: Plan, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_the_terminals_table_marks_the_best(plan: Plan, tmp_path: Path) -> None:
 
 
 def test_a_recipe_has_no_best_row_and_no_picture(plan: Plan, tmp_path: Path) -> None:
-    summarise(Plan("R", ("run",), plan.steps, False, {}), tmp_path).write(tmp_path)
+    summarise(Plan("R", ("run",), plan.steps, False), tmp_path).write(tmp_path)
     assert "52.3" in (tmp_path / "table.md").read_text() and "**" not in (tmp_path / "table.md").read_text()
     assert not (tmp_path / "figures").exists()
 
@@ -77,7 +77,7 @@ def test_both_trainings_of_a_warm_start_count(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "metrics.csv").write_text("epoch,seconds\n1,60\n")
         save_checkpoint(tmp_path / name / "last.pt", {"finished": True})
-    assert summarise(Plan("W", ("variant",), steps, True, {}), tmp_path).figures == {("warm",): {0: {"training (min)": 2.0}}}
+    assert summarise(Plan("W", ("variant",), steps, True), tmp_path).figures == {("warm",): {0: {"training (min)": 2.0}}}
 
 
 def test_nothing_finished_is_no_error(plan: Plan, tmp_path: Path) -> None:
