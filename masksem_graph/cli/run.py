@@ -14,7 +14,7 @@ from rich.console import Console
 from masksem_graph.config import Parser
 from masksem_graph.console import console, print_whole
 from masksem_graph.errors import InputError
-from masksem_graph.experiments import Interrupted, Plan, arguments, finished, load_plan, run_steps, summarise
+from masksem_graph.experiments import ExperimentPlan, Stopped, arguments, finished, load_plan, run_steps, summarise
 from masksem_graph.files import require_folder
 
 
@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> None:
     _run(plan, output, jobs=found.jobs, keep_going=found.keep_going)
 
 
-def _run(plan: Plan, output: Path, *, jobs: int, keep_going: bool) -> None:
+def _run(plan: ExperimentPlan, output: Path, *, jobs: int, keep_going: bool) -> None:
     if all(step.missing for step in plan.steps):
         raise InputError(f"nothing can run without {plan.steps[0].missing}")
     require_folder(output)
@@ -65,7 +65,7 @@ def _run(plan: Plan, output: Path, *, jobs: int, keep_going: bool) -> None:
             console.print(f"left out: {step.name}, without {step.missing}", markup=False, highlight=False, soft_wrap=True)
     try:
         failed = run_steps(plan, output, jobs=jobs, keep_going=keep_going)
-    except Interrupted as stopped:
+    except Stopped as stopped:
         console.print("stopped; the same command goes on from there")
         sys.exit(128 + stopped.signal)
     summary = summarise(plan, output)

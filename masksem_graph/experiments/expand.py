@@ -63,11 +63,13 @@ class Expansion:
         elif step.command == "prepare" and not {"format", "root"} <= options.keys():
             raise InputError(f"{self.source}: {step.name}: expected `format:` and `root:`")
         root = options.pop("root", default)
+        root = None if root is None else str(root)
         places: dict[str, tuple[str, ...]] = {}
         needs: list[Step] = []
         for option in [name for name in ("run", "fuse", "init_from") if name in options]:
             given = options.pop(option)
-            needs += (others := [self._called(name, step, known) for name in (given if option == "fuse" else [given])])
+            names = given if option == "fuse" and isinstance(given, list) else [given]
+            needs += (others := [self._called(name, step, known) for name in names])
             places[option] = tuple(other.name for other in others)
         if root in known:
             needs.append(known[root])
@@ -91,7 +93,9 @@ class Expansion:
         options = dict(entry.options)
         named = {name: step for name, step in steps.items() if step.command == "evaluate"}
         known = {name.partition("/")[2]: step for name, step in named.items()}
-        wanted = {self._called(name, entry, known).name.partition("/")[2] for name in options.pop("runs", known)}
+        runs = options.pop("runs", list(known))
+        runs = runs if isinstance(runs, list) else [runs]
+        wanted = {self._called(name, entry, known).name.partition("/")[2] for name in runs}
         of = [step for name, step in named.items() if name.partition("/")[2] in wanted]
         missing = None if any(step.missing is None for step in of) else next((step.missing for step in of), None)
         places = {"": tuple(step.name for step in of)}
@@ -106,7 +110,7 @@ class Expansion:
         options[EPOCHS] = max(round(int(epochs) * times), 1)
 
     def _called(self, name: Any, step: Step, known: dict[str, Step]) -> Step:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             near, others = suggestion(str(name), known), ", ".join(known) or "none"
             raise InputError(f"{self.source}: {step.name}: expected an earlier step, found {name!r}{near}; there are {others}")
         return known[name]

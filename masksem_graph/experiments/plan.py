@@ -24,7 +24,7 @@ FREE = re.compile(
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExperimentPlan:
     """What to run, in an order in which every step comes after those that it needs.
 
     Args:
@@ -97,7 +97,7 @@ def load_plan(
     overrides: Mapping[str, Any] | None = None,
     roots: Mapping[str, str] | None = None,
     trust: Sequence[str] = (),
-) -> Plan:
+) -> ExperimentPlan:
     """Read a recipe or an ablation.
 
     Args:
@@ -132,7 +132,7 @@ def load_plan(
         trust=trust,
     )
     steps = _steps(source, variants, expansion)
-    return Plan(str(fields.get("title") or path.stem), axes, steps, compares)
+    return ExperimentPlan(str(fields.get("title") or path.stem), axes, steps, compares)
 
 
 def _steps(source: str, variants: Sequence[tuple[tuple[str, ...], list[Step]]], expansion: Expansion) -> list[Step]:

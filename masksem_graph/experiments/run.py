@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from masksem_graph.console import console, progress_bars
 from masksem_graph.experiments.commands import EPOCHS, arguments
-from masksem_graph.experiments.plan import Plan
+from masksem_graph.experiments.plan import ExperimentPlan
 from masksem_graph.experiments.steps import Step
 from masksem_graph.training.signals import StopRequest
 
@@ -26,7 +26,7 @@ LOOK_EVERY = 0.25  # seconds
 PROGRAM = [sys.executable, "-m", "masksem_graph"]
 
 
-class Interrupted(Exception):
+class Stopped(Exception):
     """A signal asked to stop, and every step under way has saved itself and left."""
 
     def __init__(self, signal: int) -> None:
@@ -43,7 +43,7 @@ def finished(folder: Path) -> bool:
     return (folder / "results.json").is_file() or (folder / "store.yaml").is_file()
 
 
-def run_steps(plan: Plan, output: Path, *, jobs: int = 1, keep_going: bool = True) -> dict[str, str]:
+def run_steps(plan: ExperimentPlan, output: Path, *, jobs: int = 1, keep_going: bool = True) -> dict[str, str]:
     """Run what is not finished yet.
 
     Args:
@@ -56,7 +56,7 @@ def run_steps(plan: Plan, output: Path, *, jobs: int = 1, keep_going: bool = Tru
         name of each step that failed -> what went wrong, and where its log is.
 
     Raises:
-        Interrupted: SIGTERM or Ctrl-C; the same call goes on from there.
+        Stopped: SIGTERM or Ctrl-C; the same call goes on from there.
     """
     with StopRequest() as stop, _alone(output, stop) as lock, progress_bars() as progress:
         runner = _Runner(plan, output, jobs, progress, lock)
@@ -66,7 +66,7 @@ def run_steps(plan: Plan, output: Path, *, jobs: int = 1, keep_going: bool = Tru
                 time.sleep(LOOK_EVERY)
                 runner.look()
                 if stop.signal is not None:
-                    raise Interrupted(stop.signal)
+                    raise Stopped(stop.signal)
                 if runner.failed and not keep_going:
                     break
         finally:
@@ -87,7 +87,7 @@ def _alone(output: Path, stop: StopRequest) -> Iterator[IO[str]]:
                 if not attempt:
                     console.print(f"{output}: another run, or a step of one that was killed, is at work here; waiting for it")
                 if stop.signal is not None:
-                    raise Interrupted(stop.signal) from None
+                    raise Stopped(stop.signal) from None
                 time.sleep(LOOK_EVERY)
         yield lock
 
@@ -96,7 +96,7 @@ def _alone(output: Path, stop: StopRequest) -> Iterator[IO[str]]:
 class _Runner:
     """Steps waiting, under way, and failed."""
 
-    plan: Plan
+    plan: ExperimentPlan
     output: Path
     jobs: int
     progress: Progress

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from masksem_graph.console import print_whole
-from masksem_graph.experiments.plan import Plan
+from masksem_graph.experiments.plan import ExperimentPlan
 from masksem_graph.experiments.run import finished
 from masksem_graph.files import write_beside
 
@@ -33,7 +33,7 @@ class Summary:
             how long the training took, that of a warm start's first run included.
     """
 
-    plan: Plan
+    plan: ExperimentPlan
     columns: list[str]
     figures: dict[Row, dict[int, dict[str, float | None]]]
 
@@ -80,7 +80,7 @@ class Summary:
             save_figure(picture, output / "figures" / "variants")
 
 
-def summarise(plan: Plan, output: Path) -> Summary:
+def summarise(plan: ExperimentPlan, output: Path) -> Summary:
     """What the finished steps of a plan found."""
     from masksem_graph.report.evaluation import read_results
     from masksem_graph.training.metrics import read_metrics

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from masksem_graph.experiments import Plan, load_plan, run
+from masksem_graph.experiments import ExperimentPlan, load_plan, run
 from masksem_graph.training.checkpoint import save_checkpoint
 
 PROGRAM = """
@@ -61,10 +61,10 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[
 
 
 @pytest.fixture
-def recipe(tmp_path: Path) -> Callable[..., Plan]:
+def recipe(tmp_path: Path) -> Callable[..., ExperimentPlan]:
     """Makes the plan of a recipe of these steps."""
 
-    def make(*steps: dict[str, Any], seeds: list[int] | None = None, **fields: Any) -> Plan:
+    def make(*steps: dict[str, Any], seeds: list[int] | None = None, **fields: Any) -> ExperimentPlan:
         (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({"steps": list(steps), **fields}, sort_keys=False))
         return load_plan(str(tmp_path / "recipe.yaml"), seeds=seeds)
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from masksem_graph.errors import InputError
-from masksem_graph.experiments import Plan, arguments, load_plan
+from masksem_graph.experiments import ExperimentPlan, arguments, load_plan
 
 ON = {
     "train": {"data": "demo_xsub", "model": "tiny", "train.epochs": 10},
@@ -31,13 +31,13 @@ STEPS = [
 ROOTS = {"data": "the files of NTU", "pku2": "those of PKU"}
 
 
-def plan(folder: Path, fields: Any, on: Any = ON, **options: Any) -> Plan:
+def plan(folder: Path, fields: Any, on: Any = ON, **options: Any) -> ExperimentPlan:
     for name, content in (("plan", fields), ("on", on)):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return load_plan(str(folder / "plan.yaml"), on=str(folder / "on.yaml"), **options)
 
 
-def lines(plan: Plan) -> list[str]:
+def lines(plan: ExperimentPlan) -> list[str]:
     return [" ".join(arguments(step, Path("out"))) for step in plan.steps]
 
 
@@ -143,6 +143,10 @@ def test_a_warm_start_and_longer_runs(tmp_path: Path) -> None:
             {"steps": [{"train": "joint"}, {"evaluate": "a/b", "run": "joimt"}]},
             r"a/b: expected an earlier step, found 'joimt' \(did you mean joint\?\); there are joint",
         ),
+        ({"steps": [{"train": "a"}, {"evaluate": "a/b", "run": ["a"]}]}, r"a/b: expected an earlier step, found \['a'\]"),
+        ({"steps": [{"train": "a"}, {"evaluate": "a/b", "fuse": 3}]}, "a/b: expected an earlier step, found 3"),
+        ({"steps": [{"train": "a"}, {"table": "t.md", "runs": "a/b"}]}, "t.md: expected an earlier step, found 'a/b'"),
+        ({"steps": [{"train": "a", "root": ["x"]}]}, r"a\.root: expected one of none, found"),
         ({"steps": [{"train": "a", "root": "x"}]}, r"a\.root: expected one of none, found 'x'"),
         ({"steps": [{"train": "a"}], "table": 1}, r"table: unknown field"),
     ],

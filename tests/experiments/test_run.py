@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from masksem_graph.experiments import Interrupted, Plan, finished, run_steps
+from masksem_graph.experiments import ExperimentPlan, Stopped, finished, run_steps
 from masksem_graph.training.checkpoint import save_checkpoint
 
 Calls = Callable[[], list[str]]
-Recipe = Callable[..., Plan]
+Recipe = Callable[..., ExperimentPlan]
 STEPS = [
     {"train": "a"},
     {"evaluate": "a/knn", "run": "a"},
@@ -98,7 +98,7 @@ def test_stopped_by_sigterm(tmp_path: Path, recipe: Recipe, calls: Calls) -> Non
     started = out / "seed0" / "a" / "started"
     helper = [sys.executable, "-c", f"import os, time\nwhile not os.path.exists({str(started)!r}): time.sleep(0.05)\n"]
     helper[-1] += f"os.kill({os.getpid()}, {int(signal.SIGTERM)})"
-    with subprocess.Popen(helper), pytest.raises(Interrupted) as stopped:
+    with subprocess.Popen(helper), pytest.raises(Stopped) as stopped:
         run_steps(plan, out)
     assert stopped.value.signal == signal.SIGTERM
     assert (out / "seed0" / "a" / "saved").exists(), "the step was asked to save itself, and waited for"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from masksem_graph.experiments import Plan, Step, summarise
+from masksem_graph.experiments import ExperimentPlan, Step, summarise
 from masksem_graph.experiments.figure import variants_figure
 from masksem_graph.training.checkpoint import save_checkpoint
 
@@ -18,7 +18,7 @@ ACCURACY = {("motion", 0): (50.0, 40.0), ("motion", 1): (54.0, 41.0), ("semantic
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Plan:
+def plan(tmp_path: Path) -> ExperimentPlan:
     """Two variants with two seeds; the last one is half done."""
     steps = []
     for (mask, seed), accuracy in ACCURACY.items():
@@ -32,10 +32,10 @@ def plan(tmp_path: Path) -> Plan:
             if accuracy:
                 (tmp_path / folder / name).mkdir()
                 (tmp_path / folder / name / "results.json").write_text(json.dumps({"top1": accuracy[i]}))
-    return Plan("Masks", ("mask",), steps, True)
+    return ExperimentPlan("Masks", ("mask",), steps, True)
 
 
-def test_files(plan: Plan, tmp_path: Path) -> None:
+def test_files(plan: ExperimentPlan, tmp_path: Path) -> None:
     summarise(plan, tmp_path).write(tmp_path)
     with (tmp_path / "results.csv").open(newline="") as file:
         rows = list(csv.reader(file))
@@ -57,7 +57,7 @@ def test_files(plan: Plan, tmp_path: Path) -> None:
     assert (tmp_path / "figures" / "variants.png").stat().st_size > 5000
 
 
-def test_the_terminals_table_marks_the_best(plan: Plan, tmp_path: Path) -> None:
+def test_the_terminals_table_marks_the_best(plan: ExperimentPlan, tmp_path: Path) -> None:
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(summarise(plan, tmp_path).table())
     lines = console.export_text().splitlines()
@@ -65,8 +65,8 @@ def test_the_terminals_table_marks_the_best(plan: Plan, tmp_path: Path) -> None:
     assert not any("52.0 ± 2.8 *" in line for line in lines)
 
 
-def test_a_recipe_has_no_best_row_and_no_picture(plan: Plan, tmp_path: Path) -> None:
-    summarise(Plan("R", ("run",), plan.steps, False), tmp_path).write(tmp_path)
+def test_a_recipe_has_no_best_row_and_no_picture(plan: ExperimentPlan, tmp_path: Path) -> None:
+    summarise(ExperimentPlan("R", ("run",), plan.steps, False), tmp_path).write(tmp_path)
     assert "52.3" in (tmp_path / "table.md").read_text() and "**" not in (tmp_path / "table.md").read_text()
     assert not (tmp_path / "figures").exists()
 
@@ -77,10 +77,12 @@ def test_both_trainings_of_a_warm_start_count(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "metrics.csv").write_text("epoch,seconds\n1,60\n")
         save_checkpoint(tmp_path / name / "last.pt", {"finished": True})
-    assert summarise(Plan("W", ("variant",), steps, True), tmp_path).figures == {("warm",): {0: {"training (min)": 2.0}}}
+    assert summarise(ExperimentPlan("W", ("variant",), steps, True), tmp_path).figures == {
+        ("warm",): {0: {"training (min)": 2.0}}
+    }
 
 
-def test_nothing_finished_is_no_error(plan: Plan, tmp_path: Path) -> None:
+def test_nothing_finished_is_no_error(plan: ExperimentPlan, tmp_path: Path) -> None:
     for path in [*tmp_path.rglob("results.json"), *tmp_path.rglob("last.pt")]:
         path.unlink()
     summarise(plan, tmp_path).write(tmp_path)
