@@ -24,7 +24,7 @@ from masksem_graph.tasks.classify import Classify
 from masksem_graph.training.processes import my_share, sum_over_processes
 
 ENCODE_BATCH = 64  # sequences encoded at once, small enough for caches; changes speed and memory, not results
-POOLS = ("mean", "joints")
+POOLS: tuple[ReadOut, ...] = ("mean", "joints")
 
 
 @dataclass(frozen=True)

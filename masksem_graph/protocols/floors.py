@@ -13,6 +13,7 @@ from torch import Tensor
 from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.graph import SkeletonBatch
 from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.pool import ReadOut
 from masksem_graph.protocols.base import ENCODE_BATCH, POOLS, Evaluation, Outcome, Protocol
 from masksem_graph.protocols.ridge import ridge_scores
 from masksem_graph.seeding import Purpose, keyed_generator
@@ -40,7 +41,7 @@ class Floors(Protocol):
         bar = progress.add_task("floors", total=None, note="")
         figures, scores = floors(evaluation, seed=seed, kernels=self.kernels)
         for pool in POOLS:
-            scores[f"encoder_{pool}"] = ridge(evaluation, lambda clips, pool=pool: evaluation.encode_test(clips, pool=pool))
+            scores[f"encoder_{pool}"] = ridge(evaluation, _encodes(evaluation, evaluation.encoder, pool))
             figures[f"encoder_{pool}"] = accuracy(evaluation, scores[f"encoder_{pool}"])
         progress.advance(bar)
         return Outcome(scores=scores["encoder_joints"], figures={"floors": figures})
@@ -73,7 +74,7 @@ def floors(
     return {name: accuracy(evaluation, found) for name, found in scores.items()}, scores
 
 
-def _encodes(evaluation: Evaluation, encoder: SkeletonEncoder, pool: str) -> Callable[[Tensor], Tensor]:
+def _encodes(evaluation: Evaluation, encoder: SkeletonEncoder, pool: ReadOut) -> Callable[[Tensor], Tensor]:
     return lambda clips: evaluation.encode(evaluation.central(clips), pool=pool, encoder=encoder)
 
 
@@ -144,7 +145,7 @@ class RandomConvolutions:
         series = centred / centred.square().mean(2, keepdim=True).sqrt().clamp(min=1e-6)
         out = []
         for chosen, weights, bias, dilation, padding in self.kernels:
-            given = (value.to(series.device) for value in (weights, bias))
-            found = F.conv1d(series[:, chosen.to(series.device)], *given, dilation=dilation, padding=padding)[:, 0]
+            seen, weights, bias = series[:, chosen.to(series.device)], weights.to(series.device), bias.to(series.device)
+            found = F.conv1d(seen, weights, bias, dilation=dilation, padding=padding)[:, 0]
             out += [(found > 0).float().mean(1), found.amax(1)]
         return torch.stack(out, 1)
