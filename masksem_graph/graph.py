@@ -250,7 +250,7 @@ class SkeletonData(Data):
         return self._store["edge_index"]
 
     @edge_index.setter
-    def edge_index(self, value: Tensor | None) -> None:
+    def edge_index(self, value: Tensor) -> None:
         self._store.edge_index = value
 
     @property
@@ -260,7 +260,7 @@ class SkeletonData(Data):
         return self._store["edge_attr"]
 
     @edge_attr.setter
-    def edge_attr(self, value: Tensor | None) -> None:
+    def edge_attr(self, value: Tensor) -> None:
         self._store.edge_attr = value
 
     def _make_edges(self) -> None:

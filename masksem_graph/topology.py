@@ -71,10 +71,8 @@ class Topology:
 
     @cached_property
     def _key(self) -> tuple[Any, ...]:
-        tables = (self.parts, self.mirror, self.rest_pose)
-        return (self.name, self.joints, self.bones, self.centre, self.units, self.source, self.inputs) + tuple(
-            tuple(table.items()) for table in tables
-        )
+        tables = (tuple(table.items()) for table in (self.parts, self.mirror, self.rest_pose))
+        return (self.name, self.joints, self.bones, self.centre, self.units, self.source, self.inputs, *tables)
 
     @cached_property
     def index(self) -> dict[str, int]:

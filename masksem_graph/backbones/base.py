@@ -71,7 +71,7 @@ def _layers(module: nn.Module) -> Iterator[list[nn.Module]]:
 class BackboneFactory(Protocol):
     """A backbone class with its options set; the builder gives the rest."""
 
-    def __call__(self, *, width: int) -> Backbone: ...
+    def __call__(self, *, width: int, topologies: tuple[Topology, ...]) -> Backbone: ...
 
 
 def of_no_body(backbone: Backbone, h: Float[Tensor, "B n D"], batch: SkeletonData) -> Float[Tensor, "B n D"]:

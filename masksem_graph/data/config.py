@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from lightning_fabric import Fabric
 
-from masksem_graph.data.clips import AbsentFrames, Residency, Stream
+from masksem_graph.data.loader import AbsentFrames, Residency, Stream
 from masksem_graph.data.store import Store
+from masksem_graph.data.transforms import ViewName, ViewOf
 from masksem_graph.errors import InputError
 
 
@@ -43,6 +44,9 @@ class DataConfig:
         options: options of the format's reader.
         absent_frames: what a body shows where it is missing: its nearest present frame, or zeros.
         stream: joint, bone (child minus parent) or motion (next frame minus this).
+        view: the frame of reference that each clip is put into, in training and in testing: as ``recorded``, turned about the
+            vertical (``yaw``), or the ``body``'s own.
+        view_of: whether that is found in actor 1's ``first`` present frame or in its ``mean`` pose.
         residency: where frames lie while training: on disk, in memory, or on the device.
         also: further data sets to pre-train on, by a name of your choice; each step takes one of all.
         weight: how often a step takes the first data set, relative to the weights of the others.
@@ -55,6 +59,8 @@ class DataConfig:
     options: dict[str, Any] = field(default_factory=dict)
     absent_frames: AbsentFrames = "hold"
     stream: Stream = "joint"
+    view: ViewName = "recorded"
+    view_of: ViewOf = "first"
     residency: Residency = "memory"
     also: dict[str, FurtherData] = field(default_factory=dict)
     weight: float = 1.0

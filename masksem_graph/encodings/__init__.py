@@ -1,7 +1,6 @@
 """Graph-aware positions: where a node stands in the body and in time."""
 
 from masksem_graph.encodings.base import AttentionBias, AttentionBiasFactory, Encoding, EncodingFactory
-from masksem_graph.encodings.build import build_encoding
 from masksem_graph.encodings.concatenate import Concatenate
 from masksem_graph.encodings.hop_bias import HopBias
 from masksem_graph.encodings.laplacian import Laplacian
@@ -22,5 +21,4 @@ __all__ = [
     "RandomWalk",
     "RestPose",
     "Sinusoidal",
-    "build_encoding",
 ]

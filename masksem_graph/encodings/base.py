@@ -31,7 +31,7 @@ class Encoding(nn.Module, ABC):
 class EncodingFactory(Protocol):
     """An encoding class with its options set; the builder gives the rest."""
 
-    def __call__(self, *, width: int) -> Encoding: ...
+    def __call__(self, *, width: int, joints: tuple[str, ...], segments: int) -> Encoding: ...
 
 
 class AttentionBias(nn.Module, ABC):

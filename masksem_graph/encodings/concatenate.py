@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masksem_graph.encodings.base import Encoding, EncodingFactory
-from masksem_graph.encodings.build import build_encoding
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
+from masksem_graph.parts import build_part
 
 
 class Concatenate(Encoding):
@@ -29,7 +29,7 @@ class Concatenate(Encoding):
             raise InputError(f"parts: expected 1 to {width} encodings, as many as the width at most, found {len(parts)}")
         share, rest = divmod(width, len(parts))
         self.parts = nn.ModuleList(
-            build_encoding(part, width=share + (i < rest), joints=joints, segments=segments) for i, part in enumerate(parts)
+            build_part(part, width=share + (i < rest), joints=joints, segments=segments) for i, part in enumerate(parts)
         )
 
     def forward(self, batch: SkeletonData) -> Float[Tensor, "#Te #V D"]:

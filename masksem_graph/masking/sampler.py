@@ -30,7 +30,6 @@ class Sampler:
     """Draws masks.
 
     Args:
-        grid: (Te, V).
         ratio: delta, the share of the nodes that is hidden.
         temperature: tau of `score_distribution`.
         rounding: how the share becomes a number, see `masked_count`.
@@ -39,28 +38,23 @@ class Sampler:
             distribution, a share and a count of its own.
     """
 
-    grid: tuple[int, int]
     ratio: float
     temperature: float
     rounding: Rounding = "nearest"
     select: Select = "mask"
     sampling: Sampling = "whole"
 
-    def __post_init__(self) -> None:
-        if self.sampling == "halves" and self.grid[0] < 2:
-            raise InputError(f"method.sampling: halves needs at least 2 segments, found {self.grid[0]}")
-
-    @property
-    def masked(self) -> int:
+    def masked(self, segments: int, joints: int) -> int:
         """K, the nodes of a body that are hidden."""
-        return sum(self._masked_of(first) for first in range(self._step))
+        return sum(self._masked_of(first, segments, joints) for first in range(self._step))
 
     @property
     def _step(self) -> int:
         return 1 if self.sampling == "whole" else 2
 
-    def _masked_of(self, first: int) -> int:
-        segments, joints = self.grid
+    def _masked_of(self, first: int, segments: int, joints: int) -> int:
+        if segments < self._step:
+            raise InputError(f"method.sampling: halves needs at least 2 segments, found {segments}")
         return masked_count(len(range(first, segments, self._step)) * joints, self.ratio, self.rounding)
 
     def __call__(self, eta: Float[Tensor, "B Te V"], uniform: Float[Tensor, "B N"]) -> Draw:
@@ -75,9 +69,9 @@ class Sampler:
         for first in range(self._step):
             part = slice(first, None, self._step)
             own = score_distribution(eta[:, part].flatten(1), self.temperature)
-            mask = self._draw(own.log(), uniform.view_as(eta)[:, part].flatten(1), self._masked_of(first))
-            kept.append(self._in_graph(mask.kept, first))
-            masked.append(self._in_graph(mask.masked, first))
+            mask = self._draw(own.log(), uniform.view_as(eta)[:, part].flatten(1), self._masked_of(first, *eta.shape[1:]))
+            kept.append(self._in_graph(mask.kept, first, eta.shape[2]))
+            masked.append(self._in_graph(mask.masked, first, eta.shape[2]))
             # The part's share of the nodes: pi sums to one over the body, and N pi is 1 where all nodes are alike.
             pi[:, part] = (own * (own.shape[1] / uniform.shape[1])).view_as(pi[:, part])
         both = Mask(*(torch.cat(parts, 1).sort(1).values if self._step > 1 else parts[0] for parts in (kept, masked)))
@@ -89,7 +83,6 @@ class Sampler:
         drawn = gumbel_top_k(log_pi, uniform, log_pi.shape[1] - count)
         return Mask(kept=drawn.masked, masked=drawn.kept)
 
-    def _in_graph(self, nodes: Tensor, first: int) -> Tensor:
+    def _in_graph(self, nodes: Tensor, first: int, joints: int) -> Tensor:
         """Numbers of nodes within a part as numbers in the whole graph."""
-        joints = self.grid[1]
         return (nodes // joints * self._step + first) * joints + nodes % joints

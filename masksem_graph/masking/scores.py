@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
+
+from masksem_graph.graph import SkeletonData
 
 
 @dataclass(frozen=True)
@@ -15,9 +17,8 @@ class Evidence:
     """What a score may be computed from.
 
     Args:
-        nodes: node values of the augmented clips.
-        sequence: the sequence of each body, ascending.
-        sequences: S.
+        batch: the augmented clips: nodes, frames, topology.
+        nodes: the batch's node values on the grid.
         features: the teacher's features of the same nodes; only for scores that set ``needs_features``.
         reference: the teacher's features of the reference clip, one body or several; likewise.
         absent: the teacher's features of a body that is not there, where these count in a sequence's mean.
@@ -25,18 +26,17 @@ class Evidence:
             ``needs_embeddings``.
         context: the student's embedded context joints, without encodings; likewise. An axis of length 0 where the topology
             has none.
-        batch_sequences: sequences in the whole global batch, of which these may be a part; S where omitted.
+        uniform: draws in (0, 1), `Scores.draws` a body.
     """
 
+    batch: SkeletonData
     nodes: Float[Tensor, "B Te V F"]
-    sequence: Int64[Tensor, " B"]
-    sequences: int
     features: Float[Tensor, "B N D"] | None = None
     reference: Float[Tensor, "R N D"] | None = None
     absent: Float[Tensor, "1 N D"] | None = None
     embedded: Float[Tensor, "B Te V D"] | None = None
     context: Float[Tensor, "B Te context D"] | None = None
-    batch_sequences: int | None = None
+    uniform: Float[Tensor, "B _"] | None = None
 
     def of_segments(self, first: int, step: int) -> Evidence:
         """The same of segments ``first``, ``first + step``, ... alone."""
@@ -64,6 +64,9 @@ class Scores(nn.Module, ABC):
 
     needs_embeddings: bool = False
     """Whether ``embedded`` and ``context`` are to be filled in."""
+
+    draws: int = 0
+    """Uniform numbers in (0, 1) that it needs for each body; drawn with the masks', so that runs repeat to the bit."""
 
     def build(self, *, width: int) -> None:
         """Make what depends on the encoder's width D; called once, by the builder, with the run's seed set."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
 
 from masksem_graph.backbones import BackboneFactory
+from masksem_graph.data.preparation import Preparation
+from masksem_graph.data.views import CropConfig
 from masksem_graph.encodings import EncodingFactory
 from masksem_graph.errors import InputError
 from masksem_graph.models.decoder import Decoder
@@ -16,12 +18,13 @@ from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.pool import Pool
 from masksem_graph.models.positions import Positions
 from masksem_graph.models.spaces import Space
+from masksem_graph.parts import build_part
 from masksem_graph.topology import Topology
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The networks.
+    """The networks, and how a clip becomes what they see.
 
     Args:
         frames: T, frames of a clip after crop and resize.
@@ -35,6 +38,7 @@ class ModelConfig:
             which it is where omitted.
         pool: a sequence's feature is the mean over its present bodies, or over all slots of the community's arrays, where an
             absent body is encoded as all zeros.
+        crop: which part of a clip is resized to ``frames``.
     """
 
     frames: int
@@ -46,6 +50,7 @@ class ModelConfig:
     space: Space | None = None
     topology: str | None = None
     pool: Pool = "present"
+    crop: CropConfig = field(default_factory=CropConfig)
 
     def __post_init__(self) -> None:
         for name in ("frames", "segment", "width"):
@@ -60,31 +65,54 @@ class ModelConfig:
         return self.frames // self.segment
 
 
-def build_positions(config: ModelConfig, topology: Topology) -> Positions:
+def joint_names(topologies: Sequence[Topology]) -> tuple[str, ...]:
+    """The names of all joints that are nodes on some skeleton, in the order in which they come up."""
+    return tuple(dict.fromkeys(joint for topology in topologies for joint in topology.joints))
+
+
+def build_positions(config: ModelConfig, topologies: Sequence[Topology]) -> Positions:
     """The sum of the configured encodings."""
-    return Positions(width=config.width, topology=topology, segments=config.segments, encodings=config.encodings)
+    return Positions(width=config.width, joints=joint_names(topologies), segments=config.segments, encodings=config.encodings)
 
 
-def build_encoder(config: ModelConfig, *, topology: Topology, channels: int) -> SkeletonEncoder:
-    """A freshly initialised encoder for clips with ``channels`` coordinates a joint."""
+def build_encoder(
+    config: ModelConfig,
+    *,
+    topologies: Sequence[Topology],
+    channels: int,
+    preparation: Preparation | None = None,
+    recorded: Sequence[Topology] | None = None,
+) -> SkeletonEncoder:
+    """A freshly initialised encoder.
+
+    Args:
+        config: the networks.
+        topologies: the skeletons that it is for.
+        channels: C, coordinates of a joint.
+        preparation: how its clips are prepared; as `Preparation` has it where omitted.
+        recorded: the skeletons of the raw clips, see `SkeletonEncoder`.
+    """
     return SkeletonEncoder(
         embedding=nn.Linear(config.segment * channels, config.width),
-        positions=build_positions(config, topology),
+        positions=build_positions(config, topologies),
         space=copy.deepcopy(config.space),
-        backbone=config.backbone(width=config.width, topology=topology, segments=config.segments),
-        topology=topology,
+        backbone=build_part(config.backbone, width=config.width, topologies=tuple(topologies)),
+        topologies=topologies,
         frames=config.frames,
         segment=config.segment,
         pool=config.pool,
+        crop=config.crop,
+        preparation=preparation,
+        recorded=recorded,
     )
 
 
-def build_decoder(config: ModelConfig, *, topology: Topology, channels: int, heads: Sequence[str]) -> Decoder:
+def build_decoder(config: ModelConfig, *, topologies: Sequence[Topology], channels: int, heads: Sequence[str]) -> Decoder:
     """A freshly initialised decoder that belongs to the encoder of the same configuration."""
     return Decoder(
         width=config.width,
         outputs=config.segment * channels,
-        positions=build_positions(config, topology),
-        backbone=config.decoder(width=config.width, topology=topology, segments=config.segments),
+        positions=build_positions(config, topologies),
+        backbone=build_part(config.decoder, width=config.width, topologies=tuple(topologies)),
         heads=heads,
     )

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from masksem_graph.backbones import Backbone
+from masksem_graph.graph import SkeletonData
 from masksem_graph.models.encoder import gather_nodes, place_nodes
 from masksem_graph.models.positions import Positions
 
@@ -37,15 +38,20 @@ class Decoder(nn.Module):
         nn.init.trunc_normal_(self.mask_token, std=0.02)
 
     def forward(
-        self, h: Float[Tensor, "B kept D"], kept: Int64[Tensor, "B kept"], masked: Int64[Tensor, "B masked"]
+        self,
+        h: Float[Tensor, "B kept D"],
+        batch: SkeletonData,
+        kept: Int64[Tensor, "B kept"],
+        masked: Int64[Tensor, "B masked"],
     ) -> dict[str, Float[Tensor, "B masked F"]]:
         """Predictions at the masked nodes, by head.
 
         Args:
             h: the student's features of the kept nodes.
-            kept: which nodes those are.
+            batch: the whole bodies; only its graph is looked at.
+            kept: which nodes the features are of.
             masked: all other nodes.
         """
-        whole = place_nodes(self.embedding(h), kept, self.mask_token, kept.shape[1] + masked.shape[1])
-        hidden = gather_nodes(self.backbone(self.positions(whole)), masked)
+        whole = place_nodes(self.embedding(h), kept, self.mask_token, batch.nodes_per_body)
+        hidden = gather_nodes(self.backbone(self.positions(whole, batch), batch), masked)
         return {name: layer(hidden) for name, layer in self.predict.items()}

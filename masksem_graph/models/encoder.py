@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from masksem_graph.backbones import Backbone
 from masksem_graph.backbones.drop_path import DropPath
+from masksem_graph.data.preparation import Preparation
+from masksem_graph.data.views import CropConfig
 from masksem_graph.errors import InputError
-from masksem_graph.graph import to_segments
+from masksem_graph.graph import SkeletonBatch, SkeletonData, to_segments
 from masksem_graph.models.pool import Pool
 from masksem_graph.models.positions import Positions
 from masksem_graph.models.spaces import Space
 from masksem_graph.topology import Topology
+
+ArrayLike: TypeAlias = Tensor | np.ndarray
 
 
 def gather_nodes(values: Float[Tensor, "B N F"], nodes: Int64[Tensor, "B n"]) -> Float[Tensor, "B n F"]:
@@ -32,42 +41,56 @@ def place_nodes(
 class SkeletonEncoder(nn.Module):
     """Joint embedding + encodings + space + backbone.
 
+    The skeleton comes with the batch. One encoder serves all skeletons that its encodings know.
+
     Args:
         embedding: the linear map from a node's l * C numbers to D; a strided convolution over time is the same thing.
         positions: encodings added once, before the first block.
         space: maps embedded nodes to what the backbone sees; None leaves them as they are.
         backbone: maps nodes to nodes. A token for masked ones is learned where it asks for one.
-        topology: the skeleton that the nodes are on.
+        topologies: the skeletons that it is trained on; bare arrays are taken to be on the first.
         frames: T, what clips are resized to.
         segment: l, frames in a segment.
         pool: which bodies count in a sequence's mean.
+        crop: which part of a clip is looked at; `encode` takes the central share.
+        preparation: how clips are prepared for it; `encode` does the same.
+        recorded: the skeletons of the raw clips, one for each of the topologies; these where omitted.
+
+    Attributes:
+        described: its `ModelConfig` as plain data, which `save` writes; None where it was built by hand.
     """
 
-    joint_columns: Tensor
-    context_columns: Tensor
+    described: dict[str, Any] | None = None
 
     def __init__(
         self,
         *,
         embedding: nn.Linear,
         positions: Positions,
-        space: Space | None = None,
         backbone: Backbone,
-        topology: Topology,
+        topologies: Sequence[Topology],
         frames: int,
         segment: int,
+        space: Space | None = None,
         pool: Pool = "present",
+        crop: CropConfig | None = None,
+        preparation: Preparation | None = None,
+        recorded: Sequence[Topology] | None = None,
     ) -> None:
         super().__init__()
         self.embedding, self.positions, self.backbone = embedding, positions, backbone
         self.space = nn.Identity() if space is None else space
-        self.topology, self.frames, self.segment, self.pool = topology, frames, segment, pool
-        place = {joint: i for i, joint in enumerate(topology.inputs)}
-        for name, joints in (("joint_columns", topology.joints), ("context_columns", topology.context)):
-            self.register_buffer(name, torch.tensor([place[joint] for joint in joints], dtype=torch.int64), persistent=False)
+        self.topologies, self.recorded = tuple(topologies), tuple(topologies if recorded is None else recorded)
+        self.frames, self.segment, self.pool = frames, segment, pool
+        self.crop, self.preparation = crop or CropConfig(), preparation or Preparation()
         self.mask_token = nn.Parameter(torch.empty(self.width)) if backbone.masked == "token" else None
         if self.mask_token is not None:
             nn.init.trunc_normal_(self.mask_token, std=0.02)
+
+    @property
+    def topology(self) -> Topology:
+        """The first of its skeletons."""
+        return self.topologies[0]
 
     @property
     def width(self) -> int:
@@ -80,26 +103,44 @@ class SkeletonEncoder(nn.Module):
         return self.embedding.in_features // self.segment
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """(Te, V)."""
-        return self.frames // self.segment, len(self.topology)
+    def segments(self) -> int:
+        """Te."""
+        return self.frames // self.segment
 
-    def nodes(self, clips: Float[Tensor, "B T J C"]) -> Float[Tensor, "B Te V F"]:
-        """Node values of clips, T frames of all input joints: joints that are context are left out."""
-        return to_segments(clips if not self.topology.context else clips[:, :, self.joint_columns], self.segment)
+    def batch(
+        self, clips: Float[Tensor, "B T J C"], topology: Topology | None = None, sequence: Int64[Tensor, " B"] | None = None
+    ) -> SkeletonBatch:
+        """Prepared clips as the batch that the encoder takes.
 
-    def _embedded(self, values: Float[Tensor, "*n F"]) -> Float[Tensor, "*n D"]:
+        Args:
+            clips: all input joints of the topology, in the order of its ``inputs``; without context joints J is V.
+            topology: the skeleton; the encoder's first where omitted.
+            sequence: the clip of each body; each is one of its own where omitted.
+
+        Raises:
+            InputError: frames, joints or coordinates are not those of this encoder.
+        """
+        topology = topology or self.topology
+        expected = (self.frames, len(topology.inputs), self.channels)
+        if clips.ndim != 4 or tuple(clips.shape[1:]) != expected:
+            raise InputError(f"clips: expected [B, T, V, C] = [B, {', '.join(map(str, expected))}], found {list(clips.shape)}")
+        sequence = torch.arange(len(clips), device=clips.device) if sequence is None else sequence
+        labels = sequence.new_full((int(sequence.max()) + 1 if len(sequence) else 0,), -1)
+        return SkeletonBatch.from_frames(clips, topology=topology, segment=self.segment, sequence=sequence, y=labels)
+
+    def embed(self, values: Float[Tensor, "*n F"]) -> Float[Tensor, "*n D"]:
+        """Embedded node values, without encodings."""
         # In bfloat16 a metre is exact to 4 mm, which is more than most joints move in a frame.
         with torch.autocast(values.device.type, enabled=False):
             return self.embedding(values.to(self.embedding.weight.dtype))
 
-    def embed(self, nodes: Float[Tensor, "B Te V F"]) -> Float[Tensor, "B Te V D"]:
+    def embed_nodes(self, batch: SkeletonData) -> Float[Tensor, "B n D"]:
         """Embedded nodes, encodings added, before they are mapped into the encoder's space."""
-        return self.positions(self._embedded(nodes.flatten(1, 2))).view(*nodes.shape[:3], self.width)
+        return self.positions(self.embed(batch.dense), batch)
 
-    def embed_context(self, clips: Float[Tensor, "B T J C"]) -> Float[Tensor, "B Te context D"]:
+    def embed_context(self, batch: SkeletonData) -> Float[Tensor, "B Te context D"]:
         """Embedded context joints, which have no encodings."""
-        return self._embedded(to_segments(clips[:, :, self.context_columns], self.segment))
+        return self.embed(to_segments(batch.context, self.segment))
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Every parameter once, by depth: embedding and encodings, each layer of the backbone, and what follows the layers."""
@@ -128,42 +169,54 @@ class SkeletonEncoder(nn.Module):
             for part in parts:
                 part.rate = layer_rate
 
-    def forward(self, nodes: Float[Tensor, "B Te V F"], kept: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
+    def forward(self, batch: SkeletonData, kept: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
         """Features of all nodes, or of the kept ones alone: what is masked enters by no path.
 
         Args:
-            nodes: node values, see `nodes`.
+            batch: whole bodies, T frames long.
             kept: which nodes the encoder may see, in graph order; None for all.
         """
-        flat = nodes.flatten(1, 2)
         if kept is None:
-            return self.backbone(self.space(self.positions(self._embedded(flat))))
-        seen = self._embedded(gather_nodes(flat, kept))
+            return self.backbone(self.space(self.embed_nodes(batch)), batch)
+        seen = batch.subgraph(kept)
         if self.mask_token is None:
-            return self.backbone(self.space(self.positions(seen, kept)), kept)
-        whole = place_nodes(seen, kept, self.mask_token, flat.shape[1])
-        return gather_nodes(self.backbone(self.space(self.positions(whole))), kept)
+            return self.backbone(self.space(self.embed_nodes(seen)), seen)
+        whole = place_nodes(self.embed(seen.dense), kept, self.mask_token, batch.nodes_per_body)
+        return gather_nodes(self.backbone(self.space(self.positions(whole, batch)), batch), kept)
 
-    def features(self, clips: Float[Tensor, "B T J C"]) -> Float[Tensor, "B N D"]:
-        """Node features of clips, one body each, already T frames long.
-
-        Args:
-            clips: all input joints of the topology, in the order of its ``inputs``; without context joints J is V.
+    def check_topology(self, topology: Topology) -> None:
+        """Whether the encodings know all joints of a skeleton.
 
         Raises:
-            InputError: frames, joints or coordinates are not those of this encoder.
+            InputError: one has no entry for a joint.
         """
-        expected = (self.frames, len(self.topology.inputs), self.channels)
-        if clips.ndim != 4 or tuple(clips.shape[1:]) != expected:
-            raise InputError(f"clips: expected [B, T, V, C] = [B, {', '.join(map(str, expected))}], found {list(clips.shape)}")
-        return self(self.nodes(clips))
+        with torch.no_grad():
+            nothing = self.embedding.weight.new_zeros(1, self.frames, len(topology.inputs), self.channels)
+            batch = SkeletonBatch.from_frames(nothing, topology=topology, segment=self.segment)
+            self.positions(nothing.new_zeros(1, batch.nodes_per_body, self.width), batch)
 
-    def absent_features(self) -> Float[Tensor, "1 N D"] | None:
+    def encode(self, clips: ArrayLike | Sequence[ArrayLike]) -> Float[Tensor, "S D"]:
+        """One pooled vector for each raw clip, prepared as the encoder's own clips were; see `encode_arrays`."""
+        from masksem_graph.models.encode import encode_arrays
+
+        return encode_arrays(self, clips)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write ``encoder.safetensors`` and ``encoder.yaml``, from which `load_encoder` makes the same encoder again."""
+        from masksem_graph.models.io import save_encoder
+
+        save_encoder(folder, self)
+
+    def features(self, clips: Float[Tensor, "B T J C"], topology: Topology | None = None) -> Float[Tensor, "B N D"]:
+        """Node features of prepared clips, one body each, already T frames long; see `batch`."""
+        return self(self.batch(clips, topology))
+
+    def absent_features(self, batch: SkeletonData) -> Float[Tensor, "1 N D"] | None:
         """Features of the all-zero body that stands in an empty slot under ``pool: all_slots``; None under ``present``."""
         if self.pool == "present":
             return None
-        segments, joints = self.grid
-        return self(self.embedding.weight.new_zeros(1, segments, joints, self.embedding.in_features))
+        nothing = self.embedding.weight.new_zeros(1, self.frames, len(batch.topology.inputs), self.channels)
+        return self(SkeletonBatch.from_frames(nothing, topology=batch.topology, segment=self.segment))
 
 
 @torch.no_grad()

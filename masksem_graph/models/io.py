@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from masksem_graph.config import parse_mapping
+from masksem_graph.data.preparation import Preparation
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml, write_beside
 from masksem_graph.models.build import ModelConfig, build_encoder
@@ -24,32 +25,71 @@ from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head, HeadFactory
 from masksem_graph.topology import Topology, parse_topology
 
-FORMAT = 1
+FORMAT = 2
 
 
-def save_encoder(
-    run: str | os.PathLike[str], encoder: SkeletonEncoder, model: Mapping[str, Any], others: Sequence[Topology] = ()
-) -> None:
-    """Write an encoder into a run's folder.
+@dataclass(frozen=True)
+class EncoderDescription:
+    """What an encoder is built from, as plain data; `create_encoder` builds it, ``encoder.yaml`` holds it.
 
     Args:
-        run: the folder.
-        encoder: its weights are saved, and its topology, which it is loaded on unless another is given.
-        model: its `ModelConfig` as plain data.
-        others: further topologies that it was trained on.
+        model: the `ModelConfig`.
+        topologies: the skeletons that it is trained on, as topology files have them.
+        channels: C, coordinates of a joint.
+        preparation: how its clips are prepared.
+        recorded: the skeletons of the raw clips, one for each of the topologies; these where omitted.
     """
-    run = Path(run)
+
+    model: dict[str, Any]
+    topologies: list[dict[str, Any]]
+    channels: int
+    preparation: Preparation
+    recorded: list[dict[str, Any]] | None = None
+
+
+def create_encoder(described: EncoderDescription, *, source: str | os.PathLike[str] = "model") -> SkeletonEncoder:
+    """A freshly initialised encoder that knows its own configuration.
+
+    Args:
+        described: what to build.
+        source: the file it comes from, for error lines.
+    """
+    topologies, recorded = (
+        None if found is None else [parse_topology(fields, source_file=source) for fields in found]
+        for found in (described.topologies, described.recorded)
+    )
+    assert topologies is not None
+    model = parse_mapping(ModelConfig, described.model, source=source)
+    try:
+        encoder = build_encoder(
+            model,
+            topologies=topologies,
+            channels=described.channels,
+            preparation=described.preparation,
+            recorded=recorded,
+        )
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    encoder.described = described.model
+    return encoder
+
+
+def save_encoder(run: str | os.PathLike[str], encoder: SkeletonEncoder) -> None:
+    """Write an encoder into a folder; `SkeletonEncoder.save`."""
+    if encoder.described is None:
+        raise ValueError("this encoder does not know its configuration; build it with create_encoder")
     described = {
         "format": FORMAT,
         "channels": encoder.channels,
-        "topology": encoder.topology.to_dict(),
-        **({"other_topologies": [topology.to_dict() for topology in others]} if others else {}),
-        "model": dict(model),
+        "topologies": [topology.to_dict() for topology in encoder.topologies],
+        "model": encoder.described,
+        "preparation": asdict(encoder.preparation),
+        "recorded": [topology.to_dict() for topology in encoder.recorded],
     }
-    _save(run / "encoder.safetensors", encoder, described)
+    _save(Path(run) / "encoder.safetensors", encoder, described)
 
 
-def describe_encoder(run: str | os.PathLike[str]) -> dict[str, Any]:
+def describe_encoder(run: str | os.PathLike[str]) -> EncoderDescription:
     """The contents of a run's ``encoder.yaml``.
 
     Raises:
@@ -58,68 +98,64 @@ def describe_encoder(run: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(run) / "encoder.yaml"
     if not path.is_file():
         raise InputError(f"{run}: expected a run with encoder.yaml and encoder.safetensors, found no {path.name}")
-    described = read_yaml(path)
-    if not isinstance(described, dict) or described.get("format") != FORMAT:
-        found = described.get("format") if isinstance(described, dict) else type(described).__name__
+    fields = _of_format(path)
+    kinds: dict[str, type] = {"channels": int, "topologies": list, "model": dict, "preparation": dict, "recorded": list}
+    for name, kind in kinds.items():
+        if type(fields.get(name)) is not kind or not fields[name]:
+            raise InputError(f"{path}: {name}: expected a {kind.__name__} with something in it, found {fields.get(name)!r}")
+    if unknown := sorted(map(str, fields.keys() - kinds.keys())):
+        raise InputError(f"{path}: {unknown[0]}: unknown field, expected {', '.join(kinds)}")
+    if len(fields["topologies"]) != len(fields["recorded"]) or fields["channels"] < 1:
+        raise InputError(f"{path}: topologies, recorded, channels: expected as many skeletons in both and at least 1 channel")
+    return EncoderDescription(
+        **{**fields, "preparation": parse_mapping(Preparation, fields["preparation"], source=path)}  # type: ignore[arg-type]
+    )
+
+
+def _of_format(path: Path) -> Mapping[str, Any]:
+    fields = read_yaml(path)
+    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+        found = fields.get("format") if isinstance(fields, dict) else type(fields).__name__
         raise InputError(f"{path}: format: expected {FORMAT}, found {found}")
-    if missing := {"channels", "topology", "model"} - set(described):
-        raise InputError(f"{path}: {sorted(missing)[0]}: this field is missing")
-    if type(described["channels"]) is not int or described["channels"] < 1:
-        raise InputError(f"{path}: channels: expected a whole number from 1, found {described['channels']!r}")
-    if not isinstance(others := described.get("other_topologies", []), list):
-        raise InputError(f"{path}: other_topologies: expected a list, found {others!r}")
-    if not isinstance(described["model"], dict):
-        raise InputError(f"{path}: model: expected a mapping, found {described['model']!r}")
-    return described
+    return {name: value for name, value in fields.items() if name != "format"}
 
 
-def topology_for(run: str | os.PathLike[str], data: Topology) -> Topology:
-    """The topology to use a run's encoder on clips on: of those that it was trained on, else the clips' own.
+def topology_for(encoder: SkeletonEncoder, data: Topology) -> Topology:
+    """The topology to use an encoder's nodes of on clips: of those that it was trained on, else the clips' own.
 
     An encoder reads its joints by name. One of its topologies that has all joints of the clips comes before one that leaves
     some out.
 
     Args:
-        run: the folder.
+        encoder: knows what it was trained on.
         data: of the clips.
     """
-    described, path = describe_encoder(run), Path(run) / "encoder.yaml"
-    known = [described["topology"], *described.get("other_topologies", [])]
-    known = [parse_topology(fields, source_file=path) for fields in known]
-    fitting = [topology for topology in known if set(topology.inputs) <= set(data.inputs)]
+    fitting = [topology for topology in encoder.topologies if set(topology.inputs) <= set(data.inputs)]
     return max(fitting, key=lambda topology: len(topology.inputs), default=data)
 
 
-def new_encoder(run: str | os.PathLike[str], topology: Topology | None = None) -> SkeletonEncoder:
+def new_encoder(run: str | os.PathLike[str]) -> SkeletonEncoder:
     """An encoder of a run's configuration with freshly drawn weights."""
-    described, path = describe_encoder(run), Path(run) / "encoder.yaml"
-    own = parse_topology(described["topology"], source_file=path)
-    model = parse_mapping(ModelConfig, described["model"], source=path)
-    try:
-        return build_encoder(model, topology=topology or own, channels=described["channels"])
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    return create_encoder(describe_encoder(run), source=Path(run) / "encoder.yaml")
 
 
 def load_encoder(run: str | os.PathLike[str], topology: Topology | None = None) -> SkeletonEncoder:
     """The encoder of a run, in eval mode on the CPU.
 
     Args:
-        run: a folder that ``train.py`` wrote.
-        topology: another skeleton to use it on; only for an encoder without joint-numbered parts.
+        run: a folder that training or an evaluation wrote.
+        topology: another skeleton that bare arrays are then taken to be on.
 
     Raises:
-        InputError: the files are missing or damaged, or a part belongs to joint numbers and the topology is another one.
+        InputError: the files are missing or damaged, or an encoding has no entry for a joint of the topology.
     """
-    encoder = new_encoder(run, topology)
-    own = parse_topology(describe_encoder(run)["topology"], source_file=Path(run) / "encoder.yaml").joints
-    if topology is not None and topology.joints != own and (parts := encoder.positions.joint_numbered):
-        raise InputError(
-            f"{run}: this encoder belongs to its own {len(own)} joints because of its {', '.join(parts)} encoding; "
-            f"expected encodings of the graph alone to use it on {topology.name}"
-        )
+    encoder = new_encoder(run)
     _load_weights(Path(run) / "encoder.safetensors", encoder)
-    return encoder.eval()
+    encoder.eval()
+    if topology is not None and topology != encoder.topology:
+        encoder.topologies, encoder.recorded = (topology, *encoder.topologies), (topology, *encoder.recorded)
+        encoder.check_topology(topology)
+    return encoder
 
 
 class SavedHead(NamedTuple):
@@ -174,11 +210,7 @@ def load_head(run: str | os.PathLike[str]) -> SavedHead | None:
     path = Path(run) / "head.yaml"
     if not path.is_file():
         return None
-    described = read_yaml(path)
-    if not isinstance(described, dict) or described.get("format") != FORMAT:
-        found = described.get("format") if isinstance(described, dict) else type(described).__name__
-        raise InputError(f"{path}: format: expected {FORMAT}, found {found}")
-    config = parse_mapping(HeadConfig, {k: v for k, v in described.items() if k != "format"}, source=path)
+    config = parse_mapping(HeadConfig, _of_format(path), source=path)
     names = None if isinstance(config.classes, int) else tuple(config.classes)
     count = config.classes if isinstance(config.classes, int) else len(config.classes)
     head = config.head(width=config.width, joints=config.joints, classes=count)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from masksem_graph.encodings import Encoding, EncodingFactory
-from masksem_graph.topology import Topology
+from masksem_graph.encodings import EncodingFactory
+from masksem_graph.graph import SkeletonData
+from masksem_graph.parts import build_part
 
 
 class Positions(nn.Module):
@@ -17,29 +18,22 @@ class Positions(nn.Module):
 
     Args:
         width: D.
-        topology: the skeleton.
+        joints: names of all joints that the encodings are to know.
         segments: Te.
         encodings: what to sum.
     """
 
-    def __init__(self, *, width: int, topology: Topology, segments: int, encodings: Sequence[EncodingFactory]) -> None:
+    def __init__(self, *, width: int, joints: tuple[str, ...], segments: int, encodings: Sequence[EncodingFactory]) -> None:
         super().__init__()
-        self.shape = (segments, len(topology), width)
-        self.encodings = nn.ModuleList(make(width=width, topology=topology, segments=segments) for make in encodings)
+        self.encodings = nn.ModuleList(build_part(make, width=width, joints=joints, segments=segments) for make in encodings)
 
-    @property
-    def joint_numbered(self) -> list[str]:
-        """Names of the encodings that hold parameters for a joint's number."""
-        return [type(e).__name__ for e in self.encodings if isinstance(e, Encoding) and e.joint_numbered]
-
-    def table(self) -> Float[Tensor, "N D"]:
-        """The encoding of every node, segment-major."""
-        device = next((p.device for p in (*self.parameters(), *self.buffers())), None)
-        total = torch.zeros(self.shape, device=device)
+    def table(self, batch: SkeletonData, width: int) -> Float[Tensor, "N D"]:
+        """The encoding of every node of a whole body, segment-major."""
+        total = torch.zeros(batch.segments, len(batch.topology), width, device=batch.joint.device)
         for encoding in self.encodings:
-            total = total + encoding()
-        return total.reshape(-1, self.shape[-1])
+            total = total + encoding(batch)
+        return total.flatten(0, 1)
 
-    def forward(self, h: Float[Tensor, "B n D"], nodes: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
-        table = self.table()
-        return h + (table if nodes is None else table[nodes])
+    def forward(self, h: Float[Tensor, "B n D"], batch: SkeletonData) -> Float[Tensor, "B n D"]:
+        table = self.table(batch, h.shape[2])
+        return h + (table if batch.nodes is None else table[batch.nodes])

@@ -19,6 +19,7 @@ from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head, LinearHead, MLPHead
 from masksem_graph.models.io import describe_encoder, load_encoder, load_head
+from masksem_graph.parts import build_part
 from masksem_graph.published.layout import (
     Layout,
     Sizes,
@@ -61,7 +62,7 @@ def export_run(run: Path, file: Path) -> None:
 
 def _places(run: Path, encoder: SkeletonEncoder) -> tuple[int, int]:
     """Where the segments' and the joints' learned encodings are, once everything else fits MAMP's layout."""
-    described = describe_encoder(run)["model"]
+    described = describe_encoder(run).model
     if type(encoder.backbone) is not Transformer:
         raise _misfit(run, "model.backbone", "Transformer", type(encoder.backbone).__name__)
     for option in dataclasses.fields(ModelConfig):
@@ -69,7 +70,7 @@ def _places(run: Path, encoder: SkeletonEncoder) -> tuple[int, int]:
         if option.name not in EXPRESSIBLE and _name(value) != _name(option.default):
             raise _misfit(run, f"model.{option.name}", _name(option.default), _name(value))
     encodings = list(encoder.positions.encodings)
-    over = ["joints" if encoding.joint_numbered else "segments" for encoding in encodings if type(encoding) is Learned]
+    over = ["joints" if encoding.joints is not None else "segments" for encoding in encodings if type(encoding) is Learned]
     if len(encodings) != 2 or sorted(over) != ["joints", "segments"]:
         found = ", ".join(type(encoding).__name__ for encoding in encodings) or "none"
         raise _misfit(run, "model.encodings", "Learned over segments and Learned over joints", found)
@@ -92,14 +93,14 @@ def _decoder(run: Path) -> Weights:
 
 
 def _sizes(encoder: SkeletonEncoder, decoder: Weights) -> Sizes:
-    student, (segments, joints) = encoder.state_dict(), encoder.grid
+    student = encoder.state_dict()
     norms = ".norm1.weight"
     hidden = decoder.get("backbone.blocks.0.mlp.0.bias")
     return Sizes(
         channels=encoder.channels,
         segment=encoder.segment,
-        segments=segments,
-        joints=joints,
+        segments=encoder.segments,
+        joints=len(encoder.topology),
         width=encoder.width,
         depth=sum(name.endswith(norms) for name in student),
         hidden=student["backbone.blocks.0.mlp.0.bias"].shape[0],
@@ -129,9 +130,9 @@ def _expected(run: Path, part: str, weights: Weights, layout: Layout) -> Layout:
 
 def _model_arguments(run: Path, encoder: SkeletonEncoder, sizes: Sizes) -> dict[str, Any]:
     """Constructor arguments of MAMP's model; a weight's shape tells all of them but the attention heads."""
-    model = parse_mapping(ModelConfig, describe_encoder(run)["model"], source=run / "encoder.yaml")
+    model = parse_mapping(ModelConfig, describe_encoder(run).model, source=run / "encoder.yaml")
     blocks = {
-        part: make(width=sizes.width, topology=encoder.topology, segments=sizes.segments)
+        part: build_part(make, width=sizes.width, topologies=encoder.topologies)
         for part, make in (("backbone", model.backbone), ("decoder", model.decoder))
         if part == "backbone" or sizes.decoder_depth
     }

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from masksem_graph.config import parse_mapping
-from masksem_graph.data.augment import AugmentConfig, CropConfig
+from masksem_graph.data.preparation import Preparation
 from masksem_graph.errors import InputError
 from masksem_graph.files import digest, write_beside
-from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head, LinearHead, MLPHead
-from masksem_graph.models.io import save_encoder, save_head
+from masksem_graph.models.io import EncoderDescription, create_encoder, save_encoder, save_head
 from masksem_graph.published.checkpoint import Published, read_published
 from masksem_graph.published.layout import Sizes
 from masksem_graph.topology import Topology, load_topology
@@ -52,7 +49,7 @@ def import_run(file: Path, run: Path, *, topology: str = "ntu25", heads: int | N
     encoder = _encoder(model, found, skeleton, file)
     with write_beside(run) as partial:
         partial.mkdir()
-        save_encoder(partial, encoder, model)
+        save_encoder(partial, encoder)
         if "head" in found.parts:
             head = _head(found)
             save_head(partial, head, width=found.sizes.width, joints=found.sizes.joints, classes=head.classes)
@@ -103,7 +100,15 @@ def _model(sizes: Sizes, heads: int) -> dict[str, Any]:
 
 
 def _encoder(model: dict[str, Any], found: Published, topology: Topology, file: Path) -> SkeletonEncoder:
-    encoder = build_encoder(parse_mapping(ModelConfig, model, source=file), topology=topology, channels=found.sizes.channels)
+    encoder = create_encoder(
+        EncoderDescription(
+            model=model,
+            topologies=[topology.to_dict()],
+            channels=found.sizes.channels,
+            preparation=Preparation(absent_frames="zero"),  # as the community's arrays, which the model was trained on
+        ),
+        source=file,
+    )
     encoder.load_state_dict(found.parts["student"])
     return encoder.eval()
 
@@ -131,10 +136,8 @@ def _config(file: Path, found: Published, model: dict[str, Any]) -> dict[str, An
             "epoch": found.epoch,
             "arguments": _plain(found.arguments),
         },
-        "data": {"absent_frames": "zero"},  # as the community's arrays have them, which the model was trained on
+        "data": {"absent_frames": "zero"},
         "model": model,
-        "crop": _plain(dataclasses.asdict(CropConfig())),
-        "augment": _plain(dataclasses.asdict(AugmentConfig())),
     }
 
 

@@ -1,4 +1,4 @@
-"""Grad-CAM of how far a clip is from the average motion, in closed form (MaskSem Eq. 2-5).
+"""Grad-CAM of how far a clip is from the average motion, in closed form (MaskSem Eq. 2-6).
 
 ``sim`` is the cosine between the mean feature of a sequence and that of the reference. As it depends on the features only
 through their mean, its gradient is the same at every node and needs neither a backward pass nor an autograd graph.
@@ -6,10 +6,13 @@ through their mean, its gradient is the same at every node and needs neither a b
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from masksem_graph.graph import SkeletonData
 from masksem_graph.masking.scores import Evidence, Scores
 from masksem_graph.models.pool import sequence_mean
 
@@ -33,7 +36,7 @@ def gradcam(
     sequences: int,
     absent: Float[Tensor, "1 N D"] | None = None,
 ) -> Float[Tensor, "B N"]:
-    """Saliency of each node: ``ReLU(sum_c alpha_c H_c)`` with ``alpha = ReLU(d(-sim)/dH)``, averaged over nodes (Eq. 4-5).
+    """Saliency of each node: ``ReLU(sum_c alpha_c H_c)`` with ``alpha = ReLU(d(-sim)/dH)``, averaged over nodes (Eq. 4-6).
 
     Args:
         features: H, the teacher's features of the bodies.
@@ -50,14 +53,34 @@ def gradcam(
     return torch.einsum("bnd,bd->bn", features, alpha).relu()
 
 
+Per = Literal["sequence", "body"]
+
+
+def per_sequence_or_body(batch: SkeletonData, per: Per) -> tuple[Int64[Tensor, " B"], int]:
+    """Which bodies are pooled together, and how many such groups there are."""
+    if per == "sequence":
+        return batch.sequence, batch.num_sequences
+    return torch.arange(batch.num_bodies, device=batch.sequence.device), batch.num_bodies
+
+
 class GradCam(Scores):
-    """Semantic saliency: Grad-CAM against the average motion."""
+    """Semantic saliency: Grad-CAM against the average motion.
+
+    Args:
+        per: ``sequence`` pools the nodes of all bodies of a clip, as the paper and its code do; ``body`` gives each body a
+            feature, a cosine and an alpha of its own.
+    """
 
     needs_features = True
+
+    def __init__(self, *, per: Per = "sequence") -> None:
+        super().__init__()
+        self.per = per
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B Te V"]:
         if evidence.features is None or evidence.reference is None:
             raise ValueError("GradCam needs the features of the teacher and of the reference")
-        absent = None if evidence.absent is None else evidence.absent.float()
-        eta = gradcam(evidence.features.float(), evidence.reference.float(), evidence.sequence, evidence.sequences, absent)
+        absent = None if evidence.absent is None or self.per == "body" else evidence.absent.float()
+        groups = per_sequence_or_body(evidence.batch, self.per)
+        eta = gradcam(evidence.features.float(), evidence.reference.float(), *groups, absent)
         return eta.view(evidence.nodes.shape[:3])

@@ -7,14 +7,14 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float
 from torch import Tensor
 
-from masksem_graph.data.clips import ClipBatch
+from masksem_graph.graph import SkeletonData
 
 
 class Target(ABC):
     """What the decoder has to predict at masked nodes. A new one is one file with one subclass."""
 
     before_resize: bool = False
-    """Whether it needs `ClipBatch.velocity` and ``acceleration``, differenced on the original frames."""
+    """Whether it needs `SkeletonData.velocity` and ``acceleration``, differenced on the original frames."""
 
     @property
     @abstractmethod
@@ -22,5 +22,9 @@ class Target(ABC):
         """Name -> weight in the loss of each quantity to predict."""
 
     @abstractmethod
-    def values(self, clips: ClipBatch) -> dict[str, Float[Tensor, "B T V C"]]:
-        """Name -> the quantity itself, frame by frame; the same names as `weights`."""
+    def values(self, batch: SkeletonData) -> dict[str, Float[Tensor, "B T J C"]]:
+        """Name -> the quantity itself, frame by frame, of all input joints; the same names as `weights`.
+
+        Args:
+            batch: the augmented clips; ``frames`` and ``topology`` are there, ``velocity`` and ``acceleration`` if asked for.
+        """

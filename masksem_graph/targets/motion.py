@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from masksem_graph.data.clips import ClipBatch
 from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonData
 from masksem_graph.targets.base import Target
 
 Moment = Literal["before_resize", "after_resize"]
@@ -47,8 +47,8 @@ class Coordinates(Target):
     def weights(self) -> dict[str, float]:
         return {"coordinates": 1.0}
 
-    def values(self, clips: ClipBatch) -> dict[str, Float[Tensor, "B T V C"]]:
-        return {"coordinates": clips.coordinates}
+    def values(self, batch: SkeletonData) -> dict[str, Float[Tensor, "B T J C"]]:
+        return {"coordinates": batch.frames}
 
 
 class VelocityAcceleration(Target):
@@ -74,12 +74,11 @@ class VelocityAcceleration(Target):
         both = {"velocity": 1 - self.beta, "acceleration": self.beta}
         return {name: weight for name, weight in both.items() if weight > 0}
 
-    def values(self, clips: ClipBatch) -> dict[str, Float[Tensor, "B T V C"]]:
+    def values(self, batch: SkeletonData) -> dict[str, Float[Tensor, "B T J C"]]:
         if not self.before_resize:
             made: dict[str, Callable[[Tensor], Tensor]]
             made = {"velocity": velocity, "acceleration": partial(acceleration, end=self.end)}
-            return {name: made[name](clips.coordinates) for name in self.weights}
-        if clips.velocity is None or clips.acceleration is None:
+            return {name: made[name](batch.frames) for name in self.weights}
+        if "velocity" not in batch or "acceleration" not in batch:
             raise ValueError("targets differenced before the resize need clips read with derivatives")
-        given = {"velocity": clips.velocity, "acceleration": clips.acceleration}
-        return {name: given[name] for name in self.weights}
+        return {name: batch[name] for name in self.weights}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from masksem_graph.data.clips import ClipBatch
+from masksem_graph.graph import SkeletonData
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head
 
@@ -22,9 +22,9 @@ class Classify(nn.Module):
         super().__init__()
         self.encoder, self.head = encoder, head
 
-    def forward(self, clips: ClipBatch) -> Float[Tensor, "S classes"]:
-        features, absent = self.encoder.features(clips.coordinates), self.encoder.absent_features()
-        return self.head(self.head.pool(features, clips.sequence, clips.label.shape[0], absent))
+    def forward(self, batch: SkeletonData) -> Float[Tensor, "S classes"]:
+        features, absent = self.encoder(batch), self.encoder.absent_features(batch)
+        return self.head(self.head.pool(features, batch.sequence, batch.num_sequences, absent))
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Parameters by depth; what follows the encoder's last layer belongs with the head, at the full learning rate."""

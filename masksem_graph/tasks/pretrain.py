@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from masksem_graph.contrast import Contrast
-from masksem_graph.data.clips import ClipBatch
 from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonBatch, SkeletonData, nodes_of, to_segments
 from masksem_graph.masking import Draw, Evidence, Mask, Sampler, Scores
 from masksem_graph.masking.gumbel import Rounding
 from masksem_graph.masking.sampler import Sampling, Select
 from masksem_graph.models.build import ModelConfig, build_decoder, build_encoder
 from masksem_graph.models.decoder import Decoder
-from masksem_graph.models.encoder import SkeletonEncoder, update_average
-from masksem_graph.operators import Identity, Operator, OperatorFactory
+from masksem_graph.models.encoder import SkeletonEncoder, gather_nodes, update_average
+from masksem_graph.operators import Identity, Operator
 from masksem_graph.targets import Target, standardise
 from masksem_graph.topology import Topology
 
@@ -48,7 +49,7 @@ class MethodConfig:
 
     scores: Scores
     target: Target
-    operator: OperatorFactory = field(default=Identity)
+    operator: Operator = field(default_factory=Identity)
     temperature: float = 0.8
     mask_ratio: float = 0.9
     rounding: Rounding = "nearest"
@@ -72,7 +73,7 @@ class GlobalBatch(NamedTuple):
     """What a part of a batch has to know of the whole, so that the parts add up to one step however they are divided.
 
     Attributes:
-        bodies, sequences: in the whole batch.
+        bodies: in the whole batch.
         first: position of the part's first body among them.
         reference: the batch's mean clip where the configuration asks for it; the stored one where omitted.
         latents: of all bodies, without gradient, where there is a contrast and more than one part. A part puts its own, with
@@ -81,69 +82,77 @@ class GlobalBatch(NamedTuple):
     """
 
     bodies: int
-    sequences: int
     first: int = 0
     reference: Float[Tensor, "T J C"] | None = None
     latents: Float[Tensor, "bodies views D"] | None = None
     data_set: int = 0
 
 
+class RandomNumbers(NamedTuple):
+    """Random numbers of a batch's bodies, in (0, 1).
+
+    Attributes:
+        nodes: one a node of a whole body.
+        scores: what the scores ask for, `Scores.draws` a body.
+    """
+
+    nodes: Float[Tensor, "B N"]
+    scores: Float[Tensor, "B _"] | None = None
+
+    def of_bodies(self, chosen: Bool[Tensor, " B"], device: torch.device) -> RandomNumbers:
+        """Those of some bodies, on a device."""
+        scores = None if self.scores is None else self.scores[chosen].to(device)
+        return RandomNumbers(self.nodes[chosen].to(device), scores)
+
+
 class Pretrain(nn.Module):
-    """The pre-training task.
+    """The pre-training task, on one skeleton or several: every part reads the skeleton off the batch.
 
     Args:
         student, decoder: the networks that learn.
-        scores, operator, target, contrast: the method's parts.
-        config: the method's numbers.
+        scores: the configured ones, built.
+        config: the method: parts and numbers.
+        references: data sets that have an average motion of their own.
 
     Attributes:
         teacher: moving average of the student's encoder; None where the scores need none.
     """
 
-    reference: Tensor
-
     def __init__(
-        self,
-        *,
-        student: SkeletonEncoder,
-        decoder: Decoder,
-        scores: Scores,
-        operator: Operator,
-        target: Target,
-        config: MethodConfig,
-        contrast: Contrast | None = None,
+        self, *, student: SkeletonEncoder, decoder: Decoder, scores: Scores, config: MethodConfig, references: int = 1
     ) -> None:
         super().__init__()
-        self.student, self.decoder = student, decoder
-        self.scores, self.operator, self.target, self.config = scores, operator, target, config
-        self.contrast = contrast
-        self.teacher = copy.deepcopy(student).requires_grad_(False) if scores.needs_features else None
+        self.student, self.decoder, self.config = student, decoder, config
+        self.scores, self.operator, self.target = scores, copy.deepcopy(config.operator), config.target
+        self.contrast = copy.deepcopy(config.contrast)
+        for name, part in (("scores", self.scores), ("operator", self.operator)):
+            if any(parameter.requires_grad for parameter in part.parameters()):
+                raise InputError(
+                    f"method.{name}: {type(part).__name__} has weights that ask for a gradient; masks are drawn without one, "
+                    "so they would never learn; expected weights with requires_grad=False, or none"
+                )
+        self.teacher = copy.deepcopy(student).requires_grad_(False) if self.scores.needs_features else None
         self.sampler = Sampler(
-            grid=student.grid,
             ratio=config.mask_ratio,
             temperature=config.temperature,
             rounding=config.rounding,
             select=config.select,
             sampling=config.sampling,
         )
-        self.nodes = student.grid[0] * student.grid[1]
-        self.register_buffer("reference", torch.zeros(student.frames, len(student.topology.inputs), student.channels))
+        for i in range(references):
+            topology = student.topologies[min(i, len(student.topologies) - 1)]
+            shape = (student.frames, len(topology.inputs), student.channels)
+            self.register_buffer(f"reference_{i}", torch.zeros(shape))
         self.train()
 
     @property
-    def each(self) -> tuple[Pretrain, ...]:
-        """The task on each of its data sets; see `masksem_graph.tasks.several`."""
-        return (self,)
-
-    @property
-    def masked(self) -> int:
-        """K, the masked nodes of a body."""
-        return self.sampler.masked
-
-    @property
     def needs_reference(self) -> bool:
-        """Whether a reference clip has to be given: `reference` for the data set's, or ``forward``'s for the batch's."""
+        """Whether a reference clip has to be given: that of the data set, or ``forward``'s for the batch's."""
         return self.scores.needs_features
+
+    def reference(self, data_set: int = 0) -> Float[Tensor, "T J C"]:
+        """The average motion of a data set; to be filled in place."""
+        return getattr(self, f"reference_{data_set}")
 
     def train(self, mode: bool = True) -> Pretrain:
         """Training mode for all but the teacher, whose saliency must not depend on dropout."""
@@ -157,109 +166,116 @@ class Pretrain(nn.Module):
         if self.teacher is not None:
             update_average(self.teacher, self.student, self.config.momentum)
 
+    def masked(self, batch: SkeletonData) -> int:
+        """K, the masked nodes of each body of a batch."""
+        return self.sampler.masked(batch.segments, len(batch.topology))
+
     @torch.no_grad()
-    def draw(self, clips: ClipBatch, uniform: Float[Tensor, "B N"], batch: GlobalBatch | None = None) -> Draw:
+    def draw(self, batch: SkeletonBatch, numbers: RandomNumbers, whole: GlobalBatch | None = None) -> Draw:
         """Score the nodes, smooth the scores over the graph, and draw a mask.
 
         Args:
-            clips: the augmented clips.
-            uniform: draws in (0, 1), one a node.
-            batch: the global batch that these clips are a part of; they are all of it where omitted.
+            batch: the augmented clips.
+            numbers: draws for its bodies.
+            whole: the global batch that these clips are a part of; they are all of it where omitted.
         """
-        eta = self.score(clips, batch)
+        eta = self.score(batch, numbers, whole)
         # Scores are sums with cancellation, too fine for bfloat16, and cost next to nothing.
-        with torch.autocast(uniform.device.type, enabled=False):
-            return self.sampler(self.scores.after_smoothing(self.operator(eta)), uniform)
+        with torch.autocast(eta.device.type, enabled=False):
+            return self.sampler(self.scores.after_smoothing(self.operator(eta, batch)), numbers.nodes)
 
     @torch.no_grad()
-    def score(self, clips: ClipBatch, batch: GlobalBatch | None = None) -> Float[Tensor, "B Te V"]:
+    def score(self, batch: SkeletonBatch, numbers: RandomNumbers, whole: GlobalBatch | None = None) -> Float[Tensor, "B Te V"]:
         """Each node's score before it is smoothed; the arguments are those of `draw`."""
-        evidence = self._evidence(clips, batch or self._alone(clips))
-        with torch.autocast(clips.coordinates.device.type, enabled=False):
+        evidence = self.evidence(batch, numbers, whole or alone(batch))
+        with torch.autocast(batch.frames.device.type, enabled=False):
             return self.scores(evidence).float()
 
-    def _evidence(self, clips: ClipBatch, batch: GlobalBatch) -> Evidence:
-        nodes = self.student.nodes(clips.coordinates)
+    def evidence(self, batch: SkeletonBatch, numbers: RandomNumbers, whole: GlobalBatch) -> Evidence:
+        """What the scores are computed from."""
+        grid = (batch.segments, len(batch.topology))
         features = reference = absent = embedded = context = None
         if self.teacher is not None:
-            features = self.teacher(nodes)
-            reference = self.teacher.features((self.reference if batch.reference is None else batch.reference)[None])
-            absent = self.teacher.absent_features()
+            mean = self.reference(whole.data_set) if whole.reference is None else whole.reference
+            features = self.teacher(batch)
+            reference = self.teacher.features(mean[None], batch.topology)
+            absent = self.teacher.absent_features(batch)
         if self.scores.needs_embeddings:
-            embedded, context = self.student.embed(nodes).float(), self.student.embed_context(clips.coordinates).float()
+            embedded = self.student.embed_nodes(batch).float().unflatten(1, grid)
+            context = self.student.embed_context(batch).float()
         return Evidence(
-            nodes=nodes,
-            sequence=clips.sequence,
-            sequences=len(clips.label),
+            batch=batch,
+            nodes=batch.dense.unflatten(1, grid),
             features=features,
             reference=reference,
             absent=absent,
             embedded=embedded,
             context=context,
-            batch_sequences=batch.sequences,
+            uniform=numbers.scores,
         )
 
-    @staticmethod
-    def _alone(clips: ClipBatch) -> GlobalBatch:
-        return GlobalBatch(bodies=len(clips.sequence), sequences=len(clips.label))
-
-    def encode(self, clips: ClipBatch, mask: Mask) -> Float[Tensor, "B kept D"]:
-        """The student's features of the kept nodes."""
-        return self.student(self.student.nodes(clips.coordinates), mask.kept)
-
-    def predict(self, clips: ClipBatch, mask: Mask) -> dict[str, Float[Tensor, "B masked F"]]:
+    def predict(self, batch: SkeletonBatch, mask: Mask) -> dict[str, Float[Tensor, "B masked F"]]:
         """The decoder's predictions at the masked nodes, from the kept ones, by head."""
-        return self.decoder(self.encode(clips, mask), mask.kept, mask.masked)
+        return self.decoder(self.student(batch, mask.kept), batch, mask.kept, mask.masked)
 
     def latents(
-        self, clips: ClipBatch, uniform: Float[Tensor, "B N"], batch: GlobalBatch | None = None
+        self, batch: SkeletonBatch, numbers: RandomNumbers, whole: GlobalBatch | None = None
     ) -> Float[Tensor, "B views D"]:
         """What these clips contribute to the contrast of their batch."""
-        mask = self.draw(clips, uniform, batch).mask
-        return self._latents(self.encode(clips, mask), mask)
+        mask = self.draw(batch, numbers, whole).mask
+        return self._latents(self.student(batch, mask.kept), batch, mask)
 
-    def _latents(self, h: Float[Tensor, "B kept D"], mask: Mask) -> Float[Tensor, "B views D"]:
+    def _latents(self, h: Float[Tensor, "B kept D"], batch: SkeletonBatch, mask: Mask) -> Float[Tensor, "B views D"]:
         if self.contrast is None:
             raise ValueError("latents are only made for a contrast")
         with torch.autocast(h.device.type, enabled=False):
-            return self.contrast.latents(h.float(), mask.kept, self.student.grid)
+            return self.contrast.latents(h.float(), mask.kept, (batch.segments, len(batch.topology)))
 
     def losses(
-        self, clips: ClipBatch, mask: Mask, pi: Float[Tensor, "B N"], predictions: dict[str, Float[Tensor, "B masked F"]]
+        self,
+        batch: SkeletonBatch,
+        mask: Mask,
+        pi: Float[Tensor, "B N"],
+        predictions: dict[str, Float[Tensor, "B masked F"]],
     ) -> dict[str, Float[Tensor, ""]]:
         """Summed, not averaged, error at the masked nodes of each target, weighted as configured."""
-        weight = self.nodes * pi.gather(1, mask.masked) if self.config.weighting == "saliency" else None
+        weight = batch.layout.nodes * pi.gather(1, mask.masked) if self.config.weighting == "saliency" else None
         out = {}
-        for name, values in self.target.values(clips).items():
-            nodes = standardise(self.student.nodes(values)).flatten(1, 2)
-            truth = nodes.gather(1, mask.masked[..., None].expand(-1, -1, nodes.shape[-1]))
+        for name, values in self.target.values(batch).items():
+            nodes = standardise(to_segments(nodes_of(values, batch.topology), self.student.segment)).flatten(1, 2)
+            truth = gather_nodes(nodes, mask.masked)
             predicted = predictions[name if name in predictions else SHARED]
+            if predicted.shape != truth.shape:
+                raise InputError(
+                    f"method.target: {name} has {truth.shape[2] // self.student.segment} channels a joint; "
+                    f"expected {predicted.shape[2] // self.student.segment}, as the clips have"
+                )
             error = (predicted.float() - truth).square().mean(-1)
             out[name] = (error if weight is None else error * weight).sum()
         return out
 
     def forward(
-        self, clips: ClipBatch, uniform: Float[Tensor, "B N"], batch: GlobalBatch | None = None
+        self, batch: SkeletonBatch, numbers: RandomNumbers, whole: GlobalBatch | None = None
     ) -> dict[str, Float[Tensor, ""]]:
         """The loss, and what it is made of.
 
         Args:
-            clips: a batch, or the part of it that this process handles now.
-            uniform: draws in (0, 1) for these bodies.
-            batch: the whole global batch; these clips are all of it where omitted.
+            batch: the clips, or the part of them that this process handles now.
+            numbers: draws for these bodies.
+            whole: the whole global batch; these clips are all of it where omitted.
 
         Returns:
             ``loss``, each target's own and the ``contrast``: this part's share of each, so that the parts of a batch add up.
         """
-        batch = batch or self._alone(clips)
-        drawn = self.draw(clips, uniform, batch)
-        h = self.encode(clips, drawn.mask)
-        predictions = self.decoder(h, drawn.mask.kept, drawn.mask.masked)
-        masked = batch.bodies * self.masked
-        parts = {name: value / masked for name, value in self.losses(clips, drawn.mask, drawn.pi, predictions).items()}
+        whole = whole or alone(batch)
+        drawn = self.draw(batch, numbers, whole)
+        h = self.student(batch, drawn.mask.kept)
+        predictions = self.decoder(h, batch, drawn.mask.kept, drawn.mask.masked)
+        masked = whole.bodies * self.masked(batch)
+        parts = {name: value / masked for name, value in self.losses(batch, drawn.mask, drawn.pi, predictions).items()}
         loss = torch.stack([parts[name] * weight for name, weight in self.target.weights.items()]).sum()
         if self.contrast is not None:
-            parts["contrast"] = self._contrast(self.contrast, self._latents(h, drawn.mask), batch)
+            parts["contrast"] = self._contrast(self.contrast, self._latents(h, batch, drawn.mask), whole)
             loss = loss + parts["contrast"]
         return {"loss": loss, **{name: value.detach() for name, value in parts.items()}}
 
@@ -276,17 +292,34 @@ class Pretrain(nn.Module):
         return whole - whole.detach() * (1 - len(own) / batch.bodies)
 
 
-def build_pretrain(model: ModelConfig, method: MethodConfig, *, topology: Topology, channels: int) -> Pretrain:
-    """The task of a configuration, freshly initialised."""
+def alone(batch: SkeletonBatch) -> GlobalBatch:
+    """A batch that is all of its step."""
+    return GlobalBatch(bodies=batch.num_bodies)
+
+
+def build_pretrain(
+    model: ModelConfig,
+    method: MethodConfig,
+    *,
+    topologies: Sequence[Topology],
+    channels: int,
+    student: SkeletonEncoder | None = None,
+) -> Pretrain:
+    """The task of a configuration, freshly initialised.
+
+    Args:
+        model, method: the configuration.
+        topologies: the skeleton of each data set.
+        channels: coordinates of a joint in all of them.
+        student: the encoder, where it is there already.
+    """
     heads = [SHARED] if method.heads == "shared" else list(method.target.weights)
     scores = copy.deepcopy(method.scores)
     scores.build(width=model.width)
     return Pretrain(
-        student=build_encoder(model, topology=topology, channels=channels),
-        decoder=build_decoder(model, topology=topology, channels=channels, heads=heads),
+        student=student or build_encoder(model, topologies=topologies, channels=channels),
+        decoder=build_decoder(model, topologies=topologies, channels=channels, heads=heads),
         scores=scores,
-        operator=method.operator(topology=topology, segments=model.segments),
-        target=method.target,
         config=method,
-        contrast=copy.deepcopy(method.contrast),
+        references=len(topologies),
     )

@@ -15,20 +15,19 @@ from lightning_fabric import Fabric
 from rich.progress import Progress
 from torch import Tensor
 
-from masksem_graph.data.augment import AugmentConfig, CropConfig, random_view
-from masksem_graph.data.clips import ClipSource, Plan
+from masksem_graph.data.loader import BodyPlan, SkeletonLoader
 from masksem_graph.data.mixture import Mixture, Portion, TrainingSet
+from masksem_graph.data.views import CropConfig, random_view
 from masksem_graph.errors import InputError
+from masksem_graph.models.compiling import compile_layers
 from masksem_graph.models.encoder import SkeletonEncoder
-from masksem_graph.seeding import keyed_generator
-from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain
-from masksem_graph.tasks.several import SeveralPretrain
+from masksem_graph.seeding import Purpose, keyed_generator
+from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain, RandomNumbers
 from masksem_graph.training.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from masksem_graph.training.metrics import MetricsLog
 from masksem_graph.training.optim import OptimConfig, build_adamw, warmup_cosine
 from masksem_graph.training.signals import StopRequest
 
-VIEW = 2  # what a keyed generator is for
 AGREE_EVERY = 16  # steps between the moments at which several processes look at each other's signals
 
 
@@ -93,10 +92,10 @@ class PretrainLoop:
         fabric: launched.
         task: what to train; on the CPU as built or loaded.
         sets: the data sets, in the task's order, their sources on Fabric's device.
-        config, optim, crop, augment: the numbers.
+        config, optim, crop: the numbers.
         folder: the run's folder.
         save_encoder: called with the student's encoder at every checkpoint.
-        evaluate: called every few epochs with the student's encoder on each data set; its figures go into the metrics.
+        evaluate: called every few epochs with the student's encoder; its figures go into the metrics.
         compile: compile the task's networks.
     """
 
@@ -104,25 +103,26 @@ class PretrainLoop:
         self,
         *,
         fabric: Fabric,
-        task: Pretrain | SeveralPretrain,
+        task: Pretrain,
         sets: Sequence[TrainingSet],
         config: LoopConfig,
         optim: OptimConfig,
         crop: CropConfig,
-        augment: AugmentConfig,
         folder: Path,
         save_encoder: Callable[[SkeletonEncoder], None],
-        evaluate: Callable[[Sequence[SkeletonEncoder]], dict[str, float]] | None = None,
+        evaluate: Callable[[SkeletonEncoder], dict[str, float]] | None = None,
         compile: bool = False,
     ) -> None:
         self.fabric, self.sets, self.config = fabric, tuple(sets), config
-        self.optim, self.crop, self.augment, self.folder = optim, crop, augment, folder
+        self.optim, self.crop, self.folder = optim, crop, folder
         self.save_encoder, self.evaluate = save_encoder, evaluate
         self.mixture = Mixture(sets, batch_size=config.batch_size, seed=config.seed)
         self.steps_per_epoch = self.mixture.steps
         self.task = task
         if compile:
-            compile_networks(task)
+            for network in (task.student, task.teacher, task.decoder):
+                if network is not None:
+                    compile_layers(network)
         self.wrapped, self.optimiser = fabric.setup(task, build_adamw(task, optim))
         self.progressed = Progressed()
         self.saved_at = time.monotonic()
@@ -179,14 +179,11 @@ class PretrainLoop:
 
     def _step(self, epoch: int, step: int, portion: Portion) -> int:
         """One optimiser step on a global batch; returns its bodies."""
-        task, source = self.task.each[portion.data_set], self.sets[portion.data_set].source
-        plan, uniform = self.draw(epoch, step, portion)
-        parts = self._my_parts(plan, uniform)
-        batch = GlobalBatch(
-            bodies=len(plan.body),
-            sequences=len(portion.clips),
-            reference=self._batch_reference(task, source, plan),
-            data_set=portion.data_set,
+        task, one = self.task, self.sets[portion.data_set]
+        plan, numbers = self.draw(epoch, step, portion)
+        parts = self._my_parts(plan, numbers)
+        whole = GlobalBatch(
+            bodies=len(plan.body), reference=self._batch_reference(one.source, plan), data_set=portion.data_set
         )
         lr = warmup_cosine(
             epoch * self.steps_per_epoch + step,
@@ -197,36 +194,37 @@ class PretrainLoop:
         )
         for group in self.optimiser.param_groups:
             group["lr"] = lr
-        self.task.update_teacher()
-        batch = batch._replace(latents=self._batch_latents(task, source, parts, batch))
-        for i, (first, part, u) in enumerate(parts):
+        task.update_teacher()
+        whole = whole._replace(latents=self._batch_latents(one.source, parts, whole))
+        for i, (first, part, drawn) in enumerate(parts):
             with self.fabric.no_backward_sync(self.wrapped, enabled=i + 1 < len(parts)):
-                out = self.wrapped(source.load(part), u.to(self.fabric.device), batch._replace(first=first))
+                out = self.wrapped(one.source.load(part), drawn, whole._replace(first=first))
                 # Fabric averages gradients over processes; the loss is a sum over the global batch.
                 self.fabric.backward(out["loss"] * self.fabric.world_size)
             for name, value in out.items():
                 self._add(name, value.detach() * len(plan.body))
             if len(self.sets) > 1:
-                self._add(f"loss_{self.sets[portion.data_set].name}", out["loss"].detach() * len(plan.body))
-        gradients = [p.grad for p in self.task.parameters() if p.grad is not None]
+                self._add(f"loss_{one.name}", out["loss"].detach() * len(plan.body))
+        gradients = [p.grad for p in task.parameters() if p.grad is not None]
         norm = torch.stack(torch._foreach_norm(gradients)).norm()
         self._add("gradient_norm", norm * len(plan.body) / self.fabric.world_size)
         if len(self.sets) > 1:
-            share = torch.full_like(norm, len(plan.body) / self.fabric.world_size)
-            self._add(f"share_{self.sets[portion.data_set].name}", share)
+            self._add(f"share_{one.name}", torch.full_like(norm, len(plan.body) / self.fabric.world_size))
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return len(plan.body)
 
-    def draw(self, epoch: int, step: int, portion: Portion) -> tuple[Plan, Float[Tensor, "B N"]]:
+    def draw(self, epoch: int, step: int, portion: Portion) -> tuple[BodyPlan, RandomNumbers]:
         """Everything random of a step, for the global batch, keyed by seed, epoch and step alone."""
-        clips, task, source = portion.clips, self.task.each[portion.data_set], self.sets[portion.data_set].source
-        generator = keyed_generator(self.config.seed, VIEW, epoch, step)
-        plan = source.plan(random_view(clips, source.length[clips], self.crop, self.augment, generator))
-        uniform = torch.rand(len(clips), source.max_bodies, task.nodes, generator=generator)
-        return plan, uniform[plan.sequence, plan.slot]
+        clips, source = portion.clips, self.sets[portion.data_set].source
+        generator = keyed_generator(self.config.seed, Purpose.PRETRAIN_VIEW, epoch, step)
+        plan = source.plan(random_view(clips, source.length[clips], self.crop, source.transforms, generator))
+        nodes = self.task.student.segments * len(source.topology)
+        counts = (nodes, *([self.task.scores.draws] if self.task.scores.draws else []))
+        drawn = [torch.rand(len(clips), source.max_bodies, count, generator=generator) for count in counts]
+        return plan, RandomNumbers(*(values[plan.sequence, plan.slot] for values in drawn))
 
-    def _my_parts(self, plan: Plan, uniform: Float[Tensor, "B N"]) -> list[tuple[int, Plan, Tensor]]:
+    def _my_parts(self, plan: BodyPlan, numbers: RandomNumbers) -> list[tuple[int, BodyPlan, RandomNumbers]]:
         """This process's share of a global batch, in ``accumulate`` parts, as many in every process; some may be empty.
 
         Each with the position of its first body in the batch.
@@ -238,29 +236,28 @@ class PretrainLoop:
         for k in mine:
             inside = (plan.sequence >= edges[k]) & (plan.sequence < edges[k + 1])
             first = int((plan.sequence < edges[k]).sum())
-            parts.append((first, plan.part(edges[k], edges[k + 1]), uniform[inside]))
+            parts.append((first, plan.part(edges[k], edges[k + 1]), numbers.of_bodies(inside, self.fabric.device)))
         return parts
 
-    @staticmethod
-    def _batch_reference(task: Pretrain, source: ClipSource, plan: Plan) -> Float[Tensor, "T V C"] | None:
+    def _batch_reference(self, source: SkeletonLoader, plan: BodyPlan) -> Float[Tensor, "T J C"] | None:
         # Every process reads the whole batch for its mean: cheap beside the networks, and equal to one process's.
-        if not task.needs_reference or task.config.reference == "dataset":
+        if not self.task.needs_reference or self.task.config.reference == "dataset":
             return None
-        return source.load(plan).coordinates.mean(0)
+        return source.load(plan).frames.mean(0)
 
     @torch.no_grad()
     def _batch_latents(
-        self, task: Pretrain, source: ClipSource, parts: list[tuple[int, Plan, Tensor]], batch: GlobalBatch
+        self, source: SkeletonLoader, parts: list[tuple[int, BodyPlan, RandomNumbers]], whole: GlobalBatch
     ) -> Float[Tensor, "B views D"] | None:
         """Every body's latents where the task compares bodies that do not come through in one piece: one more forward pass."""
-        if task.contrast is None or len(parts) * self.fabric.world_size == 1:
+        if self.task.contrast is None or len(parts) * self.fabric.world_size == 1:
             return None
         with self.fabric.autocast():
-            own = [task.latents(source.load(part), u.to(self.fabric.device), batch) for _, part, u in parts]
-        whole = own[0].new_zeros(batch.bodies, *own[0].shape[1:])
-        for (first, _, _), latents in zip(parts, own, strict=True):
-            whole[first : first + len(latents)] = latents
-        return self._sum(whole)
+            own = [self.task.latents(source.load(part), numbers, whole) for _, part, numbers in parts]
+        latents = own[0].new_zeros(whole.bodies, *own[0].shape[1:])
+        for (first, _, _), values in zip(parts, own, strict=True):
+            latents[first : first + len(values)] = values
+        return self._sum(latents)
 
     def _add(self, name: str, value: Float[Tensor, ""]) -> None:
         sums = self.progressed.sums
@@ -276,7 +273,7 @@ class PretrainLoop:
         self.progressed = state = Progressed(epoch=state.epoch + 1)
         every = self.config.evaluate_every
         if self.evaluate and every and (state.epoch % every == 0 or self.finished):
-            row |= self.evaluate([task.student for task in self.task.each])
+            row |= self.evaluate(self.task.student)
         return row
 
     def _figures(self) -> dict[str, float]:
@@ -323,7 +320,7 @@ class PretrainLoop:
         if self.fabric.is_global_zero:
             state = self.progressed
             # First: a run whose checkpoint says that it is finished is never taken up again, so its encoder must be there.
-            self.save_encoder(self.task.each[0].student)
+            self.save_encoder(self.task.student)
             save_checkpoint(
                 self.checkpoint,
                 {
@@ -352,21 +349,13 @@ class PretrainLoop:
         restore_random_state(state["random"])
 
 
-def compile_networks(task: Pretrain | SeveralPretrain) -> None:
-    """Compile the encoders and the decoder in place; bodies per batch vary, so sizes stay symbolic."""
-    for one in task.each:
-        for network in (one.student, one.teacher, one.decoder):
-            if network is not None:
-                network.compile(dynamic=True)
-
-
-def average_clip(source: ClipSource, plans: Iterator[Plan]) -> Float[Tensor, "T V C"]:
+def average_clip(source: SkeletonLoader, plans: Iterator[BodyPlan]) -> Float[Tensor, "T J C"]:
     """Mean over all present bodies of some views, the reference of METHOD's ``reference: dataset``."""
     total, bodies = None, 0
     for plan in plans:
-        coordinates = source.load(plan).coordinates.double()
-        total = coordinates.sum(0) + (0 if total is None else total)
-        bodies += coordinates.shape[0]
+        frames = source.load(plan).frames.double()
+        total = frames.sum(0) + (0 if total is None else total)
+        bodies += frames.shape[0]
     if total is None:
         raise InputError("data.split: expected training clips, found none")
     return (total / bodies).float()

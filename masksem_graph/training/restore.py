@@ -8,10 +8,8 @@ from masksem_graph.config import parse_mapping
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml
 from masksem_graph.models.build import ModelConfig
-from masksem_graph.models.io import describe_encoder
+from masksem_graph.models.io import create_encoder, describe_encoder
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
-from masksem_graph.tasks.several import OTHERS
-from masksem_graph.topology import parse_topology
 from masksem_graph.training.checkpoint import load_checkpoint
 
 
@@ -32,15 +30,16 @@ def load_task(run: Path) -> Pretrain:
     if not has_method(run):
         raise InputError(f"{run}: expected a run of train.py, with its method in config.yaml and its networks in last.pt")
     encoder, config = run / "encoder.yaml", run / "config.yaml"
+    student = create_encoder(described, source=encoder)
     task = build_pretrain(
-        parse_mapping(ModelConfig, described["model"], source=encoder),
+        parse_mapping(ModelConfig, described.model, source=encoder),
         parse_mapping(MethodConfig, read_yaml(config)["method"], source=config),
-        topology=parse_topology(described["topology"], source_file=encoder),
-        channels=described["channels"],
+        topologies=student.topologies,
+        channels=student.channels,
+        student=student,
     )
     try:
-        state = load_checkpoint(run / "last.pt")["task"]
-        task.load_state_dict({name: value for name, value in state.items() if not name.startswith(OTHERS)})
+        task.load_state_dict(load_checkpoint(run / "last.pt")["task"])
     except (KeyError, RuntimeError) as error:
         raise InputError(
             f"{run / 'last.pt'}: not the networks of {config.name}: {' '.join(str(error).split())[:300]}"

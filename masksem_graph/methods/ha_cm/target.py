@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from masksem_graph.data.clips import ClipBatch
+from masksem_graph.graph import SkeletonData
 from masksem_graph.methods.ha_cm.hyperbolic import exponential_map
 from masksem_graph.targets.base import Target
 
@@ -27,5 +27,5 @@ class InPoincareBall(Target):
     def weights(self) -> dict[str, float]:
         return self.target.weights
 
-    def values(self, clips: ClipBatch) -> dict[str, Float[Tensor, "B T V C"]]:
-        return {name: exponential_map(values) for name, values in self.target.values(clips).items()}
+    def values(self, batch: SkeletonData) -> dict[str, Float[Tensor, "B T J C"]]:
+        return {name: exponential_map(values) for name, values in self.target.values(batch).items()}

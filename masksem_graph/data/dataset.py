@@ -1,0 +1,125 @@
+"""A data set as torch_geometric knows it: an item is a clip, as a graph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch_geometric.data import Dataset
+
+from masksem_graph.data.loader import SkeletonLoader
+from masksem_graph.data.store import Store, is_store, open_store
+from masksem_graph.data.views import whole_view
+from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonData
+from masksem_graph.topology import Topology
+
+
+class SkeletonDataset(Dataset):
+    """Clips as a torch_geometric `Dataset`: ``dataset[i]`` is the `SkeletonData` of a whole clip, resized to ``frames``.
+
+    Args:
+        source: a store, by path or opened; or a format (``"demo"``, ``"nw_ucla"``, ...), prepared once into the cache.
+        split: a split's name, as ``masksem-graph inspect`` lists them; the only one where omitted.
+        part: ``train`` or ``test`` clips of the split; all clips where omitted.
+        root: the source's files, where ``source`` is a format.
+        frames: T, what clips are resized to.
+        segment: l, frames of a node.
+        transform: applied to each item, such as `torch_geometric.transforms.Compose`.
+        options: of `SkeletonLoader` (``stream``, ``absent_frames``, ``view``, ...).
+
+    Raises:
+        InputError: no such store, format or split.
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | Store,
+        *,
+        split: str | None = None,
+        part: Literal["train", "test"] | None = None,
+        root: str | os.PathLike[str] | None = None,
+        frames: int = 32,
+        segment: int = 4,
+        transform: Callable[[SkeletonData], SkeletonData] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(None, transform)
+        self.store = _open(source, root)
+        if split is None and len(self.store.splits) > 1:
+            raise InputError(f"split: expected one of {', '.join(self.store.splits)}")
+        self.split = split if split is not None else next(iter(self.store.splits), "all")
+        if self.split not in self.store.splits and (split is not None or part is not None):
+            raise InputError(f"split: expected one of {', '.join(self.store.splits) or '(none)'}, found {self.split}")
+        if frames % segment:
+            raise InputError(f"frames: expected a multiple of segment = {segment}, found {frames}")
+        self.part, self.frames, self.segment, self.options = part, frames, segment, options
+        chosen = torch.arange(len(self.store)) if part is None else torch.from_numpy(self.store.splits[self.split][part])
+        self.clips = chosen
+        self._loader: SkeletonLoader | None = None
+
+    @property
+    def loader(self) -> SkeletonLoader:
+        """What reads the clips, whole batches at once."""
+        if self._loader is None:
+            options = {"residency": "disk", **self.options}
+            self._loader = SkeletonLoader(self.store, frames=self.frames, segment=self.segment, **options)
+        return self._loader
+
+    @property
+    def topology(self) -> Topology:
+        """The skeleton."""
+        return self.loader.topology
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names by label."""
+        return self.store.classes
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.store.classes)
+
+    def like(self, encoder: Any) -> SkeletonDataset:
+        """The same clips as an encoder takes them: its frames, segments and preparation."""
+        seen = encoder.preparation
+        options = {name: getattr(seen, name) for name in ("view", "view_of", "stream", "absent_frames")}
+        return SkeletonDataset(
+            self.store,
+            split=self.split if self.split in self.store.splits else None,
+            part=self.part,
+            frames=encoder.frames,
+            segment=encoder.segment,
+            transform=self.transform,
+            **{**self.options, **options},
+        )
+
+    def len(self) -> int:
+        """How many clips there are."""
+        return len(self.clips)
+
+    def get(self, idx: int) -> SkeletonData:
+        """A clip's graph, before the transform."""
+        clips = self.clips[idx : idx + 1]
+        batch = self.loader.load(self.loader.plan(whole_view(clips, self.loader.length[clips])))
+        return SkeletonData.from_frames(
+            batch.frames,
+            topology=batch.topology,
+            segment=self.segment,
+            sequence=batch.sequence,
+            y=batch.y,
+            **{name: batch[name] for name in ("velocity", "acceleration") if name in batch},
+        )
+
+
+def _open(source: str | os.PathLike[str] | Store, root: str | os.PathLike[str] | None) -> Store:
+    if isinstance(source, Store):
+        return source
+    if is_store(source):
+        return open_store(source)
+    from masksem_graph.data.prepare import cached_store
+
+    return cached_store(str(source), None if root is None else str(root), origin=None, options={})

@@ -1,0 +1,247 @@
+"""Whole batches at once: clips cropped, resized and transformed on the device that holds the frames."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from masksem_graph.data.store import Store
+from masksem_graph.data.transforms import SkeletonTransform, ViewName, ViewOf
+from masksem_graph.data.view_frames import clip_frames
+from masksem_graph.data.views import View
+from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonBatch
+from masksem_graph.topology import Topology, joint_columns
+
+Residency = Literal["disk", "memory", "device"]
+AbsentFrames = Literal["hold", "zero"]
+Stream = Literal["joint", "bone", "motion"]
+
+
+@dataclass(frozen=True)
+class BodyPlan:
+    """Which bodies are present in a view: found on the host, without touching a frame.
+
+    Args:
+        view: the crops.
+        body: position of each present body in the store.
+        sequence: its sequence, ascending.
+        slot: its place among the bodies of its clip, 0 for actor 1.
+    """
+
+    view: View
+    body: Int64[Tensor, " B"]
+    sequence: Int64[Tensor, " B"]
+    slot: Int64[Tensor, " B"]
+
+    def part(self, first: int, last: int) -> BodyPlan:
+        """Sequences ``first`` to ``last`` (exclusive) alone, renumbered from 0."""
+        inside = (self.sequence >= first) & (self.sequence < last)
+        return BodyPlan(
+            view=self.view[first:last],
+            body=self.body[inside],
+            sequence=self.sequence[inside] - first,
+            slot=self.slot[inside],
+        )
+
+
+class SkeletonLoader:
+    """Reads views of a store as batches; equal to torch_geometric's DataLoader over `SkeletonDataset`, and faster.
+
+    Args:
+        store: the clips.
+        frames: T.
+        segment: l; a body with fewer present frames in a crop counts as absent.
+        device: where the clips are wanted.
+        residency: where the frames lie: memory-mapped on disk, in memory, or on the device.
+        absent_frames: what a body shows where it is missing: its nearest present frame, or zeros.
+        stream: joint, bone (child minus parent), or motion (next frame minus this).
+        derivatives: also give velocity and acceleration, differenced before the resize.
+        topology: whose input joints are wanted, in that order; the store's own where omitted.
+        transforms: what clips go through where their view has numbers for it.
+        view: the frame of reference of each clip, see `masksem_graph.data.transforms.view_frames`.
+        view_of: whether that is found in actor 1's ``first`` present frame or in its ``mean`` pose.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        frames: int,
+        segment: int,
+        device: torch.device | str = "cpu",
+        residency: Residency = "memory",
+        absent_frames: AbsentFrames = "hold",
+        stream: Stream = "joint",
+        derivatives: bool = False,
+        topology: Topology | None = None,
+        transforms: Sequence[SkeletonTransform] = (),
+        view: ViewName = "recorded",
+        view_of: ViewOf = "first",
+    ) -> None:
+        if stream == "motion" and derivatives:
+            raise InputError(
+                "data.stream: motion cannot go with targets differenced before the resize; expected joint or bone"
+            )
+        if derivatives and (bent := [type(each).__name__ for each in transforms if not each.linear]):
+            raise InputError(
+                f"augment: {bent[0]} is no linear map of a frame, so it cannot go with targets differenced before the resize"
+            )
+        self.store, self.frames, self.segment = store, frames, segment
+        self.topology, self.transforms = topology or store.topology, tuple(transforms)
+        self.device = torch.device(device)
+        self.absent_frames, self.stream, self.derivatives = absent_frames, stream, derivatives
+        home = self.device if residency == "device" else torch.device("cpu")
+        data = store.frames if residency == "disk" else np.array(store.frames)
+        self.data = _as_tensor(data).to(home)
+        self.parents = torch.tensor(store.topology.parents, device=self.device)
+        columns = joint_columns(self.topology, store.topology)
+        self.columns = None if columns == list(range(data.shape[1])) else torch.tensor(columns, device=self.device)
+
+        self.label = torch.from_numpy(np.array(store.label, dtype=np.int64))
+        self.length = torch.from_numpy(np.array(store.length, dtype=np.int64))
+        self.clip_offset = torch.from_numpy(np.array(store.clip_offset, dtype=np.int64))
+        self.body_offset = torch.from_numpy(np.array(store.body_offset, dtype=np.int64))
+        self.body_start = torch.from_numpy(np.array(store.body_start, dtype=np.int64))
+        self.max_bodies = int(self.clip_offset.diff().max())
+        present = np.array(store.present)
+        self.present_before = torch.from_numpy(np.concatenate([[0], np.cumsum(present, dtype=np.int64)]))
+        self.present = torch.from_numpy(present).to(home)
+        self.earlier, self.later = (t.to(home) for t in _nearest_present(present))
+        self.view_frames = None if view == "recorded" else clip_frames(store, view, view_of)
+
+    def resized(self, frames: int) -> SkeletonLoader:
+        """The same clips at another number of frames; nothing that is in memory is read again."""
+        out = copy.copy(self)
+        out.frames = frames
+        return out
+
+    def plan(self, view: View) -> BodyPlan:
+        """Find the present bodies of a view: those with at least l present frames in the crop.
+
+        A sequence without any (a clip of a frame or two) keeps the body that is present longest, so that no clip is lost.
+        """
+        count = self.clip_offset[view.clips + 1] - self.clip_offset[view.clips]
+        sequence = torch.arange(len(count)).repeat_interleave(count)
+        slot = torch.arange(len(sequence)) - (count.cumsum(0) - count)[sequence]
+        body = self.clip_offset[view.clips][sequence] + slot
+        first, frames = self.body_offset[body], self.body_offset[body + 1] - self.body_offset[body]
+        low = view.start[sequence] - self.body_start[body]
+        high = low + view.length[sequence]
+        low, high = (torch.minimum(edge.clamp(min=0), frames) for edge in (low, high))
+        seen = self.present_before[first + high] - self.present_before[first + low]
+        longest = seen.new_full((len(count),), -1).scatter_reduce_(0, sequence, seen, "amax")
+        first_longest = torch.full_like(count, self.max_bodies).scatter_reduce_(
+            0, sequence, torch.where(seen == longest[sequence], slot, self.max_bodies), "amin"
+        )
+        stays = (seen >= self.segment) | (slot == first_longest[sequence])
+        return BodyPlan(view=view, body=body[stays], sequence=sequence[stays], slot=slot[stays])
+
+    def load(self, plan: BodyPlan) -> SkeletonBatch:
+        """Crop, resize and transform the bodies of a plan."""
+        view, home = plan.view, self.data.device
+        body = plan.body
+        first = self.body_offset[body]
+        crop = _Crop(
+            first=first.to(home)[:, None],
+            frames=(self.body_offset[body + 1] - first).to(home)[:, None],
+            low=(view.start[plan.sequence] - self.body_start[body]).to(home)[:, None],
+            length=view.length[plan.sequence].to(home)[:, None],
+        )
+        index, weight = resize_positions(crop.length[:, 0], self.frames)
+        weight = weight[..., None, None]
+        before, after = self._frames_at(crop, index), self._frames_at(crop, index + 1)
+        values = [torch.lerp(before, after, weight)]
+        if self.derivatives:
+            second, third = self._frames_at(crop, index + 2), self._frames_at(crop, index + 3)
+            exists = [(index + k < crop.length)[..., None, None] for k in (1, 2, 3)]
+            values.append(torch.lerp((after - before) * exists[0], (second - after) * exists[1], weight))
+            values.append(
+                torch.lerp((second - 2 * after + before) * exists[1], (third - 2 * second + after) * exists[2], weight)
+            )
+        values = [self._transformed(value.to(self.device, non_blocking=True), plan, i > 0) for i, value in enumerate(values)]
+        extra = dict(zip(("velocity", "acceleration"), values[1:], strict=False))
+        return SkeletonBatch.from_frames(
+            values[0],
+            topology=self.topology,
+            segment=self.segment,
+            sequence=plan.sequence.to(self.device, non_blocking=True),
+            y=self.label[view.clips].to(self.device, non_blocking=True),
+            **extra,
+        )
+
+    def _frames_at(self, crop: _Crop, index: Int64[Tensor, "B T"]) -> Float[Tensor, "B T V C"]:
+        """The bodies' frames at positions in their crops; a position past the end means the last."""
+        local = crop.low + torch.minimum(index, crop.length - 1)
+        inside = local.clamp(min=0).minimum(crop.frames - 1)
+        if self.absent_frames == "zero":
+            seen = self.present[crop.first + inside] & (local == inside)
+            return self.data[crop.first + inside] * seen[..., None, None]
+        earlier = inside - self.earlier[crop.first + inside]
+        later = inside + self.later[crop.first + inside]
+        in_crop = earlier >= crop.low, later < crop.low + crop.length
+        nearer = (local - earlier).abs() <= (later - local).abs()
+        take_earlier = torch.where(in_crop[0] == in_crop[1], nearer, in_crop[0])
+        return self.data[crop.first + torch.where(take_earlier, earlier, later)]
+
+    def _transformed(self, values: Float[Tensor, "B T V C"], plan: BodyPlan, derivative: bool) -> Float[Tensor, "B T J C"]:
+        """View frame, transforms and stream; a derivative moves with no origin."""
+        if self.view_frames is not None:
+            values = self.view_frames.apply(values, plan.view.clips[plan.sequence], derivative)
+        for transform, uniform in zip(self.transforms, plan.view.uniform, strict=False):
+            rows = uniform[plan.sequence].to(self.device, non_blocking=True)
+            values = transform.apply(values, rows, self.store.topology)
+        return self._to_stream(values)
+
+    def _to_stream(self, values: Float[Tensor, "B T V C"]) -> Float[Tensor, "B T J C"]:
+        if self.stream == "bone":
+            values = values - values[:, :, self.parents]
+        elif self.stream == "motion":
+            values = torch.cat([values[:, 1:] - values[:, :-1], torch.zeros_like(values[:, :1])], 1)
+        return values if self.columns is None else values[:, :, self.columns]
+
+
+@dataclass(frozen=True)
+class _Crop:
+    """Columns [B, 1]: a body's place in the store, its frames, and the crop in its own frame count."""
+
+    first: Int64[Tensor, "B 1"]
+    frames: Int64[Tensor, "B 1"]
+    low: Int64[Tensor, "B 1"]
+    length: Int64[Tensor, "B 1"]
+
+
+def resize_positions(length: Int64[Tensor, " B"], frames: int) -> tuple[Int64[Tensor, "B T"], Float[Tensor, "B T"]]:
+    """Half-pixel linear resize of ``length`` frames to ``frames``.
+
+    Returns:
+        for each output frame the input frame before it, and the weight of the next one; equal to torch's
+        ``interpolate(mode="linear", align_corners=False)``.
+    """
+    scale = length[:, None].float() / frames
+    position = (scale * (torch.arange(frames, device=length.device) + 0.5) - 0.5).clamp(min=0)
+    index = position.floor()
+    return index.long(), position - index
+
+
+def _nearest_present(present: Bool[np.ndarray, " F"]) -> tuple[Int64[Tensor, " F"], Int64[Tensor, " F"]]:
+    """Frames back to the last present one, and on to the next; a body's first and last frames are present."""
+    position = np.arange(len(present))
+    last = np.maximum.accumulate(np.where(present, position, 0))
+    following = np.minimum.accumulate(np.where(present, position, len(present))[::-1])[::-1]
+    return torch.from_numpy(position - last), torch.from_numpy(following - position)
+
+
+def _as_tensor(array: Float[np.ndarray, "F V C"]) -> Float[Tensor, "F V C"]:
+    # A read-only memory map cannot become a tensor without a warning; nothing here writes to it.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)

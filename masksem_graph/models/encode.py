@@ -1,0 +1,80 @@
+"""From raw clips to vectors, on the very path that evaluations take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from masksem_graph.data.cleaning import centred, present_only
+from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.loader import SkeletonLoader
+from masksem_graph.data.memory import store_of
+from masksem_graph.data.views import central_view
+from masksem_graph.errors import InputError
+from masksem_graph.models.encoder import ArrayLike, SkeletonEncoder
+from masksem_graph.models.pool import sequence_mean
+
+PORTION = 64  # clips at once; changes speed and memory, not results
+
+
+@torch.no_grad()
+def encode_arrays(encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLike]) -> Float[Tensor, "S D"]:
+    """The mean feature over nodes of each clip: origin, view frame, central share and resize are those of the encoder's run.
+
+    Args:
+        encoder: in eval mode.
+        clips: one body's frames [F, V, C] as recorded, of any length, in the units of the encoder's topology; or a list of
+            such clips. Frames that are all zero count as absent.
+
+    Returns:
+        [S, D], or [D] of a single array.
+
+    Raises:
+        InputError: other joints or coordinates than the encoder's, a value that is no number, or no frame with a body.
+    """
+    one = isinstance(clips, Tensor | np.ndarray)
+    raw = [_clip(values, i, encoder) for i, values in enumerate([clips] if one else clips)]
+    if not raw:
+        return torch.zeros(0, encoder.width)
+    device, seen = encoder.embedding.weight.device, encoder.preparation
+    loader = SkeletonLoader(
+        store_of(raw, encoder.recorded[0]),
+        frames=encoder.frames,
+        segment=encoder.segment,
+        device=device,
+        absent_frames=seen.absent_frames,
+        stream=seen.stream,
+        view=seen.view,
+        view_of=seen.view_of,
+        topology=encoder.topology,
+    )
+    out = []
+    for part in torch.arange(len(raw)).split(PORTION):
+        batch = loader.load(loader.plan(central_view(part, loader.length[part], encoder.crop)))
+        absent = encoder.absent_features(batch)
+        out.append(sequence_mean(encoder(batch), batch.sequence, batch.num_sequences, absent)[0])
+    return out[0][0] if one else torch.cat(out)
+
+
+def _clip(values: ArrayLike, number: int, encoder: SkeletonEncoder) -> Clip:
+    array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+    topology = encoder.recorded[0]
+    expected = (len(topology), encoder.channels)
+    if array.ndim != 3 or array.shape[1:] != expected or not len(array):
+        raise InputError(
+            f"clip {number}: expected frames [F, V, C] = [F, {expected[0]}, {expected[1]}] of one body, "
+            f"found {list(array.shape)}; several clips are a list"
+        )
+    if not np.isfinite(array).all():
+        raise InputError(f"clip {number}: expected finite numbers, found NaN or infinity")
+    frames = array.astype(np.float32)
+    clip = present_only(Clip(name=str(number), label=-1, bodies=(Body(0, frames, np.ones(len(frames), bool)),)))
+    if not clip.bodies:
+        raise InputError(f"clip {number}: no frame with a body, expected at least one")
+    if encoder.preparation.origin == "none":
+        return clip
+    return centred(clip, joint=topology.index[topology.centre], dimensions=topology.dimensions)
