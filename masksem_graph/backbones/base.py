@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masksem_graph.graph import SkeletonBatch, SkeletonData
+from masksem_graph.topology import Topology
 
 Masked = Literal["drop", "token"]
 
