@@ -21,14 +21,13 @@ from masksem_graph.data.views import CropConfig, random_view
 from masksem_graph.errors import InputError
 from masksem_graph.models.compiling import compile_layers
 from masksem_graph.models.encoder import SkeletonEncoder
-from masksem_graph.seeding import keyed_generator
+from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain, RandomNumbers
 from masksem_graph.training.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from masksem_graph.training.metrics import MetricsLog
 from masksem_graph.training.optim import OptimConfig, build_adamw, warmup_cosine
 from masksem_graph.training.signals import StopRequest
 
-VIEW = 2  # what a keyed generator is for
 AGREE_EVERY = 16  # steps between the moments at which several processes look at each other's signals
 
 
@@ -218,7 +217,7 @@ class PretrainLoop:
     def draw(self, epoch: int, step: int, portion: Portion) -> tuple[BodyPlan, RandomNumbers]:
         """Everything random of a step, for the global batch, keyed by seed, epoch and step alone."""
         clips, source = portion.clips, self.sets[portion.data_set].source
-        generator = keyed_generator(self.config.seed, VIEW, epoch, step)
+        generator = keyed_generator(self.config.seed, Purpose.PRETRAIN_VIEW, epoch, step)
         plan = source.plan(random_view(clips, source.length[clips], self.crop, source.transforms, generator))
         nodes = self.task.student.segments * len(source.topology)
         counts = (nodes, *([self.task.scores.draws] if self.task.scores.draws else []))
