@@ -68,7 +68,9 @@ WRAPPED = {
     f"torch_geometric-{model.__name__}": wrapped(model, num_layers=2, act="tanh")  # ReLU has units without a gradient
     for model in (models.GCN, models.GraphSAGE, models.GIN, models.GAT, models.PNA)
 }
-WRAPPED["torch_geometric-GIN-layer_norm"] = wrapped(models.GIN, num_layers=2, act="tanh", norm="layer_norm")
+WRAPPED["torch_geometric-GIN-layer_norm"] = wrapped(
+    models.GIN, num_layers=2, act="tanh", norm="layer_norm", norm_kwargs={"mode": "node"}
+)
 WRAPPED["UsersModel"] = wrapped(UsersModel)
 EVERY = OWN | WRAPPED
 BATCH_NORM = {
