@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -97,6 +97,7 @@ class PretrainLoop:
         save_encoder: called with the student's encoder at every checkpoint.
         evaluate: called every few epochs with the student's encoder; its figures go into the metrics.
         compile: compile the task's networks.
+        zero_levels: what predicting zero costs for each target; errors are logged as a share of it too, ``NAME_share``.
     """
 
     def __init__(
@@ -112,7 +113,9 @@ class PretrainLoop:
         save_encoder: Callable[[SkeletonEncoder], None],
         evaluate: Callable[[SkeletonEncoder], dict[str, float]] | None = None,
         compile: bool = False,
+        zero_levels: Mapping[str, float] | None = None,
     ) -> None:
+        self.zero_levels = dict(zero_levels or {})
         self.fabric, self.sets, self.config = fabric, tuple(sets), config
         self.optim, self.crop, self.folder = optim, crop, folder
         self.save_encoder, self.evaluate = save_encoder, evaluate
@@ -266,6 +269,7 @@ class PretrainLoop:
     def _end_epoch(self) -> dict[str, float]:
         state = self.progressed
         figures = self._figures()
+        figures |= {f"{name}_share": figures[name] / level for name, level in self.zero_levels.items() if level > 0}
         lr = self.optimiser.param_groups[0]["lr"]
         sequences = self.mixture.sequences(state.epoch)
         row = {"epoch": state.epoch + 1, **figures, "lr": lr, "seconds": state.seconds}
