@@ -219,6 +219,7 @@ class Scaled(SkeletonTransform):
     """Coordinates times its number and one more: not the same before another transform as after it."""
 
     numbers = 1
+    linear = True
 
     def apply(self, frames: Tensor, uniform: Tensor, topology: Any) -> Tensor:
         return frames * (1 + uniform[:, :, None, None])

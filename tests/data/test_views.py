@@ -14,6 +14,7 @@ from masksem_graph.data.transforms import Rotate, SkeletonTransform
 from masksem_graph.data.views import CropConfig, central_view, random_view, whole_view
 from masksem_graph.errors import InputError
 from masksem_graph.seeding import keyed_generator
+from masksem_graph.topology import Topology
 
 lengths_of_clips = st.lists(st.integers(1, 400), min_size=1, max_size=8).map(torch.tensor)
 
@@ -71,6 +72,9 @@ def test_central_and_whole_by_hand() -> None:
 class Wants(SkeletonTransform):
     def __init__(self, numbers: int) -> None:
         self.numbers = numbers
+
+    def apply(self, frames: Tensor, uniform: Tensor, topology: Topology) -> Tensor:
+        return frames
 
 
 @pytest.mark.parametrize("numbers", [[], [0], [3], [9, 0, 1]])
