@@ -52,8 +52,8 @@ def loaded_at_once(store: Store, chosen: torch.Tensor, **options: Any) -> Skelet
 @pytest.mark.parametrize("bodies", [(1, 1, 1), (2, 2, 2), (1, 2, 2, 1, 3)], ids=["one", "two", "mixed"])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"derivatives": True}, {"stream": "bone", "absent_frames": "zero"}],
-    ids=["plain", "derivatives", "bones"],
+    [{}, {"derivatives": True}, {"stream": "bone", "absent_frames": "zero"}, {"view": "body"}],
+    ids=["plain", "derivatives", "bones", "view"],
 )
 def test_torch_geometrics_loader_gives_the_same_batch(name: str, bodies: tuple[int, ...], options: dict[str, Any]) -> None:
     topology = load_topology(name)

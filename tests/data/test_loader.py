@@ -249,6 +249,27 @@ def test_a_transform_that_bends_cannot_go_with_derivatives(store: Store) -> None
     assert SkeletonLoader(store, frames=6, segment=2, derivatives=True, transforms=[Scaled()]).derivatives
 
 
+@pytest.mark.parametrize("view", ["yaw", "body"])
+def test_absent_frames_are_zero_in_every_view(store: Store, view: Any) -> None:
+    """At the origin of the view, wherever that lies in the recording; frames that are there are where they are if held."""
+    shown = {}
+    for absent in ("hold", "zero"):
+        source = SkeletonLoader(store, frames=13, segment=1, absent_frames=absent, view=view, derivatives=True)
+        shown[absent] = source.load(source.plan(view_of(store, (1, 0, 13))))  # present: frames 3 4 . 6 7 8 9 . 11 12
+    missing = [0, 1, 2, 5, 10]
+    present = [frame for frame in range(13) if frame not in missing]
+    held, zero = shown["hold"].frames[0], shown["zero"].frames[0]
+    assert (zero[missing] == 0).all() and not (held[missing] == 0).flatten(1).all(1).any()
+    torch.testing.assert_close(zero[present], held[present])
+    v, a = differences(zero)
+    torch.testing.assert_close(shown["zero"].velocity[0], v)
+    torch.testing.assert_close(shown["zero"].acceleration[0], a)
+    recorded = SkeletonLoader(store, frames=13, segment=1)
+    plain = recorded.load(recorded.plan(view_of(store, (1, 0, 13)))).frames[0]
+    assert not torch.allclose(held, plain, atol=1e-2)
+    torch.testing.assert_close(torch.cdist(held, held), torch.cdist(plain, plain), atol=1e-4, rtol=0)
+
+
 def test_streams(store: Store) -> None:
     joint = SkeletonLoader(store, frames=6, segment=2)
     x = joint.load(joint.plan(whole(store))).frames
