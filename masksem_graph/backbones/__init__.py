@@ -4,7 +4,21 @@ from masksem_graph.backbones.base import Backbone, BackboneFactory
 from masksem_graph.backbones.gat import GAT
 from masksem_graph.backbones.gcn import GCN
 from masksem_graph.backbones.gps import GPS
+from masksem_graph.backbones.message_passing import ConvBackbone, ConvBlock, MessagePassingBackbone
 from masksem_graph.backbones.stgcn import STGCN
 from masksem_graph.backbones.transformer import Transformer
+from masksem_graph.backbones.wrapped import GraphModel
 
-__all__ = ["GAT", "GCN", "GPS", "STGCN", "Backbone", "BackboneFactory", "Transformer"]
+__all__ = [
+    "GAT",
+    "GCN",
+    "GPS",
+    "STGCN",
+    "Backbone",
+    "BackboneFactory",
+    "ConvBackbone",
+    "ConvBlock",
+    "GraphModel",
+    "MessagePassingBackbone",
+    "Transformer",
+]

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 from torch_geometric.nn import GATv2Conv
+from torch_geometric.utils import add_self_loops
 
 from masksem_graph.backbones.base import Masked
-from masksem_graph.backbones.edges import HopEdges
-from masksem_graph.backbones.message_passing import ConvBlock, MessagePassing
+from masksem_graph.backbones.edge_features import edge_width, one_hot_edges
+from masksem_graph.backbones.message_passing import ConvBackbone, ConvBlock
 from masksem_graph.errors import InputError
-from masksem_graph.models.linear import xavier_linear
-from masksem_graph.topology import Topology
+from masksem_graph.graph import SkeletonData
 
 
-class GAT(MessagePassing):
+class GAT(ConvBackbone):
     """Pre-norm blocks of `torch_geometric.nn.GATv2Conv` and an MLP.
 
-    A node attends to its neighbours and itself (Eq. 7 of the paper); the layer knows each edge's hops, its steps in time, and
+    A node attends to its neighbours and itself (Eq. 7 of the paper). The layer knows each edge's bones, its steps in time, and
     whether it leads towards the centre of the body.
 
     Args:
         width: D.
-        topology: the skeleton.
-        segments: Te.
         depth: blocks.
         heads: attention heads; D must be a multiple.
         mlp_ratio: width of the MLP over D.
@@ -37,8 +36,6 @@ class GAT(MessagePassing):
         self,
         *,
         width: int,
-        topology: Topology,
-        segments: int,
         depth: int = 8,
         heads: int = 8,
         mlp_ratio: float = 4.0,
@@ -50,11 +47,19 @@ class GAT(MessagePassing):
     ) -> None:
         if width % heads:
             raise InputError(f"heads: expected a divisor of the width {width}, found {heads}")
-        edges = HopEdges(topology=topology, segments=segments, hops=hops, kept_hops=kept_hops, loops=True)
-        super().__init__(width=width, edges=edges, masked=masked)
-        for rate in torch.linspace(0, drop_path, depth).tolist():
-            conv = GATv2Conv(
-                width, width // heads, heads=heads, dropout=dropout, add_self_loops=False, edge_dim=edges.features
+        edge_dim = edge_width(max(hops, kept_hops))
+        blocks = (
+            ConvBlock(
+                # The loops are there already, once for all blocks.
+                conv=GATv2Conv(width, width // heads, heads=heads, dropout=dropout, add_self_loops=False, edge_dim=edge_dim),
+                width=width,
+                mlp_ratio=mlp_ratio,
+                drop_path=rate,
             )
-            self.blocks.append(ConvBlock(conv=conv, width=width, mlp_ratio=mlp_ratio, drop_path=rate))
-        self.apply(xavier_linear)
+            for rate in torch.linspace(0, drop_path, depth).tolist()
+        )
+        super().__init__(width=width, blocks=blocks, hops=hops, kept_hops=kept_hops, masked=masked)
+
+    def tell(self, graph: SkeletonData) -> tuple[Tensor, ...]:
+        index, attributes = add_self_loops(graph.edge_index, graph.edge_attr, fill_value=0, num_nodes=graph.body.shape[0])
+        return index, one_hot_edges(attributes, self.reach)

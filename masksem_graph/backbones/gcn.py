@@ -8,22 +8,19 @@ from torch_geometric.nn import GCNConv
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from masksem_graph.backbones.base import Masked
-from masksem_graph.backbones.edges import Edges, HopEdges
-from masksem_graph.backbones.message_passing import ConvBlock, MessagePassing
-from masksem_graph.models.linear import xavier_linear
-from masksem_graph.topology import Topology
+from masksem_graph.backbones.edge_features import edge_weights
+from masksem_graph.backbones.message_passing import ConvBackbone, ConvBlock
+from masksem_graph.graph import SkeletonData
 
 
-class GCN(MessagePassing):
+class GCN(ConvBackbone):
     r"""Pre-norm blocks of `torch_geometric.nn.GCNConv` and an MLP.
 
-    A convolution is :math:`D^{-1/2} (A + I) D^{-1/2} H W` (Eq. 2 of the paper), where two nodes at d hops, over bones and time
+    A convolution is :math:`D^{-1/2} (A + I) D^{-1/2} H W` (Eq. 2 of the paper). Two nodes at d hops, over bones and time
     together, have weight 1 / d in A.
 
     Args:
         width: D.
-        topology: the skeleton.
-        segments: Te.
         depth: blocks.
         mlp_ratio: width of the MLP over D.
         hops: reach of the edges where all nodes are there.
@@ -36,8 +33,6 @@ class GCN(MessagePassing):
         self,
         *,
         width: int,
-        topology: Topology,
-        segments: int,
         depth: int = 8,
         mlp_ratio: float = 4.0,
         hops: int = 1,
@@ -45,13 +40,12 @@ class GCN(MessagePassing):
         masked: Masked = "drop",
         drop_path: float = 0.0,
     ) -> None:
-        edges = HopEdges(topology=topology, segments=segments, hops=hops, kept_hops=kept_hops)
-        super().__init__(width=width, edges=edges, masked=masked)
-        for rate in torch.linspace(0, drop_path, depth).tolist():
-            conv = GCNConv(width, width, normalize=False)
-            self.blocks.append(ConvBlock(conv=conv, width=width, mlp_ratio=mlp_ratio, drop_path=rate))
-        self.apply(xavier_linear)
+        blocks = (
+            ConvBlock(conv=GCNConv(width, width, normalize=False), width=width, mlp_ratio=mlp_ratio, drop_path=rate)
+            for rate in torch.linspace(0, drop_path, depth).tolist()
+        )
+        super().__init__(width=width, blocks=blocks, hops=hops, kept_hops=kept_hops, masked=masked)
 
-    def tell(self, edges: Edges, nodes: int) -> tuple[Tensor, ...]:
+    def tell(self, graph: SkeletonData) -> tuple[Tensor, ...]:
         # Once for all blocks; the layer by itself would normalise in each.
-        return gcn_norm(edges.pairs, 1 / (edges.hops + edges.steps.abs()), nodes, dtype=torch.float32)
+        return gcn_norm(graph.edge_index, edge_weights(graph.edge_attr), graph.body.shape[0], dtype=torch.float32)

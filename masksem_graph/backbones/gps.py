@@ -8,31 +8,30 @@ from torch import Tensor, nn
 from torch_geometric.nn import GINEConv, GPSConv
 
 from masksem_graph.backbones.base import Masked
-from masksem_graph.backbones.edges import HopEdges
-from masksem_graph.backbones.message_passing import MessagePassing
+from masksem_graph.backbones.drop_path import DropPath
+from masksem_graph.backbones.edge_features import edge_width
+from masksem_graph.backbones.message_passing import ConvBackbone
 from masksem_graph.errors import InputError
-from masksem_graph.models.drop_path import DropPath
-from masksem_graph.models.linear import Linear, xavier_linear
-from masksem_graph.topology import Topology
+from masksem_graph.graph import SkeletonData
 
 
 class GPSBlock(nn.Module):
-    """A `GPSConv` layer; stochastic depth leaves all of it out.
+    """A `GPSConv` layer. Stochastic depth leaves all of it out.
 
     Args:
         width: D.
         heads: of the attention.
-        features: of an edge.
+        edge_dim: features of an edge.
         dropout: of both branches' and the MLP's outputs.
         drop_path: rate of stochastic depth.
     """
 
-    def __init__(self, *, width: int, heads: int, features: int, dropout: float, drop_path: float) -> None:
+    def __init__(self, *, width: int, heads: int, edge_dim: int, dropout: float, drop_path: float) -> None:
         super().__init__()
-        local = nn.Sequential(Linear(width, width), nn.GELU(), Linear(width, width))
+        local = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
         self.layer = GPSConv(
             width,
-            GINEConv(local, train_eps=True, edge_dim=features),
+            GINEConv(local, train_eps=True, edge_dim=edge_dim),
             heads=heads,
             dropout=dropout,
             act="gelu",
@@ -45,21 +44,21 @@ class GPSBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(
-        self, h: Float[Tensor, "B n D"], pairs: Int64[Tensor, "2 E"], edges: Float[Tensor, "E f"]
+        self,
+        h: Float[Tensor, "B n D"],
+        edge_index: Int64[Tensor, "2 E"],
+        edges: Float[Tensor, "E f"],
+        body: Int64[Tensor, " B*n"],
     ) -> Float[Tensor, "B n D"]:
-        bodies, nodes, _ = h.shape
-        body = torch.arange(bodies, device=h.device).repeat_interleave(nodes)
-        out = self.layer(h.flatten(0, 1), pairs, body, edge_attr=edges).view_as(h)
+        out = self.layer(h.flatten(0, 1), edge_index, body, edge_attr=edges).view_as(h)
         return h + self.drop_path(out - h)
 
 
-class GPS(MessagePassing):
+class GPS(ConvBackbone):
     """Layers of `torch_geometric.nn.GPSConv`: GINE convolution over the edges, attention over all nodes of a body.
 
     Args:
         width: D.
-        topology: the skeleton.
-        segments: Te.
         depth: layers.
         heads: attention heads; D must be a multiple.
         hops: reach of the edges where all nodes are there.
@@ -73,8 +72,6 @@ class GPS(MessagePassing):
         self,
         *,
         width: int,
-        topology: Topology,
-        segments: int,
         depth: int = 8,
         heads: int = 8,
         hops: int = 1,
@@ -85,9 +82,12 @@ class GPS(MessagePassing):
     ) -> None:
         if width % heads:
             raise InputError(f"heads: expected a divisor of the width {width}, found {heads}")
-        edges = HopEdges(topology=topology, segments=segments, hops=hops, kept_hops=kept_hops)
-        super().__init__(width=width, edges=edges, masked=masked)
-        for rate in torch.linspace(0, drop_path, depth).tolist():
-            block = GPSBlock(width=width, heads=heads, features=edges.features, dropout=dropout, drop_path=rate)
-            self.blocks.append(block)
-        self.apply(xavier_linear)
+        edge_dim = edge_width(max(hops, kept_hops))
+        blocks = (
+            GPSBlock(width=width, heads=heads, edge_dim=edge_dim, dropout=dropout, drop_path=rate)
+            for rate in torch.linspace(0, drop_path, depth).tolist()
+        )
+        super().__init__(width=width, blocks=blocks, hops=hops, kept_hops=kept_hops, masked=masked)
+
+    def tell(self, graph: SkeletonData) -> tuple[Tensor, ...]:
+        return *super().tell(graph), graph.body

@@ -1,14 +1,85 @@
-"""What backbones of message passing share: the edges, pre-norm blocks around a torch_geometric layer, the final norm."""
+"""What backbones of message passing share: the edges, and pre-norm blocks around a torch_geometric layer."""
 
 from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
 
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from masksem_graph.backbones.base import Backbone, Masked, of_no_body
-from masksem_graph.backbones.edges import Edges, HopEdges
-from masksem_graph.models.drop_path import DropPath
-from masksem_graph.models.linear import Linear
+from masksem_graph.backbones.base import Backbone, Masked, of_no_body, xavier_linear
+from masksem_graph.backbones.drop_path import DropPath
+from masksem_graph.backbones.edge_features import one_hot_edges
+from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonData
+
+
+class MessagePassingBackbone(Backbone):
+    """A backbone on edges. A subclass writes `propagate`.
+
+    Two nodes are joined where the bones and the steps in time between them are together at most ``hops``. Kept nodes are few
+    and far between, so they are joined over ``kept_hops``.
+
+    Args:
+        hops: reach of the edges where all nodes are there.
+        kept_hops: reach of the edges among kept nodes.
+        masked: ``drop`` masked nodes, or put a ``token`` at their places.
+    """
+
+    def __init__(self, *, hops: int = 1, kept_hops: int = 4, masked: Masked = "drop") -> None:
+        super().__init__()
+        for name, value in (("hops", hops), ("kept_hops", kept_hops)):
+            if value < 1:
+                raise InputError(f"{name}: expected at least 1, found {value}")
+        self.hops, self.kept_hops, self.masked = hops, kept_hops, masked
+
+    @property
+    def reach(self) -> int:
+        """The most bones and steps in time that an edge spans."""
+        return max(self.hops, self.kept_hops)
+
+    def forward(self, h: Float[Tensor, "B n D"], batch: SkeletonData) -> Float[Tensor, "B n D"]:
+        if h.shape[0] == 0:
+            return of_no_body(self, h, batch)
+        return self.propagate(h, batch.over(self.hops if batch.nodes is None else self.kept_hops))
+
+    @abstractmethod
+    def propagate(self, h: Float[Tensor, "B n D"], graph: SkeletonData) -> Float[Tensor, "B n D"]:
+        """Features of the nodes, of one body at least.
+
+        Args:
+            h: embedded nodes, encodings added.
+            graph: the nodes with ``edge_index`` [2, E] and ``edge_attr`` [E, 3] over the reach, and ``body`` [B * n].
+        """
+
+
+class ConvBackbone(MessagePassingBackbone):
+    """A stack of blocks and a final norm. A subclass says what each block is told of the graph.
+
+    Args:
+        width: D.
+        blocks: called with [B, n, D] and what `tell` gives.
+        hops, kept_hops, masked: see `MessagePassingBackbone`.
+    """
+
+    def __init__(
+        self, *, width: int, blocks: Iterable[nn.Module], hops: int = 1, kept_hops: int = 4, masked: Masked = "drop"
+    ) -> None:
+        super().__init__(hops=hops, kept_hops=kept_hops, masked=masked)
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = nn.LayerNorm(width)
+        self.apply(xavier_linear)
+
+    def propagate(self, h: Float[Tensor, "B n D"], graph: SkeletonData) -> Float[Tensor, "B n D"]:
+        told = self.tell(graph)
+        for block in self.blocks:
+            h = block(h, *told)
+        return self.norm(h)
+
+    def tell(self, graph: SkeletonData) -> tuple[Tensor, ...]:
+        """What every block is given beside the features: ``edge_index``, and here the one-hot features of each edge."""
+        return graph.edge_index, one_hot_edges(graph.edge_attr, self.reach)
 
 
 class ConvBlock(nn.Module):
@@ -21,51 +92,16 @@ class ConvBlock(nn.Module):
         drop_path: rate of stochastic depth.
     """
 
-    def __init__(self, *, conv: nn.Module, width: int, mlp_ratio: float, drop_path: float) -> None:
+    def __init__(self, *, conv: nn.Module, width: int, mlp_ratio: float = 4.0, drop_path: float = 0.0) -> None:
         super().__init__()
         hidden = round(width * mlp_ratio)
         self.norm1 = nn.LayerNorm(width)
         self.conv = conv
         self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(Linear(width, hidden), nn.GELU(), Linear(hidden, width))
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, h: Float[Tensor, "B n D"], pairs: Int64[Tensor, "2 E"], *told: Tensor) -> Float[Tensor, "B n D"]:
-        mixed = self.conv(self.norm1(h).flatten(0, 1), pairs, *told)
+    def forward(self, h: Float[Tensor, "B n D"], edge_index: Int64[Tensor, "2 E"], *told: Tensor) -> Float[Tensor, "B n D"]:
+        mixed = self.conv(self.norm1(h).flatten(0, 1), edge_index, *told)
         h = h + self.drop_path(mixed.view_as(h))
         return h + self.drop_path(self.mlp(self.norm2(h)))
-
-
-class MessagePassing(Backbone):
-    """Blocks on edges. A subclass fills `blocks` and says what they are told of the edges.
-
-    Args:
-        width: D.
-        edges: between which nodes messages pass.
-        masked: masked nodes are left out, and messages pass among the kept ones; or a token stands at their places, and
-            messages pass over the whole graph.
-    """
-
-    def __init__(self, *, width: int, edges: HopEdges, masked: Masked) -> None:
-        super().__init__()
-        self.edges, self.masked = edges, masked
-        self.blocks = nn.ModuleList()
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, h: Float[Tensor, "B n D"], nodes: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
-        if h.shape[0] == 0:
-            return of_no_body(self, h, nodes)
-        edges = self.edges(h.shape[0], nodes)
-        told = self.tell(edges, h.shape[0] * h.shape[1])
-        for block in self.blocks:
-            h = block(h, *told)
-        return self.norm(h)
-
-    def tell(self, edges: Edges, nodes: int) -> tuple[Tensor, ...]:
-        """What every block is given beside the features: ``edge_index``, and here the one-hot features of each edge.
-
-        Args:
-            edges: of the batch.
-            nodes: B * n.
-        """
-        return edges.pairs, self.edges.encode(edges)

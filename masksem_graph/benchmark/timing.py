@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Linear
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-
-from masksem_graph.models.linear import Linear
 
 PRODUCT_SIZE, REPEATS = {"cpu": 2048, "cuda": 8192}, 6
 

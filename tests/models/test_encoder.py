@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from masksem_graph.backbones import GAT, GCN, GPS, STGCN, Backbone, Transformer
+from masksem_graph.backbones.drop_path import DropPath
 from masksem_graph.encodings import Concatenate, HopBias, Laplacian, Learned, RandomWalk, RestPose, Sinusoidal
 from masksem_graph.errors import InputError
 from masksem_graph.graph import to_segments
 from masksem_graph.models.build import ModelConfig, build_encoder
-from masksem_graph.models.drop_path import DropPath
 from masksem_graph.models.encoder import SkeletonEncoder, gather_nodes, update_average
 from masksem_graph.models.pool import sequence_mean
 from masksem_graph.topology import Topology, load_topology, parse_topology

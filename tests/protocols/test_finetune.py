@@ -8,8 +8,8 @@ import pytest
 import torch
 from rich.progress import Progress
 
+from masksem_graph.backbones.drop_path import DropPath
 from masksem_graph.errors import InputError
-from masksem_graph.models.drop_path import DropPath
 from masksem_graph.models.heads import LinearHead
 from masksem_graph.protocols import Evaluation, FineTune, Outcome
 from masksem_graph.protocols.labels import LabelsConfig

@@ -1,0 +1,179 @@
+"""Any model on graphs as a backbone: torch_geometric's own, or a module of the user's."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch_geometric.nn.models import PNA
+from torch_geometric.nn.models.basic_gnn import BasicGNN
+from torch_geometric.utils import degree
+
+from masksem_graph.backbones.base import Masked
+from masksem_graph.backbones.edge_features import edge_weights, edge_width, one_hot_edges
+from masksem_graph.backbones.message_passing import MessagePassingBackbone
+from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonData, reach_graph
+from masksem_graph.topology import Topology
+
+WIDTHS = ("in_channels", "out_channels", "channels", "width", "hidden_channels")
+INPUTS = ("x", "edge_index", "edge_attr", "edge_weight", "batch", "batch_size")
+PNA_PAPER = {
+    "aggregators": ["mean", "min", "max", "std"],
+    "scalers": ["identity", "amplification", "attenuation"],
+}  # Corso et al., NeurIPS 2020, Eq. 8
+
+
+class GraphModel(MessagePassingBackbone):
+    """A model whose ``forward`` takes ``x`` and ``edge_index``, as it is, and a final norm.
+
+    Where its signature has them, ``forward`` is also given ``edge_attr`` (one-hot: bones, steps in time, direction),
+    ``batch`` (the body of each node: a body is a graph of its own) and ``batch_size`` (how many bodies). A model that takes
+    ``edge_weight`` and no ``edge_attr`` is given 1 / (bones + steps in time).
+
+    Where its constructor has them, ``in_channels``, ``out_channels``, ``channels``, ``width`` and ``hidden_channels`` are D,
+    ``edge_dim`` is the number of features of an edge, and ``deg`` is how many nodes of the graph have 0, 1, ... neighbours.
+    `torch_geometric.nn.models.PNA` gets its paper's aggregators and scalers.
+
+    Args:
+        width: D.
+        model: the class.
+        options: the other arguments of its constructor. They may set ``hidden_channels``, ``deg`` and PNA's parts too.
+        hops: reach of the edges where all nodes are there.
+        kept_hops: reach of the edges among kept nodes.
+        masked: ``drop`` masked nodes, or put a ``token`` at their places.
+        topologies: the skeletons that ``deg`` is counted on.
+
+    Raises:
+        InputError: the class takes no graph, an argument is missing, or an option is unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        model: type[nn.Module],
+        options: Mapping[str, Any],
+        hops: int = 1,
+        kept_hops: int = 4,
+        masked: Masked = "drop",
+        topologies: Sequence[Topology] = (),
+    ) -> None:
+        super().__init__(hops=hops, kept_hops=kept_hops, masked=masked)
+        self.inputs = _inputs(model)
+        derived: dict[str, Any] = dict.fromkeys(WIDTHS, width)
+        if "edge_attr" in self.inputs:
+            derived["edge_dim"] = edge_width(self.reach)
+        if "deg" not in options and _asks_for(model, "deg"):
+            derived["deg"] = degree_histogram(topologies, hops, model)
+        self.model = _build(model, derived, options)
+        self.norm = nn.LayerNorm(width)
+
+    @property
+    def name(self) -> str:
+        """The model's dotted path."""
+        return _path(type(self.model))
+
+    def propagate(self, h: Float[Tensor, "B n D"], graph: SkeletonData) -> Float[Tensor, "B n D"]:
+        given: dict[str, Any] = {"x": h.flatten(0, 1), "edge_index": graph.edge_index}
+        if "edge_attr" in self.inputs:
+            given["edge_attr"] = one_hot_edges(graph.edge_attr, self.reach)
+        if "edge_weight" in self.inputs:
+            given["edge_weight"] = edge_weights(graph.edge_attr)
+        if "batch" in self.inputs:
+            given["batch"] = graph.body
+        if "batch_size" in self.inputs:
+            given["batch_size"] = h.shape[0]
+        out = self.model(**given)
+        if not isinstance(out, Tensor) or out.shape != given["x"].shape:
+            found = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
+            raise InputError(f"{self.name}: expected features [nodes, width] = {list(given['x'].shape)}, found {found}")
+        return self.norm(out.view_as(h))
+
+
+def degree_histogram(topologies: Sequence[Topology], hops: int, model: type[nn.Module]) -> Int64[Tensor, " degrees"]:
+    """How many joints have 0, 1, 2, ... neighbours, in a segment that is far from a clip's ends.
+
+    Args:
+        topologies: the skeletons, counted together.
+        hops: reach of the edges.
+        model: who asks, for the error line.
+    """
+    if not topologies:
+        raise InputError(f"{_path(model)}: deg is counted on a topology, found none; give topologies, or deg as an option")
+    counts = []
+    for topology in topologies:
+        graph = reach_graph(topology, 2 * hops + 1, hops)
+        neighbours = degree(graph.edge_index[1], graph.num_nodes, dtype=torch.int64)
+        counts.append(neighbours[graph.segment == hops])
+    return torch.bincount(torch.cat(counts))
+
+
+def _path(model: type) -> str:
+    return f"{model.__module__}.{model.__qualname__}"
+
+
+def _inputs(model: type[nn.Module]) -> set[str]:
+    """Which of our inputs the model's ``forward`` takes."""
+    parameters = list(inspect.signature(model.forward).parameters.values())[1:]
+    taken = {parameter.name for parameter in parameters if parameter.name in INPUTS}
+    if missing := {"x", "edge_index"} - taken:
+        raise InputError(f"{_path(model)}: expected forward(x, edge_index, ...), found no argument {min(missing)}")
+    required = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    for parameter in parameters:
+        if parameter.name not in INPUTS and parameter.default is parameter.empty and parameter.kind in required:
+            raise InputError(f"{_path(model)}: forward asks for {parameter.name}; a backbone has {', '.join(INPUTS)}")
+    # torch_geometric's own have both in every signature, and say here which they use.
+    taken -= {name for name in ("edge_attr", "edge_weight") if getattr(model, f"supports_{name}", True) is False}
+    return taken - {"edge_weight"} if "edge_attr" in taken else taken
+
+
+def _asks_for(model: type[nn.Module], name: str) -> bool:
+    return name in _named(model) or (name == "deg" and issubclass(model, PNA))
+
+
+def _named(model: type) -> dict[str, inspect.Parameter]:
+    """The constructor's arguments that have a name."""
+    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return {name: p for name, p in inspect.signature(model).parameters.items() if p.kind not in variable}
+
+
+def _build(model: type[nn.Module], derived: dict[str, Any], options: Mapping[str, Any]) -> nn.Module:
+    named = _named(model)
+    layers = issubclass(model, BasicGNN)  # what it has no name for goes to its layers
+    given = {name: value for name, value in derived.items() if name in named or (layers and name in ("edge_dim", "deg"))}
+    if issubclass(model, PNA):
+        given |= PNA_PAPER
+    if fixed := [name for name in options if name in given and name not in ("hidden_channels", "deg", *PNA_PAPER)]:
+        raise InputError(f"{_path(model)}: {fixed[0]} follows from the width and the edges, found it as an option")
+    free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(model).parameters.values())
+    if not free and (unknown := [name for name in options if name not in named]):
+        raise _unknown(model, unknown[0], named)
+    given |= options
+    if missing := [name for name, p in named.items() if p.default is p.empty and name not in given]:
+        raise InputError(f"{_path(model)}: {missing[0]} is required; found the options {', '.join(options) or 'none'}")
+    try:
+        return model(**given)
+    except TypeError as error:
+        # An option that is passed on, to the layers of a `BasicGNN` for one.
+        refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if refused is None or refused[1] not in options:
+            raise
+        accepted = set(named)
+        if layers:
+            plain: Any = model(**{name: value for name, value in given.items() if name not in options or name in named})
+            accepted |= set(_named(type(plain.convs[0])))
+        raise _unknown(model, refused[1], accepted) from None
+    except ValueError as error:
+        raise InputError(f"{_path(model)}: {error}") from error
+
+
+def _unknown(model: type[nn.Module], option: str, accepted: Iterable[str]) -> InputError:
+    near = difflib.get_close_matches(option, set(accepted) - {*WIDTHS, "edge_dim"}, n=1)
+    return InputError(f"{_path(model)}: no option {option!r}" + (f" (did you mean {near[0]}?)" if near else ""))
