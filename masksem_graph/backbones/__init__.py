@@ -7,7 +7,7 @@ from masksem_graph.backbones.gps import GPS
 from masksem_graph.backbones.message_passing import ConvBackbone, ConvBlock, MessagePassingBackbone
 from masksem_graph.backbones.stgcn import STGCN
 from masksem_graph.backbones.transformer import Transformer
-from masksem_graph.backbones.wrapped import GraphModel
+from masksem_graph.backbones.wrapped import GraphModel, graph_model
 
 __all__ = [
     "GAT",
@@ -21,4 +21,5 @@ __all__ = [
     "GraphModel",
     "MessagePassingBackbone",
     "Transformer",
+    "graph_model",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Literal, Protocol, runtime_checkable
 
@@ -13,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masksem_graph.graph import SkeletonBatch, SkeletonData
+from masksem_graph.topology import Topology
 
 Masked = Literal["drop", "token"]
 
@@ -70,7 +72,7 @@ def _layers(module: nn.Module) -> Iterator[list[nn.Module]]:
 class BackboneFactory(Protocol):
     """A backbone class with its options set; the builder gives the rest."""
 
-    def __call__(self, *, width: int) -> Backbone: ...
+    def __call__(self, *, width: int, topologies: tuple[Topology, ...]) -> Backbone: ...
 
 
 def of_no_body(backbone: Backbone, h: Float[Tensor, "B n D"], batch: SkeletonData) -> Float[Tensor, "B n D"]:
@@ -83,12 +85,20 @@ def of_no_body(backbone: Backbone, h: Float[Tensor, "B n D"], batch: SkeletonDat
     one = SkeletonBatch.from_frames(nothing, topology=batch.topology, segment=1)
     if batch.nodes is not None:
         one = one.subgraph(torch.arange(h.shape[1], device=h.device)[None])
-    training = [module for module in backbone.modules() if module.training]
+    with evaluating(backbone):
+        return backbone(h.new_zeros(1, *h.shape[1:]), one)[:0] + h
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """No part is in training mode within; after that each is as it was."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
     try:
-        return backbone.eval()(h.new_zeros(1, *h.shape[1:]), one)[:0] + h
+        yield
     finally:
-        for module in training:
-            module.training = True
+        for part in training:
+            part.training = True
 
 
 def xavier_linear(module: nn.Module) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,14 +16,22 @@ from torch_geometric.nn.models import PNA
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 from torch_geometric.utils import degree
 
-from masksem_graph.backbones.base import Masked
+from masksem_graph.backbones.base import Masked, evaluating
 from masksem_graph.backbones.edge_features import edge_weights, edge_width, one_hot_edges
 from masksem_graph.backbones.message_passing import MessagePassingBackbone
 from masksem_graph.errors import InputError
-from masksem_graph.graph import SkeletonData, reach_graph
+from masksem_graph.graph import SkeletonBatch, SkeletonData, reach_graph
 from masksem_graph.topology import Topology
 
 WIDTHS = ("in_channels", "out_channels", "channels", "width", "hidden_channels")
+CHAIN = Topology(
+    name="chain",
+    joints=("a", "b", "c"),
+    bones=(("b", "a"), ("c", "b")),
+    parts={"all": ("a", "b", "c")},
+    mirror={joint: joint for joint in "abc"},
+    centre="a",
+)  # to try a model out on
 INPUTS = ("x", "edge_index", "edge_attr", "edge_weight", "batch", "batch_size")
 PNA_PAPER = {
     "aggregators": ["mean", "min", "max", "std"],
@@ -51,7 +60,9 @@ class GraphModel(MessagePassingBackbone):
         topologies: the skeletons that ``deg`` is counted on.
 
     Raises:
-        InputError: the class takes no graph, an argument is missing, or an option is unknown.
+        InputError: the class takes no graph, an argument is missing, or an option is unknown; the model's output is not
+            [nodes, width], or what it says of a body depends on the other bodies of the batch. It is tried out on a chain of
+            three joints.
     """
 
     def __init__(
@@ -74,6 +85,22 @@ class GraphModel(MessagePassingBackbone):
             derived["deg"] = degree_histogram(topologies, hops, model)
         self.model = _build(model, derived, options)
         self.norm = nn.LayerNorm(width)
+        self._try_out(width)
+
+    @torch.no_grad()
+    def _try_out(self, width: int) -> None:
+        """Refuse a model in which features depend on what else is in the batch: no evaluation would mean anything."""
+        device = self.norm.weight.device
+        h = torch.randn(2, 3, width, generator=torch.Generator().manual_seed(0)).to(device)
+        frames = torch.zeros(2, 1, 3, 1, device=device)
+        one, two = (SkeletonBatch.from_frames(frames[:bodies], topology=CHAIN, segment=1) for bodies in (1, 2))
+        with evaluating(self):
+            alone, together = self(h[:1], one), self(h, two)[:1]
+        if not torch.allclose(alone, together, rtol=1e-3, atol=1e-3):
+            raise InputError(
+                f"{self.name}: expected bodies that do not see each other in evaluation, found features that change with the "
+                "rest of the batch; torch_geometric's layer_norm wants norm_kwargs {mode: node}"
+            )
 
     @property
     def name(self) -> str:
@@ -95,6 +122,12 @@ class GraphModel(MessagePassingBackbone):
             found = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
             raise InputError(f"{self.name}: expected features [nodes, width] = {list(given['x'].shape)}, found {found}")
         return self.norm(out.view_as(h))
+
+
+def graph_model(model: type[nn.Module], **arguments: Any) -> Callable[..., GraphModel]:
+    """A factory of `GraphModel`: ``hops``, ``kept_hops`` and ``masked`` are its own arguments, all others are the model's."""
+    own = {name: arguments.pop(name) for name in ("hops", "kept_hops", "masked") if name in arguments}
+    return functools.partial(GraphModel, model=model, options=arguments, **own)
 
 
 def degree_histogram(topologies: Sequence[Topology], hops: int, model: type[nn.Module]) -> Int64[Tensor, " degrees"]:

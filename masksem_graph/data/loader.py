@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -116,6 +117,12 @@ class SkeletonLoader:
         self.present = torch.from_numpy(present).to(home)
         self.earlier, self.later = (t.to(home) for t in _nearest_present(present))
         self.view_frames = None if view == "recorded" else clip_frames(store, view, view_of)
+
+    def resized(self, frames: int) -> SkeletonLoader:
+        """The same clips at another number of frames; nothing that is in memory is read again."""
+        out = copy.copy(self)
+        out.frames = frames
+        return out
 
     def plan(self, view: View) -> BodyPlan:
         """Find the present bodies of a view: those with at least l present frames in the crop.

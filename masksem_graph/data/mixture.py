@@ -13,9 +13,7 @@ from torch import Tensor
 
 from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.errors import InputError
-from masksem_graph.seeding import keyed_generator
-
-ORDER, CHOICE = 1, 11  # what a keyed generator is for
+from masksem_graph.seeding import Purpose, keyed_generator
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,9 @@ class Mixture:
     def choices(self, epoch: int) -> Int64[Tensor, " steps"]:
         """The data set of each step of an epoch."""
         weights = torch.tensor([one.weight for one in self.sets], dtype=torch.float64)
-        return torch.multinomial(weights, self.steps, replacement=True, generator=keyed_generator(self.seed, CHOICE, epoch))
+        return torch.multinomial(
+            weights, self.steps, replacement=True, generator=keyed_generator(self.seed, Purpose.DATA_SET, epoch)
+        )
 
     def epoch(self, epoch: int) -> Iterator[Portion]:
         """The portions of an epoch, a step each."""
@@ -103,5 +103,5 @@ class Mixture:
         """The batches of a pass through a data set."""
         clips = self.sets[data_set].clips
         # The first set's key has no position in it: a run on it alone is the same run as before there were several.
-        generator = keyed_generator(self.seed, ORDER, number, *([data_set] if data_set else []))
+        generator = keyed_generator(self.seed, Purpose.CLIP_ORDER, number, *([data_set] if data_set else []))
         return clips[torch.randperm(len(clips), generator=generator)].split(self.batch_size)

@@ -165,7 +165,7 @@ class SkeletonEncoder(nn.Module):
         branches = [[part for m in layer for part in m.modules() if isinstance(part, DropPath)] for layer in layers]
         if rate and not any(branches):
             raise InputError(
-                f"drop_path: {type(self.backbone).__name__} has no residual branch to drop; expected 0, found {rate}"
+                f"drop_path: {self.backbone.name} has no residual branch to drop; expected 0, found {rate}"
             )
         for layer_rate, parts in zip(torch.linspace(0, rate, len(layers)).tolist(), branches, strict=True):
             for part in parts:
@@ -223,7 +223,12 @@ class SkeletonEncoder(nn.Module):
 
 @torch.no_grad()
 def update_average(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
-    """Exponential moving average: ``theta <- m theta + (1 - m) phi`` for every parameter."""
+    """Exponential moving average: ``theta <- m theta + (1 - m) phi`` for every parameter.
+
+    Buffers, such as the running statistics of a batch norm, are averages already and are copied.
+    """
     averaged: list[Tensor] = list(teacher.parameters())
     current: list[Tensor] = list(student.parameters())
     torch._foreach_lerp_(averaged, current, 1 - momentum)
+    for own, theirs in zip(teacher.buffers(), student.buffers(), strict=True):
+        own.copy_(theirs)

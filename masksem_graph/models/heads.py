@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
-from masksem_graph.models.pool import body_mean, sequence_mean
+from masksem_graph.models.pool import ReadOut, pooled
 
 
 class Head(nn.Module, ABC):
@@ -61,24 +61,27 @@ class HeadFactory(Protocol):
 
 
 class LinearHead(Head):
-    """Mean over nodes and bodies, BatchNorm without affine, then a linear layer: the linear probe of MAE and MAMP.
+    """A pooled feature, BatchNorm without affine, then a linear layer: the linear probe of MAE and MAMP.
 
     Args:
         width: D.
-        joints: not used.
+        joints: V; only for ``read: joints``.
         classes: how many.
         norm: False leaves the BatchNorm out.
+        read: the mean over nodes and bodies, or joints kept apart.
     """
 
-    def __init__(self, *, width: int, joints: int = 0, classes: int, norm: bool = True) -> None:
+    def __init__(self, *, width: int, joints: int = 0, classes: int, norm: bool = True, read: ReadOut = "mean") -> None:
         super().__init__()
+        self.read, self.joints = read, joints
+        width *= joints if read == "joints" else 1
         self.norm = nn.BatchNorm1d(width, affine=False, eps=1e-6) if norm else nn.Identity()
         self.linear = nn.Linear(width, classes)
         nn.init.trunc_normal_(self.linear.weight, std=0.01)
         nn.init.zeros_(self.linear.bias)
 
     def options(self) -> dict[str, Any]:
-        return {"norm": not isinstance(self.norm, nn.Identity)}
+        return {"norm": not isinstance(self.norm, nn.Identity), "read": self.read}
 
     @property
     def classes(self) -> int:
@@ -90,10 +93,10 @@ class LinearHead(Head):
         sequence: Int64[Tensor, " B"],
         sequences: int,
         absent: Float[Tensor, "1 N D"] | None = None,
-    ) -> Float[Tensor, "S D"]:
-        return sequence_mean(features, sequence, sequences, absent)[0]
+    ) -> Float[Tensor, "S P"]:
+        return pooled(features, sequence, sequences, absent, pool=self.read, joints=self.joints)
 
-    def forward(self, pooled: Float[Tensor, "S D"]) -> Float[Tensor, "S classes"]:
+    def forward(self, pooled: Float[Tensor, "S P"]) -> Float[Tensor, "S classes"]:
         return self.linear(self.norm(pooled))
 
 
@@ -133,11 +136,8 @@ class MLPHead(Head):
         sequences: int,
         absent: Float[Tensor, "1 N D"] | None = None,
     ) -> Float[Tensor, "S P"]:
-        return body_mean(self._joints(features), sequence, sequences, None if absent is None else self._joints(absent))[0]
-
-    def _joints(self, features: Float[Tensor, "B N D"]) -> Float[Tensor, "B P"]:
-        """Each joint's mean over time, joints end to end: [V * D], joint-major."""
-        return self.dropout(features).unflatten(1, (-1, self.joints)).mean(1).flatten(1)
+        features, absent = self.dropout(features), None if absent is None else self.dropout(absent)
+        return pooled(features, sequence, sequences, absent, pool="joints", joints=self.joints)
 
     def forward(self, pooled: Float[Tensor, "S P"]) -> Float[Tensor, "S classes"]:
         # BatchNorm takes the bias out again: its gradient is rounding noise, which Adam would blow up to full steps.

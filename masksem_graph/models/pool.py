@@ -11,6 +11,9 @@ from torch import Tensor
 Pool = Literal["present", "all_slots"]
 """What the mean over a sequence's bodies is taken over: those that are there, or all slots of the community's arrays."""
 
+ReadOut = Literal["mean", "joints"]
+"""What a probe reads: the mean over nodes and bodies, or the mean over time with joints kept apart, then over bodies."""
+
 SLOTS = 2  # places for bodies that a clip has in the community's arrays, taken or not
 
 
@@ -48,3 +51,24 @@ def sequence_mean(
         absent: `SkeletonEncoder.absent_features`: those of the bodies that are not there, where these count.
     """
     return body_mean(features.mean(1), sequence, sequences, None if absent is None else absent.mean(1))
+
+
+def joint_features(features: Float[Tensor, "B N D"], joints: int) -> Float[Tensor, "B P"]:
+    """Each joint's mean over time, joints end to end: [V * D], joint-major."""
+    return features.unflatten(1, (-1, joints)).mean(1).flatten(1)
+
+
+def pooled(
+    features: Float[Tensor, "B N D"],
+    sequence: Int64[Tensor, " B"],
+    sequences: int,
+    absent: Float[Tensor, "1 N D"] | None = None,
+    *,
+    pool: ReadOut,
+    joints: int,
+) -> Float[Tensor, "S P"]:
+    """One vector a sequence, [S, D] or [S, V * D]; see `ReadOut` and `sequence_mean`."""
+    if pool == "mean":
+        return sequence_mean(features, sequence, sequences, absent)[0]
+    by_joint = joint_features(features, joints)
+    return body_mean(by_joint, sequence, sequences, None if absent is None else joint_features(absent, joints))[0]

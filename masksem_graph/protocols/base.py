@@ -18,13 +18,13 @@ from masksem_graph.data.views import CropConfig, View, central_view, random_view
 from masksem_graph.graph import SkeletonBatch
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head
-from masksem_graph.models.pool import sequence_mean
-from masksem_graph.seeding import keyed_generator
+from masksem_graph.models.pool import ReadOut, pooled
+from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.classify import Classify
 from masksem_graph.training.processes import my_share, sum_over_processes
 
 ENCODE_BATCH = 64  # sequences encoded at once, small enough for caches; changes speed and memory, not results
-PROBE_VIEW = 3  # what a keyed generator is for
+POOLS: tuple[ReadOut, ...] = ("mean", "joints")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Evaluation:
         bf16: compute under bfloat16 autocast.
         head: the run's own classifier, on the source's device, where it has one.
         compile: compile the networks that a protocol trains.
+        untrained: makes the encoder's twin with freshly drawn weights from a seed; None where nobody can.
     """
 
     encoder: SkeletonEncoder
@@ -51,6 +52,7 @@ class Evaluation:
     bf16: bool = False
     head: Head | None = None
     compile: bool = False
+    untrained: Callable[[int], SkeletonEncoder] | None = None
 
     def labels(self, clips: Int64[Tensor, " S"]) -> Int64[Tensor, " S"]:
         """Class of each clip, on the source's device."""
@@ -60,15 +62,23 @@ class Evaluation:
         """The precision to compute in."""
         return torch.autocast(self.source.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
-    def encode(self, view: View) -> Float[Tensor, "S D"]:
-        """The feature of each clip: the mean over the nodes of its bodies, as the encoder's ``pool`` has it."""
-        self.encoder.eval()
-        return self.map(self._mean_feature, view, self.encoder.width)
+    def encode(self, view: View, *, pool: ReadOut = "mean", encoder: SkeletonEncoder | None = None) -> Float[Tensor, "S P"]:
+        """The feature of each clip.
 
-    def _mean_feature(self, batch: SkeletonBatch) -> Float[Tensor, "S D"]:
-        features, absent = self.encoder(batch), self.encoder.absent_features(batch)
-        absent = None if absent is None else absent.float()
-        return sequence_mean(features.float(), batch.sequence, batch.num_sequences, absent)[0]
+        Args:
+            view: how to look at the clips.
+            pool: see `pooled`.
+            encoder: another one than the evaluation's.
+        """
+        network = (encoder or self.encoder).eval()
+        joints = len(self.source.topology)
+
+        def feature(batch: SkeletonBatch) -> Float[Tensor, "S P"]:
+            features, absent = network(batch).float(), network.absent_features(batch)
+            absent = None if absent is None else absent.float()
+            return pooled(features, batch.sequence, batch.num_sequences, absent, pool=pool, joints=joints)
+
+        return self.map(feature, view, network.width * (joints if pool == "joints" else 1))
 
     def classify_test(self, clips: Int64[Tensor, " S"]) -> Float[Tensor, "S classes"]:
         """Scores that the run's own `head` gives to the central share of clips, unrotated."""
@@ -76,13 +86,13 @@ class Evaluation:
         network = Classify(encoder=self.encoder, head=self.head).eval()
         return self.map(network, self.central(clips), len(self.classes))
 
-    def encode_test(self, clips: Int64[Tensor, " S"]) -> Float[Tensor, "S D"]:
-        """Features of the central share of clips, unrotated."""
-        return self.encode(self.central(clips))
+    def encode_test(self, clips: Int64[Tensor, " S"], *, pool: ReadOut = "mean") -> Float[Tensor, "S P"]:
+        """Features of the central share of clips, as recorded."""
+        return self.encode(self.central(clips), pool=pool)
 
-    def encode_augmented(self, clips: Int64[Tensor, " S"], *key: int) -> Float[Tensor, "S D"]:
-        """Features of randomly cropped and turned clips; the same key gives the same views."""
-        return self.encode(self.augmented(clips, keyed_generator(PROBE_VIEW, *key)))
+    def encode_augmented(self, clips: Int64[Tensor, " S"], *key: int, pool: ReadOut = "mean") -> Float[Tensor, "S P"]:
+        """Features of randomly cropped and transformed clips; the same key gives the same views."""
+        return self.encode(self.augmented(clips, keyed_generator(Purpose.PROBE_VIEW, *key)), pool=pool)
 
     def central(self, clips: Int64[Tensor, " S"]) -> View:
         """The view that is tested on."""

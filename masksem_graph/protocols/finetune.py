@@ -18,12 +18,10 @@ from masksem_graph.errors import InputError
 from masksem_graph.models.compiling import compile_layers
 from masksem_graph.models.heads import HeadFactory, MLPHead
 from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work
-from masksem_graph.seeding import keyed_generator
+from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.classify import Classify
 from masksem_graph.training.optim import layer_groups, undecayed, warmup_cosine
 from masksem_graph.training.processes import my_share, rank, sum_gradients, sum_over_processes
-
-ORDER, VIEW, HEAD, DROP = 7, 8, 9, 10  # what a keyed generator is for
 
 
 class FineTune(Protocol):
@@ -113,7 +111,7 @@ class FineTune(Protocol):
         if evaluation.compile:
             compile_layers(encoder)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(keyed_generator(HEAD, seed).initial_seed())
+            torch.manual_seed(keyed_generator(Purpose.FINETUNE_HEAD, seed).initial_seed())
             head = self.head(width=encoder.width, joints=len(evaluation.source.topology), classes=len(evaluation.classes))
         network = Classify(encoder=encoder, head=head).to(evaluation.source.device)
         spared = undecayed(network, decay_encodings=self.decay_encodings)
@@ -128,7 +126,9 @@ class FineTune(Protocol):
 
     def batches(self, evaluation: Evaluation, seed: int, epoch: int) -> Iterator[Int64[Tensor, " S"]]:
         """The training clips in the order of an epoch, the global batch of each step."""
-        order = evaluation.train[torch.randperm(len(evaluation.train), generator=keyed_generator(ORDER, seed, epoch))]
+        order = evaluation.train[
+            torch.randperm(len(evaluation.train), generator=keyed_generator(Purpose.FINETUNE_ORDER, seed, epoch))
+        ]
         edges = [self.batch_size * i for i in range(1, self.steps_per_epoch(len(order)))]
         return iter(order.tensor_split(edges))
 
@@ -151,7 +151,7 @@ class Training:
     def step(self, epoch: int, step: int, clips: Int64[Tensor, " S"]) -> Tensor:
         """One optimiser step on a global batch, of which this process computes its part; returns the mean loss."""
         recipe, evaluation = self.recipe, self.evaluation
-        view = evaluation.augmented(clips, keyed_generator(VIEW, self.seed, epoch, step))
+        view = evaluation.augmented(clips, keyed_generator(Purpose.FINETUNE_VIEW, self.seed, epoch, step))
         mine = my_share(len(clips))
         batch = evaluation.source.load(evaluation.source.plan(view[mine.start : mine.stop]))
         self._set_rate(epoch * self.steps + step)
@@ -178,7 +178,7 @@ class Training:
         """Dropout and stochastic depth are drawn from the seed, by each process its own, and nobody else's numbers change."""
         device = self.evaluation.source.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(keyed_generator(DROP, self.seed, epoch, step, rank()).initial_seed())
+            torch.manual_seed(keyed_generator(Purpose.FINETUNE_DROPOUT, self.seed, epoch, step, rank()).initial_seed())
             yield
 
     def test_scores(self) -> Tensor:

@@ -9,6 +9,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from masksem_graph.errors import InputError
+from masksem_graph.models.pool import ReadOut
 from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work
 
 PART = 1024  # test clips compared at once
@@ -37,21 +38,22 @@ class KNN(Protocol):
 
     Args:
         k: neighbours that vote; the first is the result, the others are reported beside it.
+        pool: the mean over nodes and bodies, or ``joints`` kept apart.
     """
 
-    def __init__(self, *, k: list[int] = [1, 20]) -> None:  # noqa: B006 - read only, and jsonargparse shows it
+    def __init__(self, *, k: list[int] = [1, 20], pool: ReadOut = "mean") -> None:  # noqa: B006 - read only, and jsonargparse shows it
         if not k or min(k) < 1:
             raise InputError(f"k: expected numbers of neighbours from 1, found {k}")
-        self.k = list(k)
+        self.k, self.pool = list(k), pool
 
     def work(self, train: int, test: int) -> Work:
         return Work(encoded=train + test)
 
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
         bar = progress.add_task("k-NN", total=2, note="")
-        train = evaluation.encode_test(evaluation.train)
+        train = evaluation.encode_test(evaluation.train, pool=self.pool)
         progress.advance(bar)
-        test = evaluation.encode_test(evaluation.test)
+        test = evaluation.encode_test(evaluation.test, pool=self.pool)
         progress.advance(bar)
         labels, truth = evaluation.labels(evaluation.train), evaluation.labels(evaluation.test)
         classes = len(evaluation.classes)

@@ -10,9 +10,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from masksem_graph.errors import InputError
-from masksem_graph.seeding import keyed_generator
-
-SUBSET = 6  # what a keyed generator is for
+from masksem_graph.seeding import Purpose, keyed_generator
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class LabelsConfig:
         """
         if self.all:
             return clips
-        shuffled = torch.randperm(len(clips), generator=keyed_generator(SUBSET, seed))
+        shuffled = torch.randperm(len(clips), generator=keyed_generator(Purpose.LABELLED_SUBSET, seed))
         if self.per_class is None and self.draw == "plain":
             chosen = shuffled[: self._total(len(clips), least=2)]
         else:

@@ -12,11 +12,10 @@ from torch import Tensor
 
 from masksem_graph.errors import InputError
 from masksem_graph.models.heads import LinearHead
+from masksem_graph.models.pool import ReadOut
 from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work
-from masksem_graph.seeding import keyed_generator
+from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.training.optim import warmup_cosine
-
-PROBE_ORDER, PROBE_INIT = 4, 5  # what a keyed generator is for
 
 
 class Linear(Protocol):
@@ -28,6 +27,7 @@ class Linear(Protocol):
         lr: first learning rate; a cosine takes it to 0.
         momentum: of SGD.
         weight_decay: of SGD.
+        pool: the mean over nodes and bodies, as published, or ``joints`` kept apart.
         views: 0 re-encodes freshly augmented clips in every epoch, as published; K encodes K augmented views of each clip
             once, and every epoch draws one of them.
     """
@@ -40,13 +40,14 @@ class Linear(Protocol):
         lr: float = 0.1,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
+        pool: ReadOut = "mean",
         views: int = 0,
     ) -> None:
         for name, value, least in (("epochs", epochs, 1), ("batch_size", batch_size, 2), ("views", views, 0)):
             if value < least:
                 raise InputError(f"{name}: expected at least {least}, found {value}")
         self.epochs, self.batch_size, self.lr = epochs, batch_size, lr
-        self.momentum, self.weight_decay, self.views = momentum, weight_decay, views
+        self.momentum, self.weight_decay, self.pool, self.views = momentum, weight_decay, pool, views
 
     def work(self, train: int, test: int) -> Work:
         return Work(encoded=(self.views or self.epochs) * train + test)
@@ -54,11 +55,11 @@ class Linear(Protocol):
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
         device = evaluation.source.device
         labels, truth = evaluation.labels(evaluation.train), evaluation.labels(evaluation.test)
-        test = evaluation.encode_test(evaluation.test)
-        head = self._head(test.shape[1], len(evaluation.classes), seed).to(device)
+        test = evaluation.encode_test(evaluation.test, pool=self.pool)
+        head = self._head(evaluation, seed).to(device)
         optimiser = torch.optim.SGD(head.parameters(), lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
         bar = progress.add_task("linear probe", total=self.epochs, note="")
-        banked = [evaluation.encode_augmented(evaluation.train, seed, view) for view in range(self.views)]
+        banked = [evaluation.encode_augmented(evaluation.train, seed, view, pool=self.pool) for view in range(self.views)]
         best, best_epoch, losses = 0.0, 0, []
         for epoch in range(self.epochs):
             features = self._features(evaluation, banked, seed, epoch)
@@ -76,18 +77,23 @@ class Linear(Protocol):
         }
         return Outcome(scores=scores, figures=figures, head=head.eval())
 
-    def _head(self, width: int, classes: int, seed: int) -> LinearHead:
+    def _head(self, evaluation: Evaluation, seed: int) -> LinearHead:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(keyed_generator(PROBE_INIT, seed).initial_seed())
-            return LinearHead(width=width, classes=classes)
+            torch.manual_seed(keyed_generator(Purpose.PROBE_HEAD, seed).initial_seed())
+            return LinearHead(
+                width=evaluation.encoder.width,
+                joints=len(evaluation.source.topology),
+                classes=len(evaluation.classes),
+                read=self.pool,
+            )
 
     def _features(
         self, evaluation: Evaluation, banked: list[Float[Tensor, "S D"]], seed: int, epoch: int
     ) -> Float[Tensor, "S D"]:
         if not banked:
-            return evaluation.encode_augmented(evaluation.train, seed, epoch)
+            return evaluation.encode_augmented(evaluation.train, seed, epoch, pool=self.pool)
         rows = torch.arange(len(banked[0]))
-        choice = torch.randint(len(banked), rows.shape, generator=keyed_generator(PROBE_ORDER, seed, epoch, 1))
+        choice = torch.randint(len(banked), rows.shape, generator=keyed_generator(Purpose.PROBE_ORDER, seed, epoch, 1))
         return torch.stack(banked)[choice, rows]
 
     def _epoch(
@@ -100,7 +106,7 @@ class Linear(Protocol):
         epoch: int,
     ) -> float:
         head.train()
-        order = torch.randperm(len(labels), generator=keyed_generator(PROBE_ORDER, seed, epoch)).to(labels.device)
+        order = torch.randperm(len(labels), generator=keyed_generator(Purpose.PROBE_ORDER, seed, epoch)).to(labels.device)
         # A single clip left over would have no batch statistics; it joins the batch before it.
         steps = max(math.ceil(len(order) / self.batch_size) - (len(order) % self.batch_size == 1), 1)
         total = 0.0

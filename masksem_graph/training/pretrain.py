@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -21,14 +21,13 @@ from masksem_graph.data.views import CropConfig, random_view
 from masksem_graph.errors import InputError
 from masksem_graph.models.compiling import compile_layers
 from masksem_graph.models.encoder import SkeletonEncoder
-from masksem_graph.seeding import keyed_generator
+from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain, RandomNumbers
 from masksem_graph.training.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from masksem_graph.training.metrics import MetricsLog
 from masksem_graph.training.optim import OptimConfig, build_adamw, warmup_cosine
 from masksem_graph.training.signals import StopRequest
 
-VIEW = 2  # what a keyed generator is for
 AGREE_EVERY = 16  # steps between the moments at which several processes look at each other's signals
 
 
@@ -98,6 +97,7 @@ class PretrainLoop:
         save_encoder: called with the student's encoder at every checkpoint.
         evaluate: called every few epochs with the student's encoder; its figures go into the metrics.
         compile: compile the task's networks.
+        zero_levels: what predicting zero costs for each target; errors are logged as a share of it too, ``NAME_share``.
     """
 
     def __init__(
@@ -113,7 +113,9 @@ class PretrainLoop:
         save_encoder: Callable[[SkeletonEncoder], None],
         evaluate: Callable[[SkeletonEncoder], dict[str, float]] | None = None,
         compile: bool = False,
+        zero_levels: Mapping[str, float] | None = None,
     ) -> None:
+        self.zero_levels = dict(zero_levels or {})
         self.fabric, self.sets, self.config = fabric, tuple(sets), config
         self.optim, self.crop, self.folder = optim, crop, folder
         self.save_encoder, self.evaluate = save_encoder, evaluate
@@ -218,7 +220,7 @@ class PretrainLoop:
     def draw(self, epoch: int, step: int, portion: Portion) -> tuple[BodyPlan, RandomNumbers]:
         """Everything random of a step, for the global batch, keyed by seed, epoch and step alone."""
         clips, source = portion.clips, self.sets[portion.data_set].source
-        generator = keyed_generator(self.config.seed, VIEW, epoch, step)
+        generator = keyed_generator(self.config.seed, Purpose.PRETRAIN_VIEW, epoch, step)
         plan = source.plan(random_view(clips, source.length[clips], self.crop, source.transforms, generator))
         nodes = self.task.student.segments * len(source.topology)
         counts = (nodes, *([self.task.scores.draws] if self.task.scores.draws else []))
@@ -267,6 +269,7 @@ class PretrainLoop:
     def _end_epoch(self) -> dict[str, float]:
         state = self.progressed
         figures = self._figures()
+        figures |= {f"{name}_share": figures[name] / level for name, level in self.zero_levels.items() if level > 0}
         lr = self.optimiser.param_groups[0]["lr"]
         sequences = self.mixture.sequences(state.epoch)
         row = {"epoch": state.epoch + 1, **figures, "lr": lr, "seconds": state.seconds}

@@ -68,6 +68,9 @@ WRAPPED = {
     f"torch_geometric-{model.__name__}": wrapped(model, num_layers=2, act="tanh")  # ReLU has units without a gradient
     for model in (models.GCN, models.GraphSAGE, models.GIN, models.GAT, models.PNA)
 }
+WRAPPED["torch_geometric-GIN-layer_norm"] = wrapped(
+    models.GIN, num_layers=2, act="tanh", norm="layer_norm", norm_kwargs={"mode": "node"}
+)
 WRAPPED["UsersModel"] = wrapped(UsersModel)
 EVERY = OWN | WRAPPED
 BATCH_NORM = {
@@ -107,8 +110,8 @@ def graph_of(h: Tensor, nodes: Tensor | None = None) -> SkeletonData:
 
 
 def test_all_of_the_package_are_here() -> None:
-    public = {name: getattr(backbones, name) for name in backbones.__all__}
-    there = {name for name, part in public.items() if issubclass(part, Backbone) and not inspect.isabstract(part)}
+    classes = [part for name in backbones.__all__ if inspect.isclass(part := getattr(backbones, name))]
+    there = {part.__name__ for part in classes if issubclass(part, Backbone) and not inspect.isabstract(part)}
     assert there - {"ConvBackbone"} == {"Transformer", "GCN", "GAT", "GPS", "STGCN", "GraphModel"}
 
 

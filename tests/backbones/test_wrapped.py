@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import models
 
-from masksem_graph.backbones import GraphModel
+from masksem_graph.backbones import GraphModel, graph_model
 from masksem_graph.backbones.edge_features import one_hot_edges
 from masksem_graph.backbones.wrapped import degree_histogram
 from masksem_graph.errors import InputError
@@ -87,6 +87,12 @@ def test_torch_geometrics_models_take_what_they_use(model: Any, takes: set[str])
     assert wrap(model, num_layers=1).inputs == {"x", "edge_index", "batch", "batch_size"} | takes
 
 
+def test_a_factory_tells_its_own_arguments_from_the_models() -> None:
+    backbone = graph_model(models.GAT, num_layers=2, heads=2, hops=2, kept_hops=3, masked="token")(width=8)
+    assert (backbone.hops, backbone.kept_hops, backbone.masked) == (2, 3, "token")
+    assert len(backbone.model.convs) == 2 and backbone.model.convs[0].lin_edge.weight.shape[1] == 3 * 3 + 5
+
+
 def test_hidden_channels_may_differ() -> None:
     assert wrap(models.GIN, num_layers=2, hidden_channels=5).model.convs[0].nn.lins[0].weight.shape == (5, 8)
 
@@ -120,12 +126,30 @@ def test_a_wider_output_is_refused() -> None:
         def forward(self, x: Tensor, edge_index: Tensor) -> Any:
             return x, edge_index
 
-    for model, found in ((Wide, r"\[30, 16\]"), (Two, "tuple")):
-        backbone = wrap(model)
-        with pytest.raises(
-            InputError, match=rf"{model.__name__}: expected features \[nodes, width\] = \[30, 8\], found {found}$"
-        ):
-            backbone(torch.randn(2, 15, 8), BATCH)
+    for model, found in ((Wide, r"\[3, 16\]"), (Two, "tuple")):
+        message = rf"{model.__name__}: expected features \[nodes, width\] = \[3, 8\], found {found}$"
+        with pytest.raises(InputError, match=message):
+            wrap(model)
+
+
+def test_bodies_that_see_each_other_are_refused() -> None:
+    """Without a batch vector torch_geometric's layer norm is over all nodes of all graphs; the MLP of `GIN` gives it none."""
+    with pytest.raises(InputError, match=r"GIN: expected bodies that do not see each other .* norm_kwargs {mode: node}$"):
+        wrap(models.GIN, num_layers=2, norm="layer_norm")
+    wrap(models.GCN, num_layers=2, norm="layer_norm")  # here it gets one
+    wrap(models.GIN, num_layers=2, norm="layer_norm", norm_kwargs={"mode": "node"})
+    wrap(models.GIN, num_layers=2, norm="batch_norm")
+
+
+def test_trying_a_model_out_draws_nothing_and_leaves_it_in_training() -> None:
+    torch.manual_seed(1)
+    backbone = wrap(models.GIN, num_layers=2, norm="batch_norm", dropout=0.5)
+    drawn = torch.rand(1)
+    torch.manual_seed(1)
+    models.GIN(8, 8, 2, 8, norm="batch_norm", dropout=0.5)
+    assert torch.equal(torch.rand(1), drawn)
+    assert all(module.training for module in backbone.modules())
+    assert not any(value.any() for name, value in backbone.named_buffers() if "running_mean" in name)
 
 
 class NoGraph(nn.Module):

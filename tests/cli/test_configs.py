@@ -93,8 +93,7 @@ def test_demo_data_trains_from_nothing(tmp_path: Path) -> None:
         "benchmark",
         "demo",
         "convert",
-        "sweep",
-        "reproduce",
+        "run",
         "topology",
     ],
 )

@@ -1,0 +1,120 @@
+"""What a recipe and an ablation are made of: a step, and the checks of its options."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from masksem_graph.errors import InputError
+from masksem_graph.files import read_yaml
+
+Command = Literal["prepare", "train", "evaluate", "table"]
+COMMANDS: tuple[Command, ...] = get_args(Command)
+OWN_CLASSES = ("masksem_graph", "torch_geometric")
+"""Packages whose classes a file may name."""
+DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+OPTION = re.compile(r"[A-Za-z_][\w.]*")
+GIVEN_BY_THE_PLANNER = {"output", "overwrite", "trust", "seed", "train.seed"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One process.
+
+    Args:
+        name: its folder (for a table, its file) below the output.
+        command: of ``masksem-graph``.
+        options: option -> value.
+        places: option -> the steps whose folders it names; the empty name is for positional arguments.
+        row, column: where its figures stand in the summary.
+        seed: of everything random.
+        missing: the option for data that was not given; the step is left out.
+    """
+
+    name: str
+    command: Command
+    options: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    row: tuple[str, ...] = ()
+    column: str = ""
+    seed: int = 0
+    missing: str | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the steps that it reads from."""
+        return tuple(name for steps in self.places.values() for name in steps)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The nearest known name as a question, or nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def mapping(source: str, where: str, found: Any, known: Iterable[str] = ()) -> dict[str, Any]:
+    """A mapping of a file, as it is.
+
+    Args:
+        source, where: the file and the field, for the error.
+        found: what should be a mapping.
+        known: its only fields; any where empty.
+    """
+    known = sorted(known)
+    if not isinstance(found, dict):
+        raise InputError(f"{source}: {where}: expected a mapping of {', '.join(known) or 'names'}, found {found!r}")
+    for name in map(str, found):
+        if known and name not in known:
+            raise InputError(f"{source}: {name}: unknown field{suggestion(name, known)}; expected {', '.join(known)}")
+    return {str(name): value for name, value in found.items()}
+
+
+def check_options(source: str, where: str, found: Any, trust: Sequence[str]) -> dict[str, Any]:
+    """Options of a step, refused where they would run code that the user did not ask for. Nothing is imported here.
+
+    Args:
+        source, where: the file and the field, for the error.
+        found: option -> value.
+        trust: packages beside `OWN_CLASSES` whose classes may be named.
+
+    Raises:
+        InputError: not a mapping, an odd name, an option that the planner gives, or a class of another package.
+    """
+    options = mapping(source, where, found)
+    for name, value in options.items():
+        if name in GIVEN_BY_THE_PLANNER:
+            raise InputError(f"{source}: {where}.{name}: the planner gives this option; expected it to be left out")
+        if not OPTION.fullmatch(name):
+            raise InputError(f"{source}: {where}: expected the name of an option, such as train.lr, found {name!r}")
+        if isinstance(value, str) and re.match(r"-(?!\.?\d)", value):
+            raise InputError(f"{source}: {where}.{name}: expected a value, found {value!r}")
+        if foreign := foreign_class(value, (*OWN_CLASSES, *trust)):
+            raise InputError(
+                f"{source}: {where}.{name}: {foreign} is not a class of {' or '.join(OWN_CLASSES)}; "
+                f"to run it all the same, add --trust {foreign.partition('.')[0]} (write a file as ./NAME.yaml)"
+            )
+    return options
+
+
+def foreign_class(value: Any, allowed: Sequence[str]) -> str | None:
+    """The first dotted name in a value, or in the YAML file that it names, that is of no allowed package."""
+    if isinstance(value, Mapping | list):
+        parts = value.values() if isinstance(value, Mapping) else value
+        return next((found for part in parts if (found := foreign_class(part, allowed))), None)
+    if not isinstance(value, str):
+        return None
+    if DOTTED.fullmatch(value.strip()):
+        return None if any(f"{value.strip()}.".startswith(f"{package}.") for package in allowed) else value.strip()
+    if value.endswith((".yaml", ".yml")) and Path(value).is_file():
+        return foreign_class(read_yaml(Path(value)), allowed)
+    try:
+        inside = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return None
+    return None if inside == value else foreign_class(inside, allowed)

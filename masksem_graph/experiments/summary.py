@@ -1,0 +1,110 @@
+"""What the finished steps of a plan found: a row a variant or run, mean and deviation over the seeds."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.box import HEAVY_HEAD, MARKDOWN
+from rich.console import Console
+from rich.table import Table
+
+from masksem_graph.console import print_whole
+from masksem_graph.experiments.plan import ExperimentPlan
+from masksem_graph.experiments.run import finished
+from masksem_graph.files import write_beside
+
+Row = tuple[str, ...]
+MINUTES = "training (min)"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of an experiment.
+
+    Args:
+        plan: what was to be done.
+        columns: names of the evaluations.
+        figures: row -> seed -> evaluation -> top-1 accuracy in per cent, None where it is not finished; and under `MINUTES`
+            how long the training took, that of a warm start's first run included.
+    """
+
+    plan: ExperimentPlan
+    columns: list[str]
+    figures: dict[Row, dict[int, dict[str, float | None]]]
+
+    def found(self, row: Row, column: str) -> list[float]:
+        """A column's figures of a row's seeds, as far as they are there."""
+        return [value for one in self.figures[row].values() if (value := one.get(column)) is not None]
+
+    def table(self, *, markdown: bool = False) -> Table:
+        """A row a variant, a column an evaluation; of variants, each evaluation's best mean stands out."""
+        bold = "**{}**" if markdown else "[bold]{}[/bold] *"
+        title = None if markdown else f"{self.plan.title}: top-1 accuracy (%), mean ± standard deviation"
+        table = Table(title=title, title_justify="left", box=MARKDOWN if markdown else HEAVY_HEAD)
+        for i, name in enumerate((*self.plan.axes, *self.columns, MINUTES, "seeds")):
+            table.add_column(name, justify="left" if i < len(self.plan.axes) else "right")
+        means = {name: [_mean(self.found(row, name)) for row in self.figures] for name in self.columns}
+        for i, (row, seeds) in enumerate(self.figures.items()):
+            cells = []
+            for name in (*self.columns, MINUTES):
+                text, best = mean_and_deviation(self.found(row, name)), max(means.get(name, [0.0]))
+                marked = self.plan.compares and name in means and text != "-" and means[name][i] == best
+                cells.append(bold.format(text) if marked else text)
+            whole = sum(None not in one.values() for one in seeds.values())
+            table.add_row(*row, *cells, str(whole) if whole == len(seeds) else f"{whole} of {len(seeds)}")
+        return table
+
+    def write(self, output: Path) -> None:
+        """Write ``results.csv``, ``table.md`` and, of variants, ``figures/variants``."""
+        columns = (*self.columns, MINUTES)
+        with write_beside(output / "results.csv") as partial, partial.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([*self.plan.axes, "seed", *columns])
+            for row, seeds in self.figures.items():
+                for seed, one in seeds.items():
+                    values = [one.get(name) for name in columns]
+                    writer.writerow([*row, seed, *("" if value is None else f"{value:.4f}" for value in values)])
+        with write_beside(output / "table.md") as partial, partial.open("w") as file:
+            print_whole(Console(file=file), self.table(markdown=True))
+        points = {name: [self.found(row, name) for row in self.figures] for name in self.columns}
+        if self.plan.compares and any(any(runs) for runs in points.values()):
+            from masksem_graph.experiments.figure import variants_figure  # matplotlib takes a second to import
+            from masksem_graph.report.figures import save_figure
+
+            picture = variants_figure(self.plan.title, self.plan.axes, list(self.figures), points)
+            save_figure(picture, output / "figures" / "variants")
+
+
+def summarise(plan: ExperimentPlan, output: Path) -> Summary:
+    """What the finished steps of a plan found."""
+    from masksem_graph.report.evaluation import read_results
+    from masksem_graph.training.metrics import read_metrics
+
+    figures: dict[Row, dict[int, dict[str, float | None]]] = defaultdict(lambda: defaultdict(dict))
+    columns: dict[str, None] = {}
+    for step in plan.steps:
+        folder = output / step.name
+        if step.missing is not None or step.command not in ("train", "evaluate"):
+            continue
+        one = figures[step.row][step.seed]
+        if step.command == "evaluate":
+            columns[step.column] = None
+            one[step.column] = read_results(folder)["top1"] if finished(folder) else None
+        elif finished(folder):
+            one[MINUTES] = (one.get(MINUTES) or 0) + sum(epoch["seconds"] for epoch in read_metrics(folder)) / 60
+    return Summary(plan, list(columns), {row: dict(seeds) for row, seeds in figures.items()})
+
+
+def mean_and_deviation(values: Sequence[float]) -> str:
+    """``71.3 ± 0.4``, the deviation that of the runs (n - 1); the mean alone of one run."""
+    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{_mean(values):.1f}{deviation}" if values else "-"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return round(statistics.fmean(values), 1) if values else float("-inf")
