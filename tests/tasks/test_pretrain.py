@@ -265,7 +265,7 @@ def test_the_loss_falls(tmp_path: Path, one_thread: None, moment: Moment) -> Non
         frames=FRAMES,
         segment=SEGMENT,
         derivatives=task.target.before_resize,
-        transforms=[Rotate()],
+        transforms=[Rotate(x=0.3, y=0.3, z=0.3)],
     )
     optimiser = build_adamw(task, OptimConfig(lr=1e-2))
     losses, crop = [], CropConfig(share=(0.9, 1.0))
