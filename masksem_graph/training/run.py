@@ -89,7 +89,7 @@ def _pretrain(
     if config.train.init_from and not resume:
         initialise_from(task.each[0], Path(config.train.init_from))
     sets = training_sets(config, stores, fabric.device)
-    loop = _loop(
+    loop = make_loop(
         config,
         fabric,
         task,
@@ -122,13 +122,13 @@ def _pretrain(
         write_page(folder.path)
 
 
-def _loop(
+def make_loop(
     config: RunConfig,
     fabric: Fabric,
     task: Pretrain | SeveralPretrain,
     sets: Sequence[TrainingSet],
     *,
-    folder: Path,
+    folder: str | os.PathLike[str],
     save_encoder: Callable[[SkeletonEncoder], None],
     evaluate: Callable[[Sequence[SkeletonEncoder]], dict[str, float]] | None,
 ) -> PretrainLoop:
@@ -143,7 +143,7 @@ def _loop(
         config=config.train,
         crop=config.model.crop,
         augment=config.augment,
-        folder=folder,
+        folder=Path(folder),
         save_encoder=save_encoder,
         evaluate=evaluate,
         compile=compiles,
