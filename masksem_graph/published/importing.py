@@ -15,6 +15,7 @@ from masksem_graph.models.heads import Head, LinearHead, MLPHead
 from masksem_graph.models.io import EncoderDescription, create_encoder, save_encoder, save_head
 from masksem_graph.published.checkpoint import Published, read_published
 from masksem_graph.published.layout import Sizes
+from masksem_graph.run_folder import MARKER
 from masksem_graph.topology import Topology, load_topology
 from masksem_graph.training.checkpoint import save_checkpoint
 
@@ -49,6 +50,8 @@ def import_run(file: Path, run: Path, *, topology: str = "ntu25", heads: int | N
     encoder = _encoder(model, found, skeleton, file)
     with write_beside(run) as partial:
         partial.mkdir()
+        (partial / MARKER).write_text("conversion
+")
         save_encoder(partial, encoder)
         if "head" in found.parts:
             head = _head(found)
