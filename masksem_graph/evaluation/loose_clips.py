@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Clip
+from masksem_graph.data.preparation import Preparation
 from masksem_graph.data.readers import Reader, load_reader, reader_names
+from masksem_graph.data.readers.base import Origin
 from masksem_graph.data.store import Store, StoreWriter, is_store, open_store
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology, load_topology
@@ -26,7 +27,7 @@ def gather(
     format: str | None = None,
     options: Mapping[str, Any] | None = None,
     usual: str | None = None,
-    origin: str | None = None,
+    origin: Origin | None = None,
 ) -> Store:
     """Write all clips of some paths into one store.
 
@@ -53,7 +54,7 @@ def gather(
 
 
 def _clips(
-    path: Path, format: str | None, options: Mapping[str, Any], usual: str | None, origin: str | None
+    path: Path, format: str | None, options: Mapping[str, Any], usual: str | None, origin: Origin | None
 ) -> Iterator[tuple[Clip, Topology]]:
     """The clips of one path under names that say where they come from, and their topology."""
     if not path.exists():
@@ -68,12 +69,8 @@ def _clips(
     reader = load_reader(chosen, **options)
     sources = [path] if _is_a_clip(path, reader) else reader.sources(path)
     for source in sources:
-        clip = present_only(reader.read(source))
         topology = load_topology(reader.topology)
-        if not clip.bodies:
-            raise InputError(f"{source}: no frame with a body, expected at least one")
-        if (origin or getattr(reader, "origin", "centre")) == "centre":
-            clip = centred(clip, joint=topology.index[topology.centre])
+        clip, _ = Preparation(reader, topology, origin or reader.origin)(source)
         yield replace(clip, name=str(source), label=-1), topology
 
 
