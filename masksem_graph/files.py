@@ -89,7 +89,8 @@ def read_yaml(path: Path, *, as_text: bool = False) -> Any:
 
 def _check_size(path: Path, text: str) -> None:
     """Refuse what would be deep or endless once its aliases are followed, before anything is built."""
-    sizes, anchors, known = [0], [""], {}
+    sizes, anchors = [0], [""]
+    known: dict[str, int] = {}
     for event in yaml.parse(text, SafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
             sizes.append(1)
@@ -100,19 +101,15 @@ def _check_size(path: Path, text: str) -> None:
             sizes[-1] += size
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in known:
-                raise InputError(
-                    f"{path}: line {event.start_mark.line + 1}: *{event.anchor} is not the alias of a whole value"
-                )
+                raise InputError(f"{path}: *{event.anchor} is not the alias of a whole value before it")
             sizes[-1] += known[event.anchor]
         elif isinstance(event, yaml.ScalarEvent):
             known[event.anchor or ""] = 1
             sizes[-1] += 1
         if len(sizes) > YAML_DEPTH:
-            raise InputError(f"{path}: line {event.start_mark.line + 1}: is nested deeper than {YAML_DEPTH} levels")
+            raise InputError(f"{path}: is nested deeper than {YAML_DEPTH} levels, expected a short YAML file")
         if sizes[-1] > YAML_VALUES:
-            raise InputError(
-                f"{path}: line {event.start_mark.line + 1}: has more than {YAML_VALUES:,} values, aliases followed"
-            )
+            raise InputError(f"{path}: has more than {YAML_VALUES:,} values with its aliases followed, expected a short file")
 
 
 class _OneOfEach:
@@ -164,7 +161,7 @@ def beside(target: Path, what: str) -> Path:
 
 
 def remove_leftovers(target: Path) -> None:
-    """Remove what dead processes left beside a target; an old folder that was moved aside comes back if there is no new one."""
+    """Remove what dead processes left beside a target; what one moved aside comes back where nothing took its place."""
     for path in target.parent.glob(f".{glob.escape(target.name)}.*"):
         found = re.fullmatch(r"(\d{1,9})\.(partial|old)", path.name.removeprefix(f".{target.name}."))
         if not found or _is_alive(int(found[1])):

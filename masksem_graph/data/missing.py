@@ -117,7 +117,7 @@ def _check_gaps(lost: Bool[np.ndarray, "F V"], body: Body, topology: Topology, l
             joint, start = topology.joints[int(run.argmax())], body.start + frame - longest
             allowed = f"at most {longest} on end, see --missing_frames" if longest else "none, see --missing"
             raise InputError(
-                f"{joint} was not found in {longest + 1} frames or more, from frame {start} on; expected {allowed}"
+                f"{joint} was not found in {longest + 1} or more frames from frame {start} on, expected {allowed}"
             )
 
 

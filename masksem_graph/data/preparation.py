@@ -86,7 +86,7 @@ class Preparation:
 
 def _likely_unit(frames: Float32[np.ndarray, "F V C"]) -> str:
     third = frames[..., 2]
-    if 0 <= third.min() and third.max() <= 2:
+    if third.min() >= 0 and third.max() <= 2:
         return "they look like pixels with a score"
     size = np.median(np.ptp(frames, axis=1).max(axis=-1))
     if size > 400:

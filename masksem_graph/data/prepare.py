@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -100,7 +100,7 @@ def _write(format: str, reader: Reader, source: Path, output: Path, *, workers: 
     began = time.perf_counter()
     sources = reader.sources(source)
     preparation = Preparation(reader, load_topology(reader.topology), origin)
-    about = {"format": format, "options": _options(reader), "origin": origin, "units": preparation.units}
+    about: dict[str, Any] = {"format": format, "options": _options(reader), "origin": origin, "units": preparation.units}
     try:
         with StoreWriter(output, topology=preparation.topology, classes=reader.classes, **about) as writer:
             _fill(writer, preparation, sources, workers=workers, strict=strict)
@@ -200,7 +200,7 @@ def _digest(format: str, reader: Reader, source: Path, origin: Origin) -> str:
     return digest.hexdigest()[:16]
 
 
-def _results(preparation: Preparation, sources: Sequence[Any], workers: int) -> Iterator[tuple[Any, Result]]:
+def _results(preparation: Preparation, sources: Sequence[Any], workers: int) -> Generator[tuple[Any, Result], None, None]:
     """Each source with its result, in order, never more than a few chunks ahead of who takes them."""
     workers = min(workers, -(-len(sources) // FILES_PER_WORKER))
     if workers <= 1:

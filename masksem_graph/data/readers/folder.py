@@ -101,30 +101,24 @@ class FolderReader(Reader):
 
     def _bodies(self, path: Path) -> Float32[np.ndarray, "M T V 3"]:
         array = _array(path)
+        found = f"{path}: found shape {list(array.shape)}"
         if self.axes is not None:
             if array.ndim != len(self.axes):
-                raise InputError(f"{path}: found shape {list(array.shape)}, but {DESCRIPTION} says axes: {self.axes}")
+                raise InputError(f"{found}, but {DESCRIPTION} says axes: {self.axes}")
             array = array.transpose([self.axes.index(axis) for axis in AXES if axis in self.axes])
         bodies = array[None] if array.ndim == 3 else array
         count, frames, joints, channels = bodies.shape
         if joints != self.joints:
-            found = f"found shape {list(array.shape)}, {joints} joints"
-            raise InputError(
-                f"{path}: {found}, expected [T, V, C] or [M, T, V, C] with V = {self.joints}; see axes in {DESCRIPTION}"
-            )
+            raise InputError(f"{found}, expected [T, V, C] or [M, T, V, C] of {self.joints} joints; see axes in {DESCRIPTION}")
         if count > 1 and count >= frames and self.axes is None:
             readings = f"{count} bodies over {frames} frames, or {frames} bodies over {count} frames"
-            raise InputError(
-                f"{path}: found shape {list(array.shape)}: {readings}? Expected axes: MTVC or TMVC in {DESCRIPTION}"
-            )
+            raise InputError(f"{found}: {readings}? Expected axes: MTVC or TMVC in {DESCRIPTION}")
         if self.dimensions == 3:
             if channels != 3:
-                raise InputError(f"{path}: found {channels} coordinates, but {self.topology} is in 3D, expected x, y, z")
+                raise InputError(f"{found}, {channels} coordinates, but {self.topology} is in 3D, expected x, y, z")
             return bodies
         if channels not in (2, 3):
-            raise InputError(
-                f"{path}: found {channels} channels, but {self.topology} is in an image, expected x, y or x, y, score"
-            )
+            raise InputError(f"{found}, {channels} channels, but {self.topology} is in an image, expected x, y or x, y, score")
         try:
             return with_score(bodies[..., :2], bodies[..., 2] if channels == 3 else None)
         except InputError as error:

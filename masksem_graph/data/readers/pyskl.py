@@ -149,8 +149,8 @@ class PysklReader(Reader):
             )
         score = _array(source, "keypoint_score", dimensions=3) if scored else keypoint[..., 2] if channels == 3 else None
         if score is not None and score.shape != keypoint.shape[:3]:
-            found, expected = list(score.shape), list(keypoint.shape[:3])
-            raise InputError(f"{source}: keypoint_score: found shape {found}, expected {expected}")
+            expected = list(keypoint.shape[:3])
+            raise InputError(f"{source}: keypoint_score: found shape {list(score.shape)}, expected {expected}")
         try:
             points = with_score(keypoint[..., :2], score)
         except InputError as error:
