@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from masksem_graph.data.preparation import Preparation
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.errors import InputError
 from masksem_graph.files import digest, write_beside
 from masksem_graph.models.encoder import SkeletonEncoder
@@ -108,7 +108,7 @@ def _encoder(model: dict[str, Any], found: Published, topology: Topology, file: 
             model=model,
             topologies=[topology.to_dict()],
             channels=found.sizes.channels,
-            preparation=Preparation(absent_frames="zero"),  # as the community's arrays, which the model was trained on
+            input_spec=InputSpec(absent_frames="zero"),  # as the community's arrays, which the model was trained on
         ),
         source=file,
     )
