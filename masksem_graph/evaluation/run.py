@@ -111,9 +111,7 @@ def _evaluate(
     return results
 
 
-def _start_lines(
-    config: EvaluateConfig, plain: dict[str, Any], store: Store, competed: Sequence[Competed]
-) -> Iterator[str]:
+def _start_lines(config: EvaluateConfig, plain: dict[str, Any], store: Store, competed: Sequence[Competed]) -> Iterator[str]:
     train, test = labelled_split(config.data, store)
     run = "no run: freshly drawn weights" if config.run == SCRATCH else config.run
     yield f"run        {run}{', weights drawn anew' if config.untrained else ''}"
