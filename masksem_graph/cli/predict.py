@@ -18,6 +18,7 @@ from masksem_graph.data.readers import reader_class, reader_names
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.classifier import load_classifier
 from masksem_graph.evaluation.loose_clips import gather
+from masksem_graph.report.names import cell
 from masksem_graph.training.devices import DeviceConfig, launch
 
 
@@ -73,6 +74,6 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(f"{place + 1}.")
         table.add_column("%", justify="right")
     for row in rows:
-        cells = [cell for guess in row["top"] for cell in (guess["class"], f"{100 * guess['probability']:.1f}")]
-        table.add_row(row["clip"], *cells)
+        cells = [text for guess in row["top"] for text in (guess["class"], f"{100 * guess['probability']:.1f}")]
+        table.add_row(*map(cell, (row["clip"], *cells)))
     Console().print(table)

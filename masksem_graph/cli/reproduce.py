@@ -26,8 +26,7 @@ from masksem_graph.files import read_yaml, write_beside
 from masksem_graph.models.build import build_encoder
 from masksem_graph.protocols import Evaluation
 from masksem_graph.report.published import load_published
-from masksem_graph.report.table_formats import latex, markdown, terminal
-from masksem_graph.report.tables import PROTOCOLS, build_table, collect
+from masksem_graph.report.tables import PROTOCOLS, ResultTable, build_table, collect
 from masksem_graph.reproduce import Recipe, Step, load_recipe, steps_of
 from masksem_graph.reproduce.estimate import Rates, in_words, measure_rates
 from masksem_graph.training.devices import DeviceConfig, launch
@@ -190,9 +189,9 @@ def _tables(steps: Sequence[Step], recipe: Recipe, output: Path) -> None:
     ]
     tables = [build_table(style, results, published, benchmarks) for style in styles]
     with write_beside(output / "tables.md") as partial:
-        partial.write_text("\n".join(map(markdown, tables)))
+        partial.write_text("\n".join(map(ResultTable.markdown, tables)))
     with write_beside(output / "tables.tex") as partial:
-        partial.write_text("\n".join(map(latex, tables)))
+        partial.write_text("\n".join(map(ResultTable.latex, tables)))
     for table in tables:
-        print_whole(Console(), terminal(table))
+        print_whole(Console(), table.terminal())
     console.print(f"written: {output / 'tables.md'}, {output / 'tables.tex'}")

@@ -13,7 +13,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.evaluation.run import score_figures
 from masksem_graph.files import require_folder
 from masksem_graph.report.evaluation import (
-    Scores,
+    ClassScores,
     clear_results,
     read_results,
     read_scores,
@@ -76,7 +76,7 @@ def fuse(
     }
     clear_results(output)
     clear_pictures(output)
-    write_results(output, results, Scores(np.asarray(total), scores.label, scores.name), classes=classes)
+    write_results(output, results, ClassScores(np.asarray(total), scores.label, scores.name), classes=classes)
     write_pages(output)
     return results
 
