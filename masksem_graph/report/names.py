@@ -69,7 +69,7 @@ def _without_glyphs(letters: frozenset[str]) -> frozenset[str]:
     from matplotlib.font_manager import FontProperties, findfont, fontManager
 
     for family in matplotlib.rcParams["font.family"]:
-        letters -= _glyphs(findfont(FontProperties(family=family)))
+        letters -= _glyphs(findfont(FontProperties(family=[family])))
     # cm* number their glyphs in a way of their own, and Last Resort has only boxes.
     others = [font for font in fontManager.ttflist if not font.name.startswith(("cm", "Last Resort"))]
     others.sort(key=lambda font: (font.style != "normal", abs(int(font.weight) - 400) if str(font.weight).isdigit() else 400))

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from tabulate import SEPARATING_LINE, tabulate
+from tabulate import tabulate
 
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml, shipped
@@ -92,13 +92,18 @@ class ResultTable:
     def markdown(self) -> str:
         """A pipe table under its title."""
         notes = "".join(f"[{i}] {names.markdown(note)}  \n" for i, note in enumerate(self.notes, 1))
-        return f"**{names.markdown(self.title)}**\n\n{self._tabulate('github', names.markdown, '**', '**')}\n\n{notes}".rstrip() + "\n"
+        return (
+            f"**{names.markdown(self.title)}**\n\n{self._tabulate('github', names.markdown, '**', '**')}\n\n{notes}".rstrip()
+            + "\n"
+        )
 
     def latex(self) -> str:
         """A table float for booktabs."""
         notes = "".join(f" [{i}]~{names.latex(note)}." for i, note in enumerate(self.notes, 1))
-        top, *middle, bottom = self._tabulate("latex_raw", names.latex, "\\textbf{", "}").split("\\hline")
-        body = top + "\\toprule" + "\\midrule".join(middle) + "\\bottomrule" + bottom
+        begin, _, head, _, *rows, _, end = self._tabulate("latex_raw", names.latex, "\\textbf{", "}").splitlines()
+        theirs = sum(not row.ours for row in self.rows)
+        blocks = "\n\\midrule\n".join("\n".join(block) for block in ([head], rows[:theirs], rows[theirs:]) if block)
+        body = f"{begin}\n\\toprule\n{blocks}\n\\bottomrule\n{end}"
         return f"\\begin{{table}}\n\\centering\n\\caption{{{names.latex(self.title)}.{notes}}}\n{body}\n\\end{{table}}\n"
 
     def csv(self) -> str:
@@ -109,12 +114,9 @@ class ResultTable:
         return out.getvalue()
 
     def _tabulate(self, format: str, escape: Callable[[str], str], begin: str, end: str) -> str:
-        """The table alone, one's own rows set in bold; LaTeX has a line between theirs and ours."""
-        rows: list[Any] = []
-        for row in self.rows:
-            if format.startswith("latex") and row.ours and rows and not self.rows[len(rows) - 1].ours:
-                rows.append(SEPARATING_LINE)
-            rows.append([f"{begin}{text}{end}" if row.ours else text for text in row.texts(list(self.columns), escape)])
+        """The table alone, one's own rows set in bold."""
+        columns = list(self.columns)
+        rows = [[f"{begin}{text}{end}" if row.ours else text for text in row.texts(columns, escape)] for row in self.rows]
         align = ("left", *("right" for _ in self.columns))
         headers = ["encoder", *map(escape, self.columns.values())]
         return tabulate(rows, headers, tablefmt=format, colalign=align, disable_numparse=True)
@@ -292,5 +294,3 @@ def _says(partial: Any, whole: Any) -> bool:
     if isinstance(partial, str) and isinstance(whole, str) and partial.startswith("masksem_graph."):
         return partial.rpartition(".")[2] == whole.rpartition(".")[2]
     return bool(partial == whole)
-
-

@@ -11,7 +11,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.files import digest, read_yaml
 from masksem_graph.report.evaluation import OPTIONAL, REQUIRED, SCORES, encoder_name, read_results
 from masksem_graph.report.figures import NEIGHBOURS
-from masksem_graph.report.page.filters import MISSING, at, joined, number
+from masksem_graph.report.page.filters import MISSING, at, joined, number, short
 from masksem_graph.report.page.pictures import find_pictures
 from masksem_graph.report.published import PublishedTables, load_published
 from masksem_graph.report.tables import part_name
@@ -25,8 +25,9 @@ MACHINE = {
     "Processes": "processes",
     "Threads a process": "threads",
 }
+"""Label -> field of a start."""
 NO_LOSS = ("epoch", "loss", "gradient_norm", "lr", "seconds", "sequences_per_second")
-TOLD = ("unit", "mean", "train_clips", "processes", "threads")
+TOLD = ("encoder", "folder", "unit", "mean", "train_clips", "processes", "threads")
 METRICS, RESULTS = "metrics.csv", "results.json"
 TRACES = (RESULTS, SCORES, "labelled.csv", "head.yaml")
 """What only an evaluation's folder holds; without the results it is one that did not finish."""
@@ -79,12 +80,14 @@ def _shared(folder: Path, starts: Any, notes: list[str]) -> dict[str, Any]:
     def every(*path: str) -> str:
         return joined([at(start, *path) for start in starts])
 
-    packages = dict.fromkeys(str(name) for start in starts for name in (at(start, "versions") or ()))
+    versions = [found for start in starts if isinstance(found := start.get("versions"), dict)]
+    packages = dict.fromkeys(str(name) for found in versions for name in found)
     machines = [(label, every(name)) for label, name in MACHINE.items()]
     return {
         "name": folder.resolve().name,
         "starts": starts,
         "every": every,
+        "commits": joined([short(start.get("commit")) for start in starts]),
         "machines": [*machines, *((name, every("versions", name)) for name in packages)] if starts else [],
         "evaluations": _evaluations(folder, notes),
         "pictures": find_pictures(folder, notes),
@@ -99,7 +102,10 @@ def _further(results: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
     return {
         "Further figures": [(name, text) for name, text in single.items() if isinstance(text, str)],
         **{
-            name: [(str(label), number(found) if isinstance(found, int | float) else joined(found)) for label, found in value.items()]
+            name: [
+                (str(label), number(found) if isinstance(found, int | float) else joined(found))
+                for label, found in value.items()
+            ]
             for name, value in told.items()
             if isinstance(value, dict)
         },
@@ -151,7 +157,9 @@ def _neighbours(rows: list[dict[str, float]]) -> tuple[str, float, str] | None:
     """The last check by nearest neighbours: of how many, what was found, and the others with their epoch."""
     for row in reversed(rows):
         found = {name: match.groups() for name in row if (match := NEIGHBOURS.match(name))}
-        if near := [(f"{data_set}, {k} nearest" if data_set else f"{k} nearest", row[name]) for name, (data_set, k) in found.items()]:
+        if near := [
+            (f"{data_set}, {k} nearest" if data_set else f"{k} nearest", row[name]) for name, (data_set, k) in found.items()
+        ]:
             others = [f"{k}: {number(value)} %" for k, value in near[1:]]
             return *near[0], ", ".join([*others, f"epoch {row['epoch']:.0f}"])
     return None
@@ -182,7 +190,7 @@ def _named(results: dict[str, Any], page_of: Path) -> dict[str, Any]:
         used, now = results["encoder_sha256"], page_of / "encoder.safetensors"
         same = used is None or not now.is_file() or used == digest(now)
         encoder = "this one" if same else "an earlier state of this one"
-    return results | {"data": data or f"{results['data']} {results['split']}", "encoder": encoder}
+    return results | {"data": data or f"{results['data']} {results['split']}", "encoder": encoder, "folder": ""}
 
 
 def data_name(data_set: Any, split: Any = None) -> str | None:

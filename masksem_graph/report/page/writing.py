@@ -72,7 +72,7 @@ def render(template: str, **found: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    own = (filters.number, filters.duration, filters.joined, filters.short, protocol_title)
+    own = (filters.number, filters.duration, filters.joined, protocol_title)
     environment.filters |= {function.__name__: function for function in own}
     environment.filters["yaml"] = lambda fields: yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
     environment.globals |= {"at": filters.at, "part_name": part_name, "run_name": run_name}
