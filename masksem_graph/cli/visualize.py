@@ -32,7 +32,7 @@ from masksem_graph.models.io import describe_encoder
 from masksem_graph.pictures.clip import ShownClip, show_clip
 from masksem_graph.pictures.picture import Picture, write_pictures
 from masksem_graph.pictures.saliency import raw_saliency
-from masksem_graph.pictures.tasks import average_motion, semantic, task_of
+from masksem_graph.pictures.tasks import average_motion, operator_name, semantic, task_of
 from masksem_graph.pictures.window import require_display, show_pictures
 from masksem_graph.protocols import Evaluation
 from masksem_graph.tasks.pretrain import Pretrain
@@ -41,6 +41,7 @@ from masksem_graph.training.devices import DeviceConfig, launch
 from masksem_graph.training.restore import has_method, load_task
 
 Part = Literal["train", "test"]
+Scale = Literal["own", "shared"]
 
 
 def main(argv: Sequence[str]) -> None:
@@ -62,7 +63,8 @@ def saliency(argv: Sequence[str]) -> None:
     found = _parser("saliency", saliency, argv, clip=True)
     with _opened(found) as run:
         values = drawing.saliency(run.semantic(), run.clip)
-        _finish(found, drawing.saliency_pictures(run.clip, values, moving=found["gif"]))
+        named = operator_name(run.semantic())
+        _finish(found, drawing.saliency_pictures(run.clip, values, smoothing=named, moving=found["gif"]))
 
 
 def smoothing(argv: Sequence[str]) -> None:
@@ -88,11 +90,11 @@ def smoothing(argv: Sequence[str]) -> None:
     with _opened(found) as run:
         own = run.task.student.topology
         scored = run.semantic()
-        values = drawing.smoothed(
-            raw_saliency(scored, run.clip), own.joints, named or own, operators, scored.scores.after_smoothing
-        )
+        eta, shared = raw_saliency(scored, run.clip), found["scale"] == "shared"
+        values = drawing.smoothed(eta, own.joints, named or own, operators, scored.scores.after_smoothing, shared=shared)
         pictures = pictures or matrices.operator_pictures(own, operators, found["joints"])
-        _finish(found, [*pictures, *drawing.saliency_pictures(run.clip, values, moving=found["gif"])])
+        pictures += drawing.saliency_pictures(run.clip, values, topology=named, shared=shared, moving=found["gif"])
+        _finish(found, pictures)
 
 
 def masks(argv: Sequence[str]) -> None:
@@ -124,7 +126,7 @@ def reconstruction(argv: Sequence[str]) -> None:
         )
     with _opened(found, load_task(run_folder)) as run:
         targets = drawing.reconstruct(run.task, run.clip, seed=found["seed"], standardised=found["standardised"])
-        _finish(found, drawing.reconstruction_pictures(run.clip, targets, found["joints"]))
+        _finish(found, drawing.reconstruction_pictures(run.clip, targets, found["joints"], shared=found["scale"] == "shared"))
 
 
 def embedding(argv: Sequence[str]) -> None:
@@ -308,6 +310,9 @@ def _operator_options(parser: Parser) -> None:
     parser.add_argument("--restart", type=float, help="of ppr")
     parser.add_argument("--time", type=float, help="of heat")
     parser.add_argument("--joints", type=str, nargs="+", default=[], help="where an impulse starts")
+    parser.add_argument(
+        "--scale", type=Scale, default="own", help="rows are shares of their own largest value, or of one shared"
+    )
 
 
 def _mask_options(parser: Parser) -> None:
@@ -316,6 +321,7 @@ def _mask_options(parser: Parser) -> None:
 
 def _reconstruction_options(parser: Parser) -> None:
     parser.add_argument("--joints", type=str, nargs="+", default=[], help="to show; by default those that move most")
+    parser.add_argument("--scale", type=Scale, default="shared", help="of the rows: one shared, or each joint its own")
     parser.add_argument("--standardised", type=bool, default=False, help="show the values that the loss compares")
 
 

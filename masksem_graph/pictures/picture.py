@@ -20,7 +20,7 @@ MOST_FRAMES = 48
 
 
 @dataclass(frozen=True)
-class Motion:
+class Animation:
     """What moves in a figure.
 
     Args:
@@ -44,7 +44,7 @@ class Picture:
 
     name: str
     figure: Figure
-    motion: Motion | None = None
+    motion: Animation | None = None
 
 
 def shown_frames(frames: int) -> list[int]:
@@ -69,7 +69,7 @@ def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
     return written
 
 
-def _write_gif(figure: Figure, motion: Motion, path: Path) -> Path:
+def _write_gif(figure: Figure, motion: Animation, path: Path) -> Path:
     FigureCanvasAgg(figure)
     motion.update(motion.frames[0])  # a fault in a drawing shows here; Pillow's writer would hide it behind one of its own
     animation = FuncAnimation(figure, motion.update, frames=motion.frames, init_func=lambda: [], cache_frame_data=False)
