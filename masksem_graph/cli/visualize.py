@@ -30,10 +30,9 @@ from masksem_graph.files import read_yaml
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import describe_encoder
 from masksem_graph.pictures.clip import ShownClip, show_clip
-from masksem_graph.pictures.picture import Picture, write_pictures
+from masksem_graph.pictures.picture import Picture, require_display, show_pictures, write_pictures
 from masksem_graph.pictures.saliency import raw_saliency
 from masksem_graph.pictures.tasks import average_motion, operator_name, semantic, task_of
-from masksem_graph.pictures.window import require_display, show_pictures
 from masksem_graph.protocols import Evaluation
 from masksem_graph.tasks.pretrain import Pretrain
 from masksem_graph.topology import load_topology

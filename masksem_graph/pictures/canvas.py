@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -17,8 +16,7 @@ from matplotlib.lines import Line2D
 from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.pictures.picture import Animation, shown_frames
 from masksem_graph.report.names import drawn, shown
-from masksem_graph.report.skeleton import draw_bones
-from masksem_graph.topology import Topology
+from masksem_graph.report.skeleton import draw_bones, joint_names, part_edges, part_order
 
 COLOURS = "viridis_r"
 """Light is little and dark is much, on white paper and in grey as well."""
@@ -30,22 +28,6 @@ EDGE: dict[str, Any] = {"edgecolors": "#303030", "linewidths": 0.4, "zorder": 3}
 
 Paint = Callable[[Axes, Float[np.ndarray, "V 2"], int, int], None]
 """Draws the nodes of a body in a segment: axes, places, body, segment."""
-
-
-def part_order(topology: Topology) -> list[int]:
-    """Joints part by part."""
-    return [topology.index[joint] for joints in topology.parts.values() for joint in joints]
-
-
-def part_edges(topology: Topology) -> tuple[list[int], list[float]]:
-    """Where parts begin and end in `part_order`, and their middles."""
-    edges = [0, *accumulate(len(joints) for joints in topology.parts.values())]
-    return edges, [(low + high - 1) / 2 for low, high in pairwise(edges)]
-
-
-def joint_names(topology: Topology) -> list[str]:
-    """In `part_order`."""
-    return [shown(topology.joints[joint]) for joint in part_order(topology)]
 
 
 def body_names(clip: ShownClip) -> list[str]:

@@ -17,20 +17,12 @@ from matplotlib.patches import Patch
 
 from masksem_graph.masking import Motion, Uniform
 from masksem_graph.operators import Identity
-from masksem_graph.pictures.canvas import (
-    body_names,
-    draw_map,
-    draw_strip,
-    hidden_or_seen,
-    joint_names,
-    motion_figure,
-    part_order,
-    strip_shape,
-)
+from masksem_graph.pictures.canvas import body_names, draw_map, draw_strip, hidden_or_seen, motion_figure, strip_shape
 from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.pictures.picture import Picture
 from masksem_graph.pictures.tasks import by_itself, with_scores
 from masksem_graph.report.names import drawn
+from masksem_graph.report.skeleton import joint_names, part_order
 from masksem_graph.saliency import GradCam, ReleasedGradCam
 from masksem_graph.seeding import keyed_generator
 from masksem_graph.tasks.pretrain import Pretrain
@@ -161,7 +153,7 @@ def maps_figure(clip: ShownClip, masks: Mapping[str, Masks], *, draws: int, body
 
 
 def _draw_profiles(axes: Axes, clip: ShownClip, masks: Mapping[str, Masks], body: int) -> None:
-    """Each joint's mean frequency; the legend stands below the whole figure, clear of the axis however few joints there are."""
+    """Each joint's mean frequency; the legend stands below the figure, clear of the axis."""
     order = part_order(clip.topology)
     for (name, found), (colour, marker, line) in zip(masks.items(), cycle(LOOKS), strict=False):
         means = found.frequency[body].mean(0)[order]

@@ -28,10 +28,18 @@ from masksem_graph.operators import (
     PersonalisedPageRank,
     SpatioTemporal,
 )
-from masksem_graph.pictures.canvas import COLOURS, EDGE, joint_names, node_sizes, part_edges, part_order
+from masksem_graph.pictures.canvas import COLOURS, EDGE, node_sizes
 from masksem_graph.pictures.picture import Picture
 from masksem_graph.report.names import drawn, shown
-from masksem_graph.report.skeleton import draw_bones, draw_skeleton, front_view, part_legend, topology_title, write_names
+from masksem_graph.report.skeleton import (
+    draw_bones,
+    draw_matrix,
+    draw_skeleton,
+    front_view,
+    part_legend,
+    topology_title,
+    write_names,
+)
 from masksem_graph.topology import Topology
 
 NAMES: dict[str, type[Operator]] = {
@@ -53,7 +61,7 @@ SIDE_BY_SIDE: dict[str, OperatorFactory] = {
 }
 SEGMENTS = 5
 """An impulse starts in the middle of so many."""
-COLUMNS = 3
+COLUMNS = 4
 EDGE_COLOUR = "#0072B2"
 UNIT = "weight (square-root scale)"
 WIDEST = 4.5
@@ -160,28 +168,16 @@ def _grid(count: int, cell: tuple[float, float], **options: Any) -> tuple[Figure
 
 def matrices_figure(topology: Topology, responses: Mapping[str, Float[np.ndarray, "V Te V"]]) -> Figure:
     """Each operator as a matrix: from the joint of a row to that of a column, and into the next segment where it goes."""
-    middle, order = SEGMENTS // 2, part_order(topology)
+    middle = SEGMENTS // 2
     panels = {name: response[:, middle] for name, response in _telling(responses).items()}
     for name, response in responses.items():
         if response[:, middle + 1].any():
             panels[f"{name}: to the next segment"] = response[:, middle + 1]
-    names, (edges, middles) = joint_names(topology), part_edges(topology)
-    size = max(0.125 * len(topology), 1.6)
-    figure, cells = _grid(len(panels), (size + 0.3, size + (0.95 if len(panels) > 2 else 1.4)))
-    fontsize = 6.5 if len(topology) > 16 else 8
+    size, many = max(0.125 * len(topology), 1.6), len(panels) > 2
+    figure, cells = _grid(len(panels), (size + 0.3, size + (0.95 if many else 1.4)))
     for axes, (name, matrix) in zip(cells, panels.items(), strict=True):
-        image = axes.imshow(matrix[np.ix_(order, order)], cmap=COLOURS, norm=_norm(responses), interpolation="nearest")
-        for edge in edges[1:-1]:
-            axes.axhline(edge - 0.5, color="white", linewidth=1.2)
-            axes.axvline(edge - 0.5, color="white", linewidth=1.2)
-        if len(panels) > 2:
-            parts = [shown(part) for part in topology.parts]
-            axes.set_xticks(middles, parts, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
-        else:
-            axes.set_xticks(range(len(names)), names, rotation=90, fontsize=fontsize)
         first = axes.get_subplotspec().is_first_col()  # type: ignore[union-attr]
-        axes.set_yticks(range(len(names)), names if first else [], fontsize=fontsize)
-        axes.tick_params(length=0)
+        image = draw_matrix(axes, topology, matrix, names=first, parts=many, cmap=COLOURS, norm=_norm(responses))
         axes.set_title(drawn(name), fontsize=10)
         axes.set_xlabel("to joint", fontsize=9)
         axes.set_ylabel("from joint" if first else "", fontsize=9)

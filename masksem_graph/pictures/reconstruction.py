@@ -178,8 +178,8 @@ def reconstruction_figure(
     ratio = 100 * target.hidden[body].mean()
     figure.suptitle(
         f"{clip.title}{which}\n{drawn(target.name)}, {ratio:.0f} % of the nodes hidden; {told}\n"
-        f"standardised error {target.error:.2f}, {100 * target.error / max(target.nothing, 1e-9):.0f} % of what zero everywhere "
-        f"has ({target.nothing:.2f}); {'one scale for all joints' if shared else 'a scale for each joint'}",
+        f"standardised error {target.error:.2f}, {100 * target.error / max(target.nothing, 1e-9):.0f} % of that of "
+        f"zero everywhere ({target.nothing:.2f}); {'one scale for all joints' if shared else 'a scale for each joint'}",
         fontsize=10,
     )
     figure.legend(handles=_legend(target), loc="outside lower center", ncols=3, frameon=False, fontsize=9)

@@ -12,6 +12,7 @@ from masksem_graph.pictures.canvas import body_names, draw_map, draw_strip, moti
 from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.pictures.picture import Picture
 from masksem_graph.pictures.tasks import by_itself
+from masksem_graph.report.names import drawn
 from masksem_graph.tasks.pretrain import Pretrain
 
 UNIT = "saliency, share of the clip's largest"
@@ -51,10 +52,10 @@ def saliency_pictures(
         smoothing: what they were smoothed by, for the title.
         moving: also make the animation.
     """
-    title = clip.title + (f"\nsmoothed by {smoothing}" if smoothing else "")
-    pictures = [Picture("saliency", saliency_figure(clip, values, title=title))]
+    told = f"smoothed by {smoothing}" if smoothing else ""
+    pictures = [Picture("saliency", saliency_figure(clip, values, title=f"{clip.title}\n{drawn(told)}".strip()))]
     if moving:
-        figure, motion = motion_figure(clip, {smoothing: shaded(values, NORM, 70)}, title=clip.title, colours=(NORM, UNIT))
+        figure, motion = motion_figure(clip, {told: shaded(values, NORM, 70)}, title=clip.title, colours=(NORM, UNIT))
         pictures.append(Picture("saliency", figure, motion))
     return pictures
 

@@ -118,6 +118,7 @@ def saliency_figure(clip: ShownClip, values: Mapping[str, Float[np.ndarray, "B T
 
 
 def _bones_title(clip: ShownClip) -> str:
-    if clip.compared is None:
-        return topology_title(clip.topology)
-    return f"{topology_title(clip.compared).partition(' and ')[0]}, {len(clip.links)} of them not in the run's (blue)"
+    if clip.compared is None or not clip.links:
+        return topology_title(clip.bones)
+    told = f"{drawn(clip.compared.name)}: {len(clip.compared)} joints, {len(clip.compared.bones)} bones"
+    return f"{told}, {len(clip.links)} of them not in the run's (dashed)"

@@ -103,66 +103,45 @@ def read_results(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _is(kind: type | tuple[type, ...]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+Check = tuple[Callable[[Any], bool], str]
 
 
-def _all(fits: Callable[[Any], bool], length: int | None = None) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(map(fits, value)) and length in (None, len(value))
+def _a(kind: type | tuple[type, ...], told: str) -> Check:
+    return lambda value: isinstance(value, kind) and (kind is bool or not isinstance(value, bool)), told
 
 
-def _is_data_set(value: Any) -> bool:
-    kinds = {"format": str, "topology": str, "classes": int, "clips": int}
-    return isinstance(value, dict) and all(_is(kind)(value.get(name)) for name, kind in kinds.items())
+def _list_of(check: Check, told: str, length: int | None = None) -> Check:
+    return lambda value: isinstance(value, list) and all(map(check[0], value)) and length in (None, len(value)), told
 
 
-def _is_square(value: Any) -> bool:
-    return isinstance(value, list) and all(_all(_number, len(value))(row) for row in value)
+def _with(told: str, **fields: Check) -> Check:
+    return lambda value: isinstance(value, dict) and all(check[0](value.get(name)) for name, check in fields.items()), told
 
 
-def _are_shares(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(_number, value.values()))
+def _square(value: Any) -> bool:
+    return isinstance(value, list) and all(_list_of(NUMBER, "", len(value))[0](row) for row in value)
 
 
-_text, _number, _mapping = _is(str), _is((int, float)), _is(dict)
-_NUMBER, _TEXT, _MAPPING = (_number, "a number"), (_text, "a text"), (_mapping, "a mapping")
-_NUMBERS = (_all(_number), "a list of numbers")
-REQUIRED: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "protocol": _TEXT,
-    "data": _TEXT,
-    "split": _TEXT,
-    "stream": _TEXT,
-    "data_set": (_is_data_set, "a mapping with format, topology, classes and clips"),
-    "top1": _NUMBER,
-    "top5": _NUMBER,
-    "mean_class_accuracy": _NUMBER,
-    "top1_interval": (_all(_number, 2), "two numbers"),
-    "seeds": _NUMBERS,
-    "test_clips": _NUMBER,
-    "untrained": (_is(bool), "true or false"),
-    "wall_seconds": _NUMBER,
+NUMBER, TEXT, MAPPING = _a((int, float), "a number"), _a(str, "a text"), _a(dict, "a mapping")
+NUMBERS, TEXTS = _list_of(NUMBER, "a list of numbers"), _list_of(TEXT, "a list of texts")
+DATA_SET = _with("format, topology, classes and clips", format=TEXT, topology=TEXT, classes=NUMBER, clips=NUMBER)
+REQUIRED: dict[str, Check] = {
+    **dict.fromkeys(("protocol", "data", "split", "stream"), TEXT),
+    **dict.fromkeys(("top1", "top5", "mean_class_accuracy", "test_clips", "wall_seconds"), NUMBER),
+    "data_set": DATA_SET,
+    "top1_interval": _list_of(NUMBER, "two numbers", 2),
+    "seeds": NUMBERS,
+    "untrained": _a(bool, "true or false"),
 }
-OPTIONAL: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "std": _NUMBER,
-    "top1_interval_is": _TEXT,
-    "top1_by_seed": _NUMBERS,
-    "seconds_by_seed": _NUMBERS,
-    "per_class_recall": (_are_shares, "a number for each class"),
-    "confusion": (_is_square, "a square of numbers"),
-    "labelled_clips": _NUMBER,
-    "best_epoch_top1_chosen_on_test": _NUMBER,
-    "checkpoint": _TEXT,
-    "encoder_sha256": _TEXT,
-    "pretrained_on": (_is_data_set, "a mapping with format, topology, classes and clips"),
-    "pretraining": _MAPPING,
-    "config": _MAPPING,
-    "fused": (_all(_text), "a list of texts"),
-    "streams": (_all(_text), "a list of texts"),
-    "weights": _NUMBERS,
-    "device": _TEXT,
-    "device_name": _TEXT,
-    "commit": _TEXT,
-    "versions": _MAPPING,
+OPTIONAL: dict[str, Check] = {
+    **dict.fromkeys(("top1_interval_is", "checkpoint", "encoder_sha256", "device", "device_name", "commit"), TEXT),
+    **dict.fromkeys(("std", "labelled_clips", "best_epoch_top1_chosen_on_test"), NUMBER),
+    **dict.fromkeys(("top1_by_seed", "seconds_by_seed", "weights"), NUMBERS),
+    **dict.fromkeys(("fused", "streams"), TEXTS),
+    **dict.fromkeys(("pretraining", "config", "versions"), MAPPING),
+    "per_class_recall": (lambda found: MAPPING[0](found) and NUMBERS[0](list(found.values())), "a number for each class"),
+    "confusion": (_square, "a square of numbers"),
+    "pretrained_on": DATA_SET,
 }
 
 

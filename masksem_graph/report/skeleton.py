@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import accumulate, pairwise
 from typing import Any
 
 import networkx as nx
 import numpy as np
 from adjustText import adjust_text
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
@@ -64,11 +66,16 @@ def _apart(places: Float[np.ndarray, "V 2"], closest: float) -> Float[np.ndarray
 
 
 def long_links(topology: Topology) -> set[frozenset[str]]:
-    """Bones whose ends are `FAR` or more hops apart without them: no part of a body, but links that somebody added."""
-    graph, found = nx.Graph(topology.bones), set()
-    for a, b in topology.bones if len(topology.bones) >= len(topology) else ():
+    """Bones that somebody added to a body: no part of the tree of shortest bones, with ends `FAR` hops apart without them."""
+    if not topology.rest_pose or len(topology.bones) < len(topology):
+        return set()
+    graph, found = topology.graph.copy(), set()
+    for a, b in graph.edges:
+        graph[a][b]["length"] = float(np.linalg.norm(np.subtract(topology.rest_pose[a], topology.rest_pose[b])))
+    tree = {frozenset(bone) for bone in nx.minimum_spanning_edges(graph, weight="length", data=False)}
+    for a, b in topology.bones:
         graph.remove_edge(a, b)
-        if nx.has_path(graph, a, b) and nx.shortest_path_length(graph, a, b) >= FAR:
+        if frozenset((a, b)) not in tree and nx.shortest_path_length(graph, a, b) >= FAR:
             found.add(frozenset((a, b)))
         graph.add_edge(a, b)
     return found
@@ -183,6 +190,50 @@ def write_names(
     return texts
 
 
+def part_edges(topology: Topology) -> tuple[list[int], list[float]]:
+    """Where parts begin and end when joints are ordered by them, and their middles."""
+    edges = [0, *accumulate(len(joints) for joints in topology.parts.values())]
+    return edges, [(low + high - 1) / 2 for low, high in pairwise(edges)]
+
+
+def part_order(topology: Topology) -> list[int]:
+    """Joints part by part."""
+    return [topology.index[joint] for joints in topology.parts.values() for joint in joints]
+
+
+def joint_names(topology: Topology) -> list[str]:
+    """In `part_order`, as a reader sees them."""
+    return [shown(topology.joints[joint]) for joint in part_order(topology)]
+
+
+def draw_matrix(
+    axes: Axes, topology: Topology, values: Shaped[np.ndarray, "V V"], *, names: bool = True, parts: bool = True, **look: Any
+) -> AxesImage:
+    """A value for each pair of joints, in the order of their parts, which lines keep apart.
+
+    Args:
+        axes: where to.
+        topology: whose joints.
+        values: rows and columns in the order of the topology.
+        names: write the joints' names at the rows.
+        parts: write the parts' names below the columns; else the joints'.
+        look: colours, for ``imshow``.
+    """
+    order, (edges, middles), fontsize = part_order(topology), part_edges(topology), 6.5 if len(topology) > 16 else 8
+    image = axes.imshow(values[np.ix_(order, order)], interpolation="nearest", **look)
+    for edge in edges[1:-1]:
+        axes.axhline(edge - 0.5, color="#808080", linewidth=0.6)
+        axes.axvline(edge - 0.5, color="#808080", linewidth=0.6)
+    if parts:
+        told = [shown(part) for part in topology.parts]
+        axes.set_xticks(middles, told, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    else:
+        axes.set_xticks(range(len(order)), joint_names(topology), rotation=90, fontsize=fontsize)
+    axes.set_yticks(range(len(order)) if names else [], joint_names(topology) if names else [], fontsize=fontsize)
+    axes.tick_params(length=0)
+    return image
+
+
 def part_looks(topology: Topology) -> dict[str, tuple[str, str]]:
     """Part -> colour and marker."""
     return {part: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, part in enumerate(topology.parts)}
@@ -203,5 +254,5 @@ def part_legend(topology: Topology) -> list[Line2D]:
 def topology_title(topology: Topology) -> str:
     """Name, joints, bones, and its `long_links`."""
     links = len(long_links(topology))
-    further = f" and {links} long links (blue)" if links else ""
+    further = f" and {links} long links" if links else ""
     return f"{drawn(topology.name)}: {len(topology)} joints, {len(topology.bones) - links} bones{further}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import accumulate, pairwise
 from typing import Any
 
 import networkx as nx
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
@@ -16,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from masksem_graph.operators import heat_kernel, hop_distance, normalised_adjacency, personalised_pagerank
-from masksem_graph.report.names import cell, drawn, shown
-from masksem_graph.report.skeleton import MANY, draw_skeleton, is_dense, part_legend, topology_title, write_names
+from masksem_graph.report.names import cell, drawn
+from masksem_graph.report.skeleton import MANY, draw_matrix, draw_skeleton, is_dense, part_legend, topology_title, write_names
 from masksem_graph.topology import Topology
 
 SMOOTHING = {
@@ -142,48 +141,19 @@ def _draw_row(row: FigureBase, topology: Topology, against: Topology, *, hops: i
     draw_skeleton(axes[0], topology, accent=own if len(own) < len(topology.bones) else ())
     axes[0].set_title(f"{drawn(topology.name)}: {len(topology)} joints, {len(topology.bones)} bones", fontsize=11)
     if 0 < len(own) < len(topology.bones):
-        note = f"{'blue hair lines' if is_dense(len(own), topology) else 'blue dashes'}: {len(own)} bones that {drawn(against.name)} lacks"
+        look = "blue hair lines" if is_dense(len(own), topology) else "blue dashes"
+        note = f"{look}: {len(own)} bones that {drawn(against.name)} lacks"
         axes[0].text(0.5, 0, note, transform=axes[0].transAxes, ha="center", va="top", fontsize=9)
-    look: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.06), "ncols": 3, "frameon": False, "fontsize": 8}
-    axes[0].legend(handles=part_legend(topology), handletextpad=0.1, columnspacing=0.9, **look)
-    order = [topology.index[joint] for joints in topology.parts.values() for joint in joints]
-    distance = hop_distance(topology).numpy()[np.ix_(order, order)]
-    _draw_matrix(row, axes[1], distance, topology, "hop distance", "bones", "viridis_r", hops, names=True)
-    for place, (name, matrix) in zip(axes[2:], SMOOTHING.items(), strict=True):
-        values = matrix(topology).numpy()[np.ix_(order, order)]
-        _draw_matrix(row, place, values, topology, name, "weight", "magma_r", strength)
-
-
-def _draw_matrix(
-    row: FigureBase,
-    axes: Axes,
-    values: Shaped[np.ndarray, "V V"],
-    topology: Topology,
-    title: str,
-    unit: str,
-    colours: str,
-    largest: float,
-    *,
-    names: bool = False,
-) -> None:
-    """Joints in the order of their parts, which lines keep apart."""
-    image = axes.imshow(values, cmap=colours, vmin=0, vmax=largest, interpolation="nearest")
-    edges = [0, *accumulate(len(joints) for joints in topology.parts.values())]
-    for edge in edges[1:-1]:
-        axes.axhline(edge - 0.5, color="#808080", linewidth=0.6)
-        axes.axvline(edge - 0.5, color="#808080", linewidth=0.6)
-    middles = [(low + high - 1) / 2 for low, high in pairwise(edges)]
-    parts = [shown(part) for part in topology.parts]
-    axes.set_xticks(middles, parts, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
-    if names:
-        ordered = [shown(joint) for joints in topology.parts.values() for joint in joints]
-        axes.set_yticks(range(len(ordered)), ordered, fontsize=5.5 if len(ordered) > 26 else 6.5)
-    else:
-        axes.set_yticks([])
-    axes.tick_params(length=0)
-    axes.set_title(title, fontsize=10)
-    ticks = MaxNLocator(nbins=5, integer=unit == "bones")
-    row.colorbar(image, ax=axes, shrink=0.7, location="bottom", label=unit, pad=0.02, ticks=ticks)
+    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.06), "ncols": 3}
+    axes[0].legend(handles=part_legend(topology), handletextpad=0.1, columnspacing=0.9, frameon=False, fontsize=8, **place)
+    panels: list[tuple[str, Any, str, str, float]] = [("hop distance", hop_distance, "bones", "viridis_r", hops)]
+    panels += [(name, matrix, "weight", "magma_r", strength) for name, matrix in SMOOTHING.items()]
+    for cells, (name, matrix, unit, colours, largest) in zip(axes[1:], panels, strict=True):
+        look = {"names": cells is axes[1], "cmap": colours, "vmin": 0, "vmax": largest}
+        image = draw_matrix(cells, topology, matrix(topology).numpy(), **look)
+        cells.set_title(name, fontsize=10)
+        ticks = MaxNLocator(nbins=5, integer=unit == "bones")
+        row.colorbar(image, ax=cells, shrink=0.7, location="bottom", label=unit, pad=0.02, ticks=ticks)
 
 
 def _draw_spectra(axes: Axes, one: Topology, other: Topology) -> None:

@@ -11,10 +11,10 @@ from masksem_graph.errors import InputError
 from masksem_graph.files import digest, read_yaml
 from masksem_graph.report.evaluation import OPTIONAL, REQUIRED, SCORES, encoder_name, read_results
 from masksem_graph.report.figures import NEIGHBOURS
-from masksem_graph.report.page.filters import MISSING, at, joined, number, short
+from masksem_graph.report.page.filters import MISSING, at, duration, joined, number, short
 from masksem_graph.report.page.pictures import find_pictures
 from masksem_graph.report.published import PublishedTables, load_published
-from masksem_graph.report.tables import part_name
+from masksem_graph.report.tables import part_name, protocol_title
 from masksem_graph.training.metrics import read_metrics
 from masksem_graph.training.provenance import PROVENANCE
 
@@ -27,7 +27,8 @@ MACHINE = {
 }
 """Label -> field of a start."""
 NO_LOSS = ("epoch", "loss", "gradient_norm", "lr", "seconds", "sequences_per_second")
-TOLD = ("encoder", "folder", "unit", "mean", "train_clips", "processes", "threads")
+TOLD = ("encoder", "unit", "mean", "train_clips", "processes", "threads")
+COLUMNS = ("protocol", "data", "encoder", "top-1 %", "95 % interval", "top-5 %", "class mean %", "test clips", "time")
 METRICS, RESULTS = "metrics.csv", "results.json"
 TRACES = (RESULTS, SCORES, "labelled.csv", "head.yaml")
 """What only an evaluation's folder holds; without the results it is one that did not finish."""
@@ -41,13 +42,14 @@ def read_run(folder: Path) -> dict[str, Any]:
     epochs = at(config, "epochs")
     if rows and isinstance(epochs, int) and rows[-1]["epoch"] < epochs:
         notes.append(f"Not finished: {rows[-1]['epoch']:.0f} of {epochs} epochs so far.")
-    text = folder / "config.yaml"
+    columns, text = list(dict.fromkeys(name for row in rows for name in row)), folder / "config.yaml"
     return {
         "config": config,
         "config_text": text.read_text(encoding="utf-8", errors="replace") if text.is_file() else "",
         "data": data_name(_yaml(folder / "data.yaml", notes)) or data_name(at(config, "data")),
         "rows": rows,
-        "columns": list(dict.fromkeys(name for row in rows for name in row)),
+        "columns": columns,
+        "epochs": [[f"{row[name]:g}" if name in row else "" for name in columns] for row in rows],
         "losses": [f"{name} {number(value, 3)}" for name, value in rows[-1].items() if _is_loss(name)] if rows else [],
         "neighbours": _neighbours(rows),
         "seconds": sum(row.get("seconds", 0.0) for row in rows),
@@ -62,11 +64,15 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
         InputError: its ``results.json`` cannot be read.
     """
     results = read_results(folder)
-    seconds = results["seconds_by_seed"] or [None] * len(results["seeds"])
+    results = _named(results, folder)
+    figures = figures_of(results)
+    by_seed = zip(results["seeds"], results["top1_by_seed"] or [], results["seconds_by_seed"] or [], strict=False)
+    runs = [(seed, number(found), duration(seconds)) for seed, found, seconds in by_seed if len(results["seeds"]) > 1]
     return {
-        "results": _named(results, folder),
+        "results": results,
+        "figures": figures,
         "pretrained_on": data_name(results["pretrained_on"]),
-        "runs": list(zip(results["seeds"], results["top1_by_seed"] or [], seconds, strict=False)),
+        "runs": [*runs, ("mean ± deviation", figures[3], "")] if runs else [],
         "classes": _classes(results),
         "further": _further(results),
         **_shared(folder, [results], []),
@@ -89,6 +95,7 @@ def _shared(folder: Path, starts: Any, notes: list[str]) -> dict[str, Any]:
         "every": every,
         "commits": joined([short(start.get("commit")) for start in starts]),
         "machines": [*machines, *((name, every("versions", name)) for name in packages)] if starts else [],
+        "columns_of_results": COLUMNS,
         "evaluations": _evaluations(folder, notes),
         "pictures": find_pictures(folder, notes),
         "notes": notes,
@@ -99,17 +106,12 @@ def _further(results: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
     """Every other number and text that the protocol found, and in tables of their own those that it found by name."""
     told = {name: value for name, value in results.items() if name not in REQUIRED | OPTIONAL and name not in TOLD}
     single = {name: f"{value:.4g}" if number(value) != MISSING else value for name, value in told.items()}
-    return {
-        "Further figures": [(name, text) for name, text in single.items() if isinstance(text, str)],
-        **{
-            name: [
-                (str(label), number(found) if isinstance(found, int | float) else joined(found))
-                for label, found in value.items()
-            ]
-            for name, value in told.items()
-            if isinstance(value, dict)
-        },
-    }
+    tables = {"Further figures": [(name, text) for name, text in single.items() if isinstance(text, str)]}
+    for name, found in told.items():
+        if isinstance(found, dict):
+            pairs = ((key, number(value) if isinstance(value, float) else joined(value)) for key, value in found.items())
+            tables[name] = [(str(key), text) for key, text in pairs]
+    return tables
 
 
 def _classes(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -165,8 +167,8 @@ def _neighbours(rows: list[dict[str, float]]) -> tuple[str, float, str] | None:
     return None
 
 
-def _evaluations(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
-    """The results of the evaluations in the sub-folders; a note on each that is half-written or damaged."""
+def _evaluations(folder: Path, notes: list[str]) -> list[tuple[str, ...]]:
+    """Name and figures of the evaluations in the sub-folders; a note on each that is half-written or damaged."""
     found = []
     for place in sorted({path.parent for name in TRACES for path in folder.rglob(name)} - {folder}):
         inside = place.relative_to(folder)
@@ -176,7 +178,7 @@ def _evaluations(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
             notes.append(f"{inside.as_posix()}: an evaluation without {RESULTS}, so not finished; left out")
             continue
         try:
-            found.append(_named(read_results(place), folder) | {"folder": inside.as_posix()})
+            found.append((inside.as_posix(), *figures_of(_named(read_results(place), folder))))
         except InputError as error:
             notes.append(f"{inside.as_posix()}/{RESULTS}{str(error).removeprefix(str(place / RESULTS))}; left out")
     return found
@@ -190,7 +192,23 @@ def _named(results: dict[str, Any], page_of: Path) -> dict[str, Any]:
         used, now = results["encoder_sha256"], page_of / "encoder.safetensors"
         same = used is None or not now.is_file() or used == digest(now)
         encoder = "this one" if same else "an earlier state of this one"
-    return results | {"data": data or f"{results['data']} {results['split']}", "encoder": encoder, "folder": ""}
+    return results | {"data": data or f"{results['data']} {results['split']}", "encoder": encoder}
+
+
+def figures_of(results: dict[str, Any]) -> tuple[str, ...]:
+    """The texts of an evaluation for `COLUMNS`."""
+    runs = len(results["seeds"])
+    return (
+        protocol_title(results["protocol"]),
+        results["data"],
+        results["encoder"],
+        number(results["top1"]) + (f" ± {number(results['std'])} ({runs} runs)" if runs > 1 else ""),
+        " to ".join(number(value) for value in results["top1_interval"]),
+        number(results["top5"]),
+        number(results["mean_class_accuracy"]),
+        number(results["test_clips"], 0),
+        duration(results["wall_seconds"]),
+    )
 
 
 def data_name(data_set: Any, split: Any = None) -> str | None:
