@@ -131,6 +131,14 @@ def test_cache(source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsy
         cached_store("nw_ucla", None)
 
 
+def test_a_damaged_store_of_the_cache_is_prepared_anew(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = cached_store("nw_ucla", source).path
+    before = contents(path)
+    (path / "label.npy").write_bytes(before["label.npy"][:-1] + b"\x01")
+    assert contents(cached_store("nw_ucla", source).path) == before
+    assert "label.npy: was changed or damaged after it was written" in capsys.readouterr().err
+
+
 def _open_in_process(source: Path) -> int:
     return len(cached_store("nw_ucla", source))
 
