@@ -16,10 +16,10 @@ from rich.progress import Progress
 
 from masksem_graph import load_encoder
 from masksem_graph.cli import main
-from masksem_graph.data.augment import AugmentConfig, CropConfig
 from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.clips import ClipSource
+from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.store import StoreWriter, open_store
+from masksem_graph.data.views import CropConfig
 from masksem_graph.errors import InputError
 from masksem_graph.models.io import load_head
 from masksem_graph.protocols import Evaluation, OwnHead
@@ -135,7 +135,7 @@ def test_features_are_the_authors(golden: Path, tmp_path: Path) -> None:
     main(["convert", str(golden / "mamp_tiny.pth"), "--heads", "4", "--output", str(tmp_path / "run")])
     encoder = load_encoder(tmp_path / "run")
     torch.testing.assert_close(encoder.features(clips).detach(), expected, atol=1e-5, rtol=0)
-    absent = encoder.absent_features()
+    absent = encoder.absent_features(encoder.batch(clips))
     assert absent is not None
     # The second slots of clips 1 and 2 are all zero.
     torch.testing.assert_close(absent.detach().expand(2, -1, -1), expected[[3, 5]], atol=1e-5, rtol=0)
@@ -167,10 +167,10 @@ def probe(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 
 def own_scores(run: Path, store: Path, **more: Any) -> torch.Tensor:
-    source, saved, clips = ClipSource(open_store(store), frames=24, segment=4), load_head(run), torch.arange(3)
+    source, saved, clips = SkeletonLoader(open_store(store), frames=24, segment=4), load_head(run), torch.arange(3)
     assert saved is not None
     crop, names = CropConfig(min_frames=1, test_share=1.0), open_store(store).classes
-    evaluation = Evaluation(load_encoder(run), source, clips, clips, names, crop, AugmentConfig(), head=saved.head)
+    evaluation = Evaluation(load_encoder(run), source, clips, clips, names, crop, head=saved.head)
     with Progress(disable=True) as progress:
         return OwnHead().run(evaluation, seed=0, progress=progress).scores
 

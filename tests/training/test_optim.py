@@ -24,7 +24,7 @@ def decoder() -> Decoder:
     blocks = partial(Transformer, depth=1, heads=2)
     encodings: list[EncodingFactory] = [partial(Learned, over="joints"), Laplacian]
     model = ModelConfig(frames=4, segment=2, width=8, encodings=encodings, backbone=blocks, decoder=blocks)
-    return build_decoder(model, topology=load_topology("tiny5"), channels=3, heads=["shared"])
+    return build_decoder(model, topologies=[load_topology("tiny5")], channels=3, heads=["shared"])
 
 
 def names(module: nn.Module, parameters: list[nn.Parameter]) -> set[str]:
