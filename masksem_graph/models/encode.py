@@ -40,7 +40,7 @@ def encode_arrays(encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLik
     raw = [_clip(values, i, encoder) for i, values in enumerate([clips] if one else clips)]
     if not raw:
         return torch.zeros(0, encoder.width)
-    device, seen = encoder.embedding.weight.device, encoder.preparation
+    device, seen = encoder.embedding.weight.device, encoder.input_spec
     loader = SkeletonLoader(
         store_of(raw, encoder.home[1]),
         frames=encoder.frames,
@@ -82,6 +82,6 @@ def _clip(values: ArrayLike, number: int, encoder: SkeletonEncoder) -> Clip:
     clip = present_only(Clip(name=str(number), label=-1, bodies=(Body(0, frames, np.ones(len(frames), bool)),)))
     if not clip.bodies:
         raise InputError(f"clip {number}: no frame with a body, expected at least one")
-    if encoder.preparation.origin == "none":
+    if encoder.input_spec.origin == "none":
         return clip
     return centred(clip, joint=topology.inputs.index(topology.centre), dimensions=topology.dimensions)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from masksem_graph.backbones import Backbone
 from masksem_graph.backbones.drop_path import DropPath
-from masksem_graph.data.preparation import Preparation
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.views import CropConfig
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch, SkeletonData, to_segments
@@ -53,7 +53,7 @@ class SkeletonEncoder(nn.Module):
         segment: l, frames in a segment.
         pool: which bodies count in a sequence's mean.
         crop: which part of a clip is looked at; `encode` takes the central share.
-        preparation: how clips are prepared for it; `encode` does the same.
+        input_spec: how clips are prepared for it; `encode` does the same.
         recorded: the skeletons of the raw clips, one for each of the topologies; these where omitted.
 
     Attributes:
@@ -75,7 +75,7 @@ class SkeletonEncoder(nn.Module):
         space: Space | None = None,
         pool: Pool = "present",
         crop: CropConfig | None = None,
-        preparation: Preparation | None = None,
+        input_spec: InputSpec | None = None,
         recorded: Sequence[Topology] | None = None,
     ) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class SkeletonEncoder(nn.Module):
         self.topologies, self.recorded = tuple(topologies), tuple(topologies if recorded is None else recorded)
         self.home = self.topologies[0], self.recorded[0]
         self.frames, self.segment, self.pool = frames, segment, pool
-        self.crop, self.preparation = crop or CropConfig(), preparation or Preparation()
+        self.crop, self.input_spec = crop or CropConfig(), input_spec or InputSpec()
         self.mask_token = nn.Parameter(torch.empty(self.width)) if backbone.masked == "token" else None
         if self.mask_token is not None:
             nn.init.trunc_normal_(self.mask_token, std=0.02)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from masksem_graph.config import parse_mapping
-from masksem_graph.data.preparation import Preparation
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml, write_beside
 from masksem_graph.models.build import ModelConfig, build_encoder
@@ -30,7 +30,7 @@ FIELDS: dict[str, tuple[type, str]] = {
     "channels": (int, "a whole number from 1"),
     "topologies": (list, "a list of topologies"),
     "model": (dict, "a mapping"),
-    "preparation": (dict, "a mapping"),
+    "input_spec": (dict, "a mapping"),
     "recorded": (list, "a list of topologies"),
 }
 """Of ``encoder.yaml``, beside its format."""
@@ -44,14 +44,14 @@ class EncoderDescription:
         model: the `ModelConfig`.
         topologies: the skeletons that it is trained on, as topology files have them.
         channels: C, coordinates of a joint.
-        preparation: how its clips are prepared.
+        input_spec: how its clips are prepared.
         recorded: the skeletons of the raw clips, one for each of the topologies; these where omitted.
     """
 
     model: dict[str, Any]
     topologies: list[dict[str, Any]]
     channels: int
-    preparation: Preparation
+    input_spec: InputSpec
     recorded: list[dict[str, Any]] | None = None
 
 
@@ -75,7 +75,7 @@ def create_encoder(described: EncoderDescription, *, source: str | os.PathLike[s
             model,
             topologies=topologies,
             channels=described.channels,
-            preparation=described.preparation,
+            input_spec=described.input_spec,
             recorded=recorded,
         )
     except InputError as error:
@@ -93,7 +93,7 @@ def save_encoder(run: str | os.PathLike[str], encoder: SkeletonEncoder) -> None:
         "channels": encoder.channels,
         "topologies": [topology.to_dict() for topology in encoder.topologies],
         "model": encoder.described,
-        "preparation": asdict(encoder.preparation),
+        "input_spec": asdict(encoder.input_spec),
         "recorded": [topology.to_dict() for topology in encoder.recorded],
     }
     _save(Path(run) / "encoder.safetensors", encoder, described)
@@ -122,7 +122,7 @@ def describe_encoder(run: str | os.PathLike[str]) -> EncoderDescription:
     if (found := len(fields["recorded"])) != (expected := len(fields["topologies"])):
         raise InputError(f"{path}: recorded: expected {expected} skeletons, one for each of topologies, found {found}")
     return EncoderDescription(
-        **{**fields, "preparation": parse_mapping(Preparation, fields["preparation"], source=path)}  # type: ignore[arg-type]
+        **{**fields, "input_spec": parse_mapping(InputSpec, fields["input_spec"], source=path)}  # type: ignore[arg-type]
     )
 
 

@@ -16,8 +16,8 @@ import masksem_graph.models.encode as encode
 from masksem_graph.backbones import Transformer
 from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.loader import SkeletonLoader
-from masksem_graph.data.preparation import Preparation
 from masksem_graph.data.store import StoreWriter, open_store
 from masksem_graph.data.views import CropConfig
 from masksem_graph.encodings import Learned
@@ -29,7 +29,7 @@ from masksem_graph.topology import Topology, load_topology
 
 TINY, LIMBS, NTU = (load_topology(name) for name in ("tiny5", "tiny5_limbs", "ntu25"))
 LENGTHS = [1, 2, 3, 7, 8, 9, 40, 301]
-AS_THEY_ARE = Preparation(origin="none", absent_frames="zero")
+AS_THEY_ARE = InputSpec(origin="none", absent_frames="zero")
 
 
 def encoder(topology: Topology = TINY, *, frames: int = 8, **options: Any) -> SkeletonEncoder:
@@ -85,9 +85,9 @@ def from_a_store(one: SkeletonEncoder, raw: Sequence[np.ndarray], data: Topology
         {},
         {"test_share": 0.5},
         {"pool": "all_slots"},
-        {"preparation": AS_THEY_ARE},
-        {"preparation": Preparation(stream="bone")},
-        {"preparation": Preparation(stream="motion", absent_frames="zero")},
+        {"input_spec": AS_THEY_ARE},
+        {"input_spec": InputSpec(stream="bone")},
+        {"input_spec": InputSpec(stream="motion", absent_frames="zero")},
         {"topology": LIMBS, "recorded": [TINY]},
     ],
     ids=["usual", "half", "all_slots", "as_they_are", "bone", "motion", "limbs"],
@@ -112,7 +112,7 @@ def test_where_somebody_stands_does_not_matter(metres: list[float]) -> None:
     one = encoder()
     moved = [np.where(frames.any((1, 2), keepdims=True), frames + np.float32(metres), 0) for frames in clips()]
     torch.testing.assert_close(one.encode(moved), one.encode(clips()), atol=1e-4, rtol=1e-4)
-    as_they_are = encoder(preparation=AS_THEY_ARE)
+    as_they_are = encoder(input_spec=AS_THEY_ARE)
     assert not torch.allclose(as_they_are.encode(moved), as_they_are.encode(clips()), atol=1e-2)
 
 
@@ -183,7 +183,10 @@ def changed(at: tuple[int, ...], value: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (np.zeros((9, 4, 3)), r"expected frames \[F, V, C\] = \[F, 5, 3\] of one body, found \[9, 4, 3\]; several clips are a"),
+        (
+            np.zeros((9, 4, 3)),
+            r"expected frames \[F, V, C\] = \[F, 5, 3\] of one body, found \[9, 4, 3\]; several clips are a",
+        ),
         (np.ones((9, 5, 2)), r"expected frames .*, found \[9, 5, 2\]"),
         (np.ones((5, 3)), r"expected frames .*, found \[5, 3\]"),
         (torch.ones(2, 9, 5, 3), r"expected frames .*, found \[2, 9, 5, 3\]; several clips are a list"),

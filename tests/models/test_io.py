@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from masksem_graph.data.preparation import Preparation
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.views import CropConfig
 from masksem_graph.errors import InputError
 from masksem_graph.models.encoder import SkeletonEncoder
@@ -37,7 +37,7 @@ GRAPH = [part("encodings.Sinusoidal"), part("encodings.Laplacian", vectors=4), p
 def make(
     encodings: list[dict[str, Any]],
     topologies: list[Topology] | None = None,
-    preparation: Preparation | None = None,
+    input_spec: InputSpec | None = None,
     recorded: list[Topology] | None = None,
     **model: Any,
 ) -> SkeletonEncoder:
@@ -47,7 +47,7 @@ def make(
         model={**numbers, "encodings": encodings, "backbone": BLOCKS, "decoder": BLOCKS, **model},
         topologies=[topology.to_dict() for topology in topologies or [TINY]],
         channels=3,
-        preparation=preparation or Preparation(),
+        input_spec=preparation or InputSpec(),
         recorded=None if recorded is None else [topology.to_dict() for topology in recorded],
     )
     return create_encoder(described).eval()
@@ -80,10 +80,10 @@ def test_the_same_features_in_a_new_process(tmp_path: Path, one_thread: None) ->
 
 
 def test_all_that_an_encoder_is_comes_back(tmp_path: Path) -> None:
-    prepared = Preparation(origin="none", view="yaw", view_of="mean", stream="bone", absent_frames="zero")
+    prepared = InputSpec(origin="none", view="yaw", view_of="mean", stream="bone", absent_frames="zero")
     limbs = load_topology("tiny5_limbs")
     crop = {"share": [0.25, 0.75], "min_frames": 3, "test_share": 0.5}
-    options = {"topologies": [limbs, KINECT], "recorded": [TINY, KINECT], "preparation": prepared}
+    options = {"topologies": [limbs, KINECT], "recorded": [TINY, KINECT], "input_spec": prepared}
     before = save(tmp_path / "run", LEARNED, **options, pool="all_slots", crop=crop)
     after = load_encoder(tmp_path / "run")
     assert after.topologies == (limbs, KINECT) and after.recorded == (TINY, KINECT) and after.topology == limbs
@@ -224,10 +224,10 @@ def cut(run: Path) -> None:
         ),
         (edit(recorded=[KINECT.to_dict()]), "encoder.yaml: tiny5: its joint '.*' is not one of the 20 joints of kinect20"),
         (of_topology(centre="tail"), "encoder.yaml: centre: no joint is called 'tail'"),
-        (edit(preparation=None), "encoder.yaml: preparation: this field is missing"),
-        (edit(preparation=["centre"]), r"encoder.yaml: preparation: expected a mapping, found \['centre'\]"),
-        (edit(preparation={"origin": "hip"}), "encoder.yaml: .*origin"),
-        (edit(preparation={"orgin": "centre"}), "encoder.yaml: .*orgin"),
+        (edit(input_spec=None), "encoder.yaml: preparation: this field is missing"),
+        (edit(input_spec=["centre"]), r"encoder.yaml: preparation: expected a mapping, found \['centre'\]"),
+        (edit(input_spec={"origin": "hip"}), "encoder.yaml: .*origin"),
+        (edit(input_spec={"orgin": "centre"}), "encoder.yaml: .*orgin"),
         (edit(model={"width": 16}), "encoder.safetensors: not the weights of encoder.yaml: .* size mismatch"),
         (edit(model={"width": "wide"}), "encoder.yaml: .*width"),
         (edit(model={"widht": 8}), "encoder.yaml: .*widht"),
