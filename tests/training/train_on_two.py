@@ -30,8 +30,8 @@ from masksem_graph.targets import VelocityAcceleration
 from masksem_graph.tasks.pretrain import MethodConfig, build_pretrain
 from masksem_graph.topology import load_topology
 from masksem_graph.training.devices import DeviceConfig, launch
-from masksem_graph.training.optim import OptimConfig
-from masksem_graph.training.pretrain import LoopConfig, PretrainLoop, average_clip
+from masksem_graph.training.config import TrainConfig
+from masksem_graph.training.pretrain import PretrainLoop, average_clip
 from masksem_graph.training.processes import leave_together
 
 DATA_SETS = {"ntu25": 14, "kinect20": 10}
@@ -80,8 +80,7 @@ def make_loop(stores: Path, folder: Path, *, parts: int = 1, encodings: str = "g
         fabric=fabric,
         task=task,
         sets=sets,
-        config=LoopConfig(epochs=2, batch_size=6, accumulate=parts, checkpoint_minutes=minutes),
-        optim=OptimConfig(lr=1e-3),
+        config=TrainConfig(lr=1e-3, epochs=2, batch_size=6, accumulate=parts, checkpoint_minutes=minutes),
         crop=CropConfig(min_frames=8),
         folder=folder,
         save_encoder=lambda encoder: None,
