@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from masksem_graph.data.augment import whole_view
-from masksem_graph.data.clips import ClipBatch, ClipSource
-from masksem_graph.report.skeleton import shown
+from masksem_graph.data.loader import SkeletonLoader
+from masksem_graph.data.views import whole_view
+from masksem_graph.graph import SkeletonBatch, nodes_of
+from masksem_graph.report.names import drawn
+from masksem_graph.report.skeleton import long_links
 from masksem_graph.topology import Topology
 
 
@@ -29,21 +32,35 @@ class ShownClip:
         segment: l, frames of a segment.
         length: frames of the clip before it was resized.
         rate: frames that it has a second, where that is known.
+        compared: a topology with the same joints whose bones are drawn, in place of the nodes' own.
     """
 
     name: str
     action: str | None
-    batch: ClipBatch
+    batch: SkeletonBatch
     coordinates: Float[np.ndarray, "B T V C"]
     topology: Topology
     segment: int
     length: int
     rate: float | None = None
+    compared: Topology | None = None
+
+    @property
+    def bones(self) -> Topology:
+        """The topology whose bones are drawn."""
+        return self.compared or self.topology
+
+    @cached_property
+    def links(self) -> set[frozenset[str]]:
+        """Bones that are drawn otherwise than those of a body: new ones of `compared`, or long ones of the nodes' own."""
+        if self.compared is None:
+            return long_links(self.topology)
+        return {frozenset(bone) for bone in self.compared.bones} - {frozenset(bone) for bone in self.topology.bones}
 
     @property
     def title(self) -> str:
         """Name and class."""
-        return self.name if self.action is None else f"{self.name}: {shown(self.action)}"
+        return drawn(self.name if self.action is None else f"{self.name}: {self.action}")
 
     @property
     def places(self) -> Float[np.ndarray, "B T V 2"]:
@@ -84,7 +101,7 @@ class ShownClip:
         return segment * self.segment + self.segment // 2
 
 
-def show_clip(source: ClipSource, clip: int, *, topology: Topology, rate: float | None = None) -> ShownClip:
+def show_clip(source: SkeletonLoader, clip: int, *, topology: Topology, rate: float | None = None) -> ShownClip:
     """Read a clip for pictures.
 
     Args:
@@ -99,8 +116,7 @@ def show_clip(source: ClipSource, clip: int, *, topology: Topology, rate: float 
     # A picture shows the body, whichever stream the networks see.
     joints = copy.copy(source)
     joints.stream, joints.derivatives = "joint", False
-    columns = [topology.inputs.index(joint) for joint in topology.joints]
-    coordinates = joints.load(plan).coordinates.cpu().numpy()[:, :, columns, : topology.dimensions]
+    coordinates = nodes_of(joints.load(plan).frames, topology).cpu().numpy()[..., : topology.dimensions]
     label = int(store.label[clip])
     return ShownClip(
         name=Path(str(store.name[clip])).name,
