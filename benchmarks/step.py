@@ -16,8 +16,8 @@ import torch
 from torch.utils.benchmark import Timer
 
 from masksem_graph.cli.train import GROUPS, ROOT, read
-from masksem_graph.config import read_options
 from masksem_graph.data.config import open_each_on_first
+from masksem_graph.options import read_options
 from masksem_graph.tasks.several import build_several
 from masksem_graph.topology import encoder_topology
 from masksem_graph.training.devices import launch

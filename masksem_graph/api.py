@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from masksem_graph import trust
-from masksem_graph.config import CLASS_PATH, GROUPS, HOMES, INIT_ARGS, Options, load_group
+from masksem_graph.compose import CLASS_PATH, GROUPS, INIT_ARGS, load_group
 from masksem_graph.declared import declared_fields
 from masksem_graph.errors import InputError
+from masksem_graph.options import HOMES, Options
 
 if TYPE_CHECKING:
     import masksem_graph.run_folder
@@ -114,7 +115,9 @@ def evaluate(
         name = protocol if isinstance(protocol, str) else getattr(protocol, "__name__", "evaluation")
         output = Path(run) / "_".join(filter(None, [Path(name).stem.rpartition(".")[2].lower(), str(labels or "").strip("%")]))
     data = None if data is None else data_section(data)
-    groups = {name: value for name, value in {"protocol": protocol, "data": data, "labels": labels}.items() if value is not None}
+    groups = {
+        name: value for name, value in {"protocol": protocol, "data": data, "labels": labels}.items() if value is not None
+    }
     fields = {**fields, "run": os.fspath(run), "output": os.fspath(output)}
     found = run_protocol(*read(_options(groups, fields, EVALUATION, also="protocol")))
     if found is None:
@@ -151,7 +154,8 @@ def data_section(data: Any) -> Any:
 def _several(sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if not sections:
         raise InputError("data: expected at least one data set, found an empty list")
-    first, also = dict(sections[0]), {}
+    first: dict[str, Any] = dict(sections[0])
+    also: dict[str, Any] = {}
     for section in sections[1:]:
         for name, value in section.items():
             if name not in OF_FURTHER_DATA and value != first.get(name):

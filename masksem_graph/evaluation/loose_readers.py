@@ -54,7 +54,7 @@ def loose_reader(path: Path, format: str | None, usual: str | None, options: Map
     loose = {NTUReader: LooseNTU, NWUCLAReader: LooseNWUCLA, PysklReader: LoosePyskl}.get(type(reader))  # type: ignore[type-abstract]
     if loose is None or not path.is_file() or suffix == ".zip":
         return reader
-    made = object.__new__(loose)
+    made: Reader = object.__new__(loose)
     made.__dict__ |= vars(reader)
     if isinstance(made, LoosePyskl):
         made.given = topology
@@ -100,7 +100,7 @@ class LoosePyskl(PysklReader):
     def sources(self, root: Path) -> Sequence[Annotation]:
         content = read_pickle(root)
         if isinstance(content, dict):
-            content = content["annotations"] if "annotations" in content else [content]
+            content = content.get("annotations", [content])
         if not isinstance(content, list | tuple) or not content or not all(isinstance(entry, dict) for entry in content):
             raise InputError(f"{root}: expected a clip with a keypoint of shape [M, T, V, C], or a list of such clips")
         self.topology = getattr(self, "topology", None) or self.given.name
@@ -116,7 +116,9 @@ class LoosePyskl(PysklReader):
             fields.setdefault("total_frames", keypoint.shape[1])
         named = fields.get("frame_dir")
         place = str(named) if isinstance(named, str) and named else f"[{i}]"
-        return Annotation(root, "keypoint" if alone and place.startswith("[") else place, {**fields, "frame_dir": "clip", "label": 0})
+        return Annotation(
+            root, "keypoint" if alone and place.startswith("[") else place, {**fields, "frame_dir": "clip", "label": 0}
+        )
 
 
 class LooseArrays(FolderReader):
@@ -127,7 +129,7 @@ class LooseArrays(FolderReader):
         self.given, self.topology = topology, topology.name
         self.joints, self.dimensions, self.axes = len(topology), topology_channels(topology), None
 
-    def read(self, source: Path) -> Clip:
+    def read(self, source: Path) -> Clip:  # type: ignore[override]
         with TemporaryDirectory() as folder:
             path = source if source.suffix.lower() == ".npy" else Path(folder) / f"{source.name}.npy"
             if path is not source:
@@ -157,7 +159,11 @@ def _table(path: Path, joints: int) -> np.ndarray:
     """A table of numbers as [T, V, C]; a first line of names is left out."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-        first = lines[0].replace(",", "").replace(".", "").replace("-", "").replace("e", "").replace("+", "").strip() if lines else ""
+        first = (
+            lines[0].replace(",", "").replace(".", "").replace("-", "").replace("e", "").replace("+", "").strip()
+            if lines
+            else ""
+        )
         rows = np.loadtxt(lines[0 if first.isdigit() else 1 :], delimiter=",", ndmin=2, dtype=np.float64)
     except (OSError, ValueError, IndexError) as error:
         raise InputError(f"{path}: not a table of numbers: {' '.join(str(error).split())[:120]}") from None

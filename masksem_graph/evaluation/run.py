@@ -17,7 +17,7 @@ from jaxtyping import Float, Int64
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from masksem_graph.config import Competed
+from masksem_graph.compose import Competed
 from masksem_graph.console import console, progress_bars
 from masksem_graph.data.augment import CropConfig
 from masksem_graph.data.clips import ClipSource
@@ -111,9 +111,7 @@ def _evaluate(
     return results
 
 
-def _start_lines(
-    config: EvaluateConfig, plain: dict[str, Any], store: Store, competed: Sequence[Competed]
-) -> Iterator[str]:
+def _start_lines(config: EvaluateConfig, plain: dict[str, Any], store: Store, competed: Sequence[Competed]) -> Iterator[str]:
     train, test = labelled_split(config.data, store)
     run = "no run: freshly drawn weights" if config.run == SCRATCH else config.run
     yield f"run        {run}{', weights drawn anew' if config.untrained else ''}"

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from safetensors.torch import save_file
 
 from masksem_graph import trust
-from masksem_graph.config import Competed, flatten
+from masksem_graph.compose import Competed, flatten
 from masksem_graph.console import console, progress_bars
 from masksem_graph.data.augment import whole_view
 from masksem_graph.data.clips import ClipSource, Plan
@@ -23,10 +23,10 @@ from masksem_graph.data.mixture import TrainingSet
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.files import write_beside
-from masksem_graph.plain_yaml import read_plain
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import save_encoder
 from masksem_graph.pictures.after import draw_training
+from masksem_graph.plain_yaml import read_plain
 from masksem_graph.protocols import KNN, Evaluation
 from masksem_graph.report.page import write_page
 from masksem_graph.run_folder import RunFolder
@@ -132,6 +132,17 @@ def make_loop(
     save_encoder: Callable[[SkeletonEncoder], None],
     evaluate: Callable[[Sequence[SkeletonEncoder]], dict[str, float]] | None,
 ) -> PretrainLoop:
+    """The loop of a configuration.
+
+    Args:
+        config: of the run.
+        fabric: launched.
+        task: what to train.
+        sets: the data sets, in the task's order.
+        folder: of the run.
+        save_encoder: called with the student's encoder at every checkpoint.
+        evaluate: called every few epochs with the student's encoder on each data set.
+    """
     compiles = config.device.compile
     if compiles and (fault := compiler_fault(fabric.device)):
         console.print(f"device.compile: skipped, a trial failed: {fault}", markup=False)
@@ -212,9 +223,7 @@ def _draw(config: RunConfig, task: Pretrain | SeveralPretrain, sets: Sequence[Tr
     one = sets[0]
     clip, *_ = *one.source.store.splits[config.data.split]["test"], *one.clips
     try:
-        draw_training(
-            task.each[0], one.source, train=one.clips, clip=int(clip), folder=folder.figures, seed=config.train.seed
-        )
+        draw_training(task.each[0], one.source, train=one.clips, clip=int(clip), folder=folder.figures, seed=config.train.seed)
     except Exception as error:  # a run does not die of its pictures
         console.print(f"not drawn: {type(error).__name__}: {' '.join(str(error).split())[:200]}", markup=False)
 
@@ -338,10 +347,14 @@ def initialise_from(task: Pretrain, run: Path) -> None:
     for part, state in by_part.items():
         network = getattr(task, part)
         if part == "decoder" and not state:
-            console.print(f"train.init_from: {run} has no decoder, a new one starts from scratch", soft_wrap=True, markup=False)
+            console.print(
+                f"train.init_from: {run} has no decoder, a new one starts from scratch", soft_wrap=True, markup=False
+            )
             continue
         try:
             if network is not None:
                 network.load_state_dict(state)
         except RuntimeError as error:
-            raise InputError(f"train.init_from: {run}: its {part} does not fit this model: {' '.join(str(error).split())}") from None
+            raise InputError(
+                f"train.init_from: {run}: its {part} does not fit this model: {' '.join(str(error).split())}"
+            ) from None

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from masksem_graph.config import CLASS_PATH, INIT_ARGS, Competed
+from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Competed
 from masksem_graph.data.store import Store
 from masksem_graph.topology import Topology
 from masksem_graph.training.config import RunConfig
@@ -54,7 +54,8 @@ def start_lines(
         yield _line(name, part_line(method.get(name)))
     yield _line("transforms", ", ".join(map(part_line, plain.get("augment") or [])) or "none")
     yield _line(
-        "steps", f"{train.epochs} epochs of {steps} steps, {train.batch_size} clips each, rate {train.lr:g} to {train.final_lr:g}"
+        "steps",
+        f"{train.epochs} epochs of {steps} steps, {train.batch_size} clips each, rate {train.lr:g} to {train.final_lr:g}",
     )
     for one in competed:
         yield _line("decided", str(one))
