@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import Any
 
-REPLACED = ("name", "source", "units", "centre", "bones", "parts", "mirror", "rest_pose")
+REPLACED = ("name", "source", "units", "centre", "bones", "parts", "mirror", "rest_pose", "frame")
 CHANGES = ("without", "context", "connect", "add_bones", "remove_bones")
 FIELDS = {"extends", *REPLACED, *CHANGES}
 
@@ -38,6 +38,7 @@ def extend(base: Mapping[str, Any], changes: Mapping[str, Any], fault: Fault) ->
     inputs = [joint for joint in base["joints"] if joint not in dropped]
     context = [joint for joint in inputs if joint in base["context"] or joint in aside]
     nodes = {joint for joint in inputs if joint not in context}
+    frame = base.get("frame", {})
     parts = {part: kept for part, joints in base["parts"].items() if (kept := [j for j in joints if j in nodes])}
     written_out = {
         **base,
@@ -45,8 +46,9 @@ def extend(base: Mapping[str, Any], changes: Mapping[str, Any], fault: Fault) ->
         "context": context,
         "bones": _bones(base, changes, [joint for joint in inputs if joint in nodes], parts, fault),
         "parts": parts,
-        "mirror": [pair for pair in base["mirror"] if nodes.issuperset(pair)],
+        "mirror": [pair for pair in base["mirror"] if set(pair) <= set(inputs)],
         "rest_pose": {joint: place for joint, place in base.get("rest_pose", {}).items() if joint in inputs},
+        "frame": frame if all(set(joints) <= set(inputs) for joints in frame.values()) else {},
     }
     return written_out | {name: changes[name] for name in REPLACED if name in changes and name != "bones"}
 

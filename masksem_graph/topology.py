@@ -15,7 +15,8 @@ from masksem_graph.errors import InputError
 from masksem_graph.extending import extend
 from masksem_graph.files import find_yaml, read_yaml
 
-FIELDS = {"name", "source", "units", "centre", "joints", "context", "bones", "parts", "mirror", "rest_pose"}
+FIELDS = {"name", "source", "units", "centre", "joints", "context", "bones", "parts", "mirror", "rest_pose", "frame"}
+FRAME = ("centre", "spine", "hips")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,7 +28,7 @@ class Topology:
         joints: names of the joints that are nodes, in the order of the data's joint axis.
         bones: (child, parent) pairs of joint names.
         parts: body part -> its joints; every joint is in exactly one part.
-        mirror: joint -> its counterpart on the other side; a joint without one maps to itself.
+        mirror: input joint -> its counterpart on the other side; a joint without one maps to itself.
         centre: the joint that the bone stream starts from and that clips are centred on.
         units: unit of the coordinates, ``metres`` for Kinect data; ``pixels`` are those of an image, x to the right and y
             downwards, and a third channel is then the joint's score.
@@ -35,6 +36,8 @@ class Topology:
         inputs: all joints on the data's joint axis, in its order: `joints` and `context`.
         rest_pose: joint -> (x, y, z) of a person who stands at rest: x to the person's right, y up, z to the back, in any
             unit; empty where it is not known.
+        frame: ``centre``, ``spine`` and ``hips`` (right, left) -> the joints that say how a body stands and where it looks; of
+            several for the centre or the spine, the mean. Empty where they are not known.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Topology:
     source: str = ""
     inputs: tuple[str, ...] = ()
     rest_pose: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    frame: dict[str, tuple[str, ...]] = field(default_factory=dict)
     graph: nx.Graph = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,8 +75,9 @@ class Topology:
 
     @cached_property
     def _key(self) -> tuple[Any, ...]:
-        tables = (tuple(table.items()) for table in (self.parts, self.mirror, self.rest_pose))
-        return (self.name, self.joints, self.bones, self.centre, self.units, self.source, self.inputs, *tables)
+        texts = (self.name, self.joints, self.bones, self.centre, self.units, self.source, self.inputs)
+        tables = (self.parts, self.mirror, self.rest_pose, self.frame)
+        return (*texts, *(tuple(sorted(table.items())) for table in tables))
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -106,8 +111,9 @@ class Topology:
             **({"context": list(self.context)} if self.context else {}),
             "bones": [list(bone) for bone in self.bones],
             "parts": {part: list(joints) for part, joints in self.parts.items()},
-            "mirror": [[a, b] for a, b in self.mirror.items() if self.index[a] < self.index[b]],
+            "mirror": [[a, b] for a, b in self.mirror.items() if self.inputs.index(a) < self.inputs.index(b)],
             **({"rest_pose": {joint: list(place) for joint, place in self.rest_pose.items()}} if self.rest_pose else {}),
+            **({"frame": {name: list(joints) for name, joints in self.frame.items()}} if self.frame else {}),
         }
 
 
@@ -196,7 +202,7 @@ def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topol
     bones = _pairs(fields["bones"], "bones", set(joints), fault)
     _check_bones(bones, joints, fault)
     parts = _parts(fields["parts"], joints, fault)
-    mirror = _mirror(_pairs(fields.get("mirror") or [], "mirror", set(joints), fault), joints, fault)
+    mirror = _mirror(_pairs(fields.get("mirror") or [], "mirror", set(inputs), fault), inputs, fault)
     centre = fields["centre"]
     if centre not in joints:
         raise fault("centre", f"no joint is called {centre!r}")
@@ -211,6 +217,7 @@ def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topol
         source=str(fields.get("source") or "").strip(),
         inputs=inputs,
         rest_pose=_rest_pose(fields.get("rest_pose") or {}, inputs, joints, fault),
+        frame=_frame(fields.get("frame") or {}, inputs, fault),
     )
 
 
@@ -302,6 +309,20 @@ def _rest_pose(value: Any, inputs: tuple[str, ...], joints: tuple[str, ...], fau
     if len(joints) > 1 and value and len({tuple(value[joint]) for joint in joints}) == 1:
         raise fault("rest_pose", "all joints are in the same place")
     return {joint: (float(x), float(y), float(z)) for joint, (x, y, z) in value.items()}
+
+
+def _frame(value: Any, inputs: tuple[str, ...], fault: Any) -> dict[str, tuple[str, ...]]:
+    if not value:
+        return {}
+    if not isinstance(value, dict) or set(value) != set(FRAME):
+        raise fault("frame", f"expected {', '.join(FRAME)}, each a list of joints, found {value!r}")
+    frame = {name: _names(value[name], f"frame.{name}", fault) for name in FRAME}
+    for name, joints in frame.items():
+        if unknown := [joint for joint in joints if joint not in inputs]:
+            raise fault(f"frame.{name}", f"no joint is called {unknown[0]!r}")
+    if len(frame["hips"]) != 2:
+        raise fault("frame.hips", f"expected the right hip and the left one, found {list(frame['hips'])}")
+    return frame
 
 
 def _is_number(value: Any) -> bool:

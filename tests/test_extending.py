@@ -40,6 +40,7 @@ def test_a_joint_left_out(tmp_path: Path) -> None:
     assert bones(topology) == {frozenset(pair) for pair in (("head", "hip"), ("right_hand", "head"), ("foot", "hip"))}
     assert topology.parts == {"trunk": ("hip", "head"), "arms": ("right_hand",), "leg": ("foot",)}
     assert topology.mirror["right_hand"] == "right_hand", "its partner is gone"
+    assert not topology.frame, "one of its joints is gone"
     assert joint_columns(topology, TINY) == [0, 1, 3, 4]
 
 
@@ -49,10 +50,17 @@ def test_a_joint_set_aside(tmp_path: Path) -> None:
     assert topology.joints == ("head", "left_hand", "right_hand", "foot") and len(topology) == 4
     assert (topology.inputs, topology.context) == (TINY.joints, ("hip",))
     assert topology.parts == {"trunk": ("head",), "arms": ("left_hand", "right_hand"), "leg": ("foot",)}
-    assert topology.parents == (0, 0, 0, 1)
+    assert topology.parents == (0, 0, 0, 1) and topology.frame == TINY.frame
     assert joint_columns(topology, TINY) == [0, 1, 2, 3, 4]
     again = parse_topology(yaml.safe_load(yaml.safe_dump(topology.to_dict())), source_file="again")
     assert again.to_dict() == topology.to_dict() and again.inputs == topology.inputs and again.parents == topology.parents
+
+
+def test_joints_set_aside_keep_their_mirror_pairs(tmp_path: Path) -> None:
+    topology = load_topology(write(tmp_path, "aside", extends="tiny5", context=["left_hand", "right_hand"]))
+    assert topology.mirror == TINY.mirror and topology.joints == ("hip", "head", "foot")
+    again = parse_topology(topology.to_dict(), source_file="again")
+    assert again == topology
 
 
 def test_bones_and_whole_fields_replaced(tmp_path: Path) -> None:

@@ -50,6 +50,9 @@ def test_shipped(name: str) -> None:
         x, y, z = topology.rest_pose[joint]
         assert topology.rest_pose[mirror[joint]] == (-x, y, z)
         assert x * (joint.startswith("right_") - joint.startswith("left_")) >= 0, "x points to the person's right"
+    if topology.frame:
+        right, left = topology.frame["hips"]
+        assert mirror[right] == left and topology.rest_pose[right][0] > 0, "the right one first"
     parts = {frozenset(members) for members in topology.parts.values()}
     assert {frozenset(mirror[joint] for joint in members) for members in parts} == parts
     again = parse_topology(yaml.safe_load(yaml.safe_dump(topology.to_dict())), source_file="again")
@@ -161,6 +164,7 @@ def test_mirror_and_texts_may_be_left_out() -> None:
     assert (topology.units, topology.source) == ("metres", "")
 
 
+FRAME = TINY["frame"]
 FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"bones": TINY["bones"][:-1]}, "bones: the skeleton is not connected: foot cannot be reached from the other joints"),
     ({"bones": [*TINY["bones"], ["foot", "foot"]]}, "bones: 'foot' is joined to itself"),
@@ -195,10 +199,16 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"rest_pose": {"hip": [0, 0]}}, "rest_pose.hip: expected three numbers, found [0, 0]"),
     ({"rest_pose": {"hip": [0, 0, float("nan")]}}, "rest_pose.hip: expected three numbers, found [0, 0, nan]"),
     ({"rest_pose": {joint: [0, 1, 0] for joint in TINY["joints"]}}, "rest_pose: all joints are in the same place"),
+    ({"frame": ["hip"]}, "frame: expected centre, spine, hips, each a list of joints, found ['hip']"),
+    ({"frame": {"spine": ["head"]}}, "frame: expected centre, spine, hips, each a list of joints, found {'spine': ['head']}"),
+    ({"frame": {**FRAME, "spine": "head"}}, "frame.spine: expected a list of joint names, found 'head'"),
+    ({"frame": {**FRAME, "centre": ["tail"]}}, "frame.centre: no joint is called 'tail'"),
+    ({"frame": {**FRAME, "hips": ["foot"]}}, "frame.hips: expected the right hip and the left one, found ['foot']"),
     ({"rest_pose": [1]}, "rest_pose: expected joint: [x, y, z], found [1]"),
     (
         {"limbs": []},
-        "limbs: unknown field; a topology has bones, centre, context, joints, mirror, name, parts, rest_pose, source, units",
+        "limbs: unknown field; a topology has bones, centre, context, frame, joints, mirror, name, parts, rest_pose, source, "
+        "units",
     ),
 ]
 
@@ -253,6 +263,7 @@ mutations = st.one_of(
     st.tuples(st.just("mirror"), st.lists(st.tuples(names, names).map(list), max_size=3)),
     st.tuples(st.just("parts"), st.dictionaries(names, st.lists(names, max_size=4), max_size=3)),
     st.tuples(st.just("centre"), names),
+    st.tuples(st.just("frame"), st.dictionaries(st.sampled_from(["centre", "spine", "hips"]), st.lists(names, max_size=3))),
 )
 
 

@@ -210,7 +210,7 @@ def joint_sides(topology: Topology) -> Int64[np.ndarray, " V"]:
     for place, joint in enumerate(topology.joints):
         other = topology.mirror[joint]
         if other != joint:
-            first = _is_left(joint) if _is_left(joint) != _is_left(other) else place < topology.index[other]
+            first = _is_left(joint) if _is_left(joint) != _is_left(other) else place < topology.inputs.index(other)
             sides[place] = 1 if first else 2
     return sides
 

@@ -197,8 +197,7 @@ class SkeletonLoader:
         if self.view_frames is not None:
             values = self.view_frames.apply(values, plan.view.clips[plan.sequence], derivative)
         for transform, uniform in zip(self.transforms, plan.view.uniform, strict=False):
-            rows = uniform[plan.sequence].to(self.device, non_blocking=True)
-            values = transform.apply(values, rows, self.store.topology)
+            values = transform.of_clips(values, uniform, plan.sequence.to(self.device), self.store.topology)
         return self._to_stream(values)
 
     def _to_stream(self, values: Float[Tensor, "B T V C"]) -> Float[Tensor, "B T J C"]:

@@ -46,11 +46,12 @@ def sides(topology: Topology) -> tuple[list[int], list[int]]:
     Raises:
         InputError: there are no mirror pairs.
     """
-    pairs = [(a, b) for a, b in topology.mirror.items() if topology.index[a] < topology.index[b]]
+    pairs = [(a, b) for a, b in topology.mirror.items() if topology.inputs.index(a) < topology.inputs.index(b)]
     if not pairs:
         raise InputError(f"{topology.name}: mirror: expected pairs of joints, found none; left and right cannot be told apart")
     ordered = [(b, a) if "right" in a else (a, b) for a, b in pairs]
-    return [topology.index[b] for _, b in ordered], [topology.index[a] for a, _ in ordered]
+    place = topology.inputs.index
+    return [place(b) for _, b in ordered], [place(a) for a, _ in ordered]
 
 
 def _present_frames(store: Store, clips: Int64[np.ndarray, " n"]) -> Iterator[Float[np.ndarray, "F V C"]]:

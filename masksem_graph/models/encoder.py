@@ -162,9 +162,7 @@ class SkeletonEncoder(nn.Module):
         layers = self.backbone.layers()
         branches = [[part for m in layer for part in m.modules() if isinstance(part, DropPath)] for layer in layers]
         if rate and not any(branches):
-            raise InputError(
-                f"drop_path: {self.backbone.name} has no residual branch to drop; expected 0, found {rate}"
-            )
+            raise InputError(f"drop_path: {self.backbone.name} has no residual branch to drop; expected 0, found {rate}")
         for layer_rate, parts in zip(torch.linspace(0, rate, len(layers)).tolist(), branches, strict=True):
             for part in parts:
                 part.rate = layer_rate

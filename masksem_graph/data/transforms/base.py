@@ -1,0 +1,116 @@
+"""What every transform of skeletons is."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch_geometric.transforms import BaseTransform
+
+from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonData
+from masksem_graph.topology import Topology
+
+
+class SkeletonTransform(BaseTransform):
+    """A change of the bodies of a batch, all at once, on their device.
+
+    A transform draws nothing itself. It says how many uniform numbers it needs for each clip, and the caller draws them. So a
+    resumed run is equal to an uninterrupted one, and two processes are equal to one, for a transform of your own too.
+
+    On its own it is a torch_geometric transform: ``Compose([Rotate(y=0.3), Mirror()])(data)``.
+
+    Attributes:
+        numbers: uniform numbers in [0, 1) that it needs for each clip.
+        linear: whether it is a fixed linear map of each frame, so that it acts on velocities as on positions. Where targets
+            are differentiated before the resize, every transform must be linear.
+    """
+
+    numbers: int = 0
+    linear: bool = False
+
+    @abstractmethod
+    def apply(
+        self, frames: Float[Tensor, "B T V C"], uniform: Float[Tensor, "B numbers"], topology: Topology
+    ) -> Float[Tensor, "B T V C"]:
+        """Transform bodies. The bodies of a clip have equal rows of numbers.
+
+        Args:
+            frames: coordinates of all input joints of the topology, then scores where it has any.
+            uniform: the numbers of each body's clip, on the device of the frames.
+            topology: the skeleton.
+
+        Raises:
+            InputError: this transform cannot be used on this skeleton.
+        """
+
+    def of_clips(
+        self,
+        frames: Float[Tensor, "B T V C"],
+        uniform: Float[Tensor, "S numbers"],
+        sequence: Int64[Tensor, " B"],
+        topology: Topology,
+    ) -> Float[Tensor, "B T V C"]:
+        """Transform the bodies of clips, which share the numbers of their clip. The loader calls this.
+
+        Args:
+            frames: see `apply`.
+            uniform: the numbers of each clip.
+            sequence: the clip of each body, ascending.
+            topology: the skeleton.
+        """
+        return self.apply(frames, uniform.to(frames.device, non_blocking=True)[sequence], topology)
+
+    def forward(self, data: SkeletonData, uniform: Float[Tensor, "S numbers"] | None = None) -> SkeletonData:
+        """Transform the frames, and with them velocity and acceleration where the data have them.
+
+        Args:
+            data: the bodies of one clip or of several.
+            uniform: numbers for each clip; drawn from torch's global generator where omitted.
+
+        Raises:
+            InputError: this transform cannot be used on this skeleton, or not on velocities.
+        """
+        if uniform is None:
+            uniform = torch.rand(data.num_sequences, self.numbers)
+        uniform = uniform.to(data.frames.device)
+        out = data.with_frames(self.of_clips(data.frames, uniform, data.sequence, data.topology))
+        for name in ("velocity", "acceleration"):
+            if name in data:
+                self.check_linear()
+                out[name] = self.of_clips(data[name], uniform, data.sequence, data.topology)
+        return out
+
+    def check_linear(self) -> None:
+        """Refuse a transform that does not act on velocities as on positions.
+
+        Raises:
+            InputError: it is not linear.
+        """
+        if not self.linear:
+            raise InputError(
+                f"augment: {type(self).__name__} does not act on velocities as on positions; expected only linear transforms "
+                "with targets.differentiate: before_resize"
+            )
+
+
+def expect_share(name: str, value: float) -> None:
+    """Refuse what is no share or probability.
+
+    Raises:
+        InputError: it is not in [0, 1].
+    """
+    if not 0 <= value <= 1:
+        raise InputError(f"{name}: expected a number in [0, 1], found {value}")
+
+
+def expect_at_least_zero(name: str, value: float) -> None:
+    """Refuse a size below zero, and what is no number.
+
+    Raises:
+        InputError: it is negative, infinite or NaN.
+    """
+    if not 0 <= value < float("inf"):
+        raise InputError(f"{name}: expected a finite number of at least 0, found {value}")

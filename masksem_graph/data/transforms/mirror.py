@@ -1,0 +1,63 @@
+"""Left and right exchanged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from masksem_graph.data.transforms.base import SkeletonTransform, expect_share
+from masksem_graph.data.transforms.coordinates import coordinates_of
+from masksem_graph.errors import InputError
+from masksem_graph.topology import Topology
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirror(SkeletonTransform):
+    """Flip the x axis and exchange the joints of each mirror pair, their scores too.
+
+    Takes one number: below ``probability``, the clip is mirrored. A left-handed action becomes a right-handed one, so leave
+    this out where the labels tell left from right.
+
+    Args:
+        probability: of a clip to be mirrored.
+    """
+
+    probability: float = 0.5
+
+    numbers = 1
+    linear = True
+
+    def __post_init__(self) -> None:
+        expect_share("Mirror.probability", self.probability)
+
+    def apply(
+        self, frames: Float[Tensor, "B T V C"], uniform: Float[Tensor, "B numbers"], topology: Topology
+    ) -> Float[Tensor, "B T V C"]:
+        coordinates_of(frames, topology)
+        flip = torch.ones(frames.shape[-1], dtype=frames.dtype, device=frames.device)
+        flip[0] = -1
+        mirrored = frames[:, :, mirror_columns(topology, frames.device)] * flip
+        return torch.where((uniform[:, 0] < self.probability)[:, None, None, None], mirrored, frames)
+
+
+@lru_cache(maxsize=64)
+def mirror_columns(topology: Topology, device: torch.device) -> Int64[Tensor, " V"]:
+    """Where the counterpart of each input joint stands.
+
+    Raises:
+        InputError: there are no mirror pairs.
+    """
+    columns = partners(topology)
+    if columns == list(range(len(columns))):
+        raise InputError(f"{topology.name}: mirror: expected pairs of joints, found none; Mirror cannot tell left from right")
+    return torch.tensor(columns, device=device)
+
+
+def partners(topology: Topology) -> list[int]:
+    """The position of each input joint's counterpart; its own where it has none."""
+    place = {joint: i for i, joint in enumerate(topology.inputs)}
+    return [place[topology.mirror[joint]] for joint in topology.inputs]

@@ -1,0 +1,40 @@
+"""Random noise on each coordinate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from masksem_graph.data.transforms.base import SkeletonTransform, expect_at_least_zero
+from masksem_graph.data.transforms.coordinates import coordinates_of, with_coordinates
+from masksem_graph.data.transforms.counter import KEY, normal_of_key
+from masksem_graph.topology import Topology
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise(SkeletonTransform):
+    """Add normal noise to each coordinate of each frame.
+
+    Takes two numbers, the key of a hash that gives each coordinate its own noise (`normal_of_key`). Two bodies of a clip get
+    the same noise.
+
+    Args:
+        std: standard deviation, in the topology's units.
+    """
+
+    std: float
+
+    numbers = KEY
+
+    def __post_init__(self) -> None:
+        expect_at_least_zero("Noise.std", self.std)
+
+    def apply(
+        self, frames: Float[Tensor, "B T V C"], uniform: Float[Tensor, "B numbers"], topology: Topology
+    ) -> Float[Tensor, "B T V C"]:
+        coordinates = coordinates_of(frames, topology)
+        noise = normal_of_key(uniform, math.prod(coordinates.shape[1:])).view(coordinates.shape)
+        return with_coordinates(frames, coordinates + self.std * noise)
