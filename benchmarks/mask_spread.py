@@ -38,7 +38,7 @@ def main() -> None:
     student = task.student
     data = parse_mapping(DataConfig, read_yaml(found.run / "config.yaml")["data"], source=str(found.run / "config.yaml"))
     store = data.open()
-    seen = student.preparation
+    seen = student.input_spec
     loader = SkeletonLoader(
         store,
         frames=student.frames,

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import Any
 
+from masksem_graph.errors import shown
+
 REPLACED = ("name", "source", "units", "centre", "bones", "parts", "mirror", "rest_pose", "frame")
 CHANGES = ("without", "context", "connect", "add_bones", "remove_bones")
 FIELDS = {"extends", *REPLACED, *CHANGES}
@@ -28,7 +30,7 @@ def extend(base: Mapping[str, Any], changes: Mapping[str, Any], fault: Fault) ->
         raise fault(unknown[0], f"not a field of a topology that extends another, which has {', '.join(sorted(FIELDS))}")
     for name in ("name", "extends"):
         if not isinstance(changes.get(name), str):
-            raise fault(name, f"expected a text, found {changes.get(name)!r}")
+            raise fault(name, f"expected a text, found {shown(changes.get(name))}")
     dropped = _joints(changes, "without", base["joints"], fault)
     aside = _joints(changes, "context", base["joints"], fault)
     if both := [joint for joint in aside if joint in dropped]:
@@ -56,7 +58,7 @@ def extend(base: Mapping[str, Any], changes: Mapping[str, Any], fault: Fault) ->
 def _joints(changes: Mapping[str, Any], name: str, known: list[str], fault: Fault) -> list[str]:
     joints = changes.get(name) or []
     if not isinstance(joints, list) or not all(isinstance(joint, str) for joint in joints):
-        raise fault(name, f"expected a list of joint names, found {joints!r}")
+        raise fault(name, f"expected a list of joint names, found {shown(joints)}")
     if unknown := [joint for joint in joints if joint not in known]:
         raise fault(name, f"no joint is called {unknown[0]!r} in {changes['extends']}")
     return joints
@@ -84,10 +86,10 @@ def _bones(
 def _pairs(changes: Mapping[str, Any], name: str, fault: Fault) -> list[list[str]]:
     pairs = changes.get(name) or []
     if not isinstance(pairs, list):
-        raise fault(name, f"expected a list of [joint, joint] pairs, found {pairs!r}")
+        raise fault(name, f"expected a list of [joint, joint] pairs, found {shown(pairs)}")
     for pair in pairs:
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(joint, str) for joint in pair):
-            raise fault(name, f"expected a [joint, joint] pair, found {pair!r}")
+            raise fault(name, f"expected a [joint, joint] pair, found {shown(pair)}")
     return pairs
 
 
@@ -101,4 +103,4 @@ def _connected(changes: Mapping[str, Any], nodes: list[str], parts: Mapping[str,
         case "parts":
             return list(parts.values())
         case other:
-            raise fault("connect", f"expected parts or all, found {other!r}")
+            raise fault("connect", f"expected parts or all, found {shown(other)}")

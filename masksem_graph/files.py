@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +18,16 @@ from filelock import FileLock, Timeout
 
 from masksem_graph.errors import InputError
 
+try:
+    from yaml import CBaseLoader as BaseLoader
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # PyYAML was built without libyaml
+    from yaml import BaseLoader, SafeLoader  # type: ignore[assignment]
+
 PACKAGE = Path(__file__).resolve().parent
+
+YAML_BYTES, YAML_DEPTH, YAML_VALUES = 2**20, 50, 100_000
+"""A larger, deeper or longer YAML file is no description of anything here."""
 
 
 def shipped(kind: str) -> Path:
@@ -46,27 +57,91 @@ def find_yaml(name_or_path: str | os.PathLike[str], kind: str) -> Path:
     raise InputError(f"{name_or_path}: no such file, and none of the shipped {kind}: {', '.join(names)}")
 
 
-def read_yaml(path: Path) -> Any:
-    """The plain data in a YAML file.
+def read_yaml(path: Path, *, as_text: bool = False) -> Any:
+    """The plain data in a YAML file of UTF-8 text, with or without a byte-order mark.
+
+    Args:
+        path: the file.
+        as_text: every scalar is the text that stands there: ``yes`` is no truth value, ``01`` is not 1.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, is larger, deeper or by its aliases longer than any description, or says a key twice.
     """
     try:
-        return yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: not a readable YAML file: {' '.join(str(error).split())}") from None
+        with path.open("rb") as file:
+            data = file.read(YAML_BYTES + 1)
+        if len(data) > YAML_BYTES:
+            raise InputError(f"{path}: is larger than {YAML_BYTES >> 20} MiB, expected a short YAML file")
+        text = data.decode("utf-8-sig")
+        _check_size(path, text)
+        return yaml.load(text, _TextLoader if as_text else _DataLoader)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is not UTF-8, expected a YAML file of UTF-8 text") from None
+    except InputError:
+        raise
+    # Damaged dates, numbers and keys end in the errors of the types that they stand for.
+    except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError, RecursionError) as error:
+        reason = " ".join(str(error).replace('in "<unicode string>", ', "").split())
+        raise InputError(f"{path}: not a readable YAML file: {reason[:300]}") from None
+
+
+def _check_size(path: Path, text: str) -> None:
+    """Refuse what would be deep or endless once its aliases are followed, before anything is built."""
+    sizes, anchors = [0], [""]
+    known: dict[str, int] = {}
+    for event in yaml.parse(text, SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            sizes.append(1)
+            anchors.append(event.anchor or "")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            size = sizes.pop()
+            known[anchors.pop()] = size
+            sizes[-1] += size
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor not in known:
+                raise InputError(f"{path}: *{event.anchor} is not the alias of a whole value before it")
+            sizes[-1] += known[event.anchor]
+        elif isinstance(event, yaml.ScalarEvent):
+            known[event.anchor or ""] = 1
+            sizes[-1] += 1
+        if len(sizes) > YAML_DEPTH:
+            raise InputError(f"{path}: is nested deeper than {YAML_DEPTH} levels, expected a short YAML file")
+        if sizes[-1] > YAML_VALUES:
+            raise InputError(f"{path}: has more than {YAML_VALUES:,} values with its aliases followed, expected a short file")
+
+
+class _OneOfEach:
+    """A loader to which a key that stands twice is an error, where PyYAML takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if (key.tag, key.value) in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
+                seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep=deep)  # type: ignore[misc]
+
+
+class _DataLoader(_OneOfEach, SafeLoader): ...
+
+
+class _TextLoader(_OneOfEach, BaseLoader): ...
 
 
 @contextmanager
 def write_beside(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Write to a temporary path beside ``target``; on success it takes the target's place, on failure it is removed.
 
-    The body may create a file or a folder at the path it is given.
+    The body may create a file or a folder at the path it is given. What it wrote is on disk, with the permissions that the
+    user's umask gives, before it takes the target's place. What processes that died left beside the target is removed.
     """
-    target = Path(target)
+    target = followed(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    remove_leftovers(target)
+    partial = beside(target, "partial")
     try:
         yield partial
         take_place(partial, target)
@@ -74,8 +149,41 @@ def write_beside(target: str | os.PathLike[str]) -> Iterator[Path]:
         remove(partial)
 
 
+def followed(target: str | os.PathLike[str]) -> Path:
+    """Where writing to a path goes: what a link points to is replaced, the link stays."""
+    target = Path(target)
+    return target.resolve() if target.is_symlink() else target
+
+
+def beside(target: Path, what: str) -> Path:
+    """A hidden path next to the target that belongs to this process: ``.NAME.PID.partial``."""
+    return target.with_name(f".{target.name}.{os.getpid()}.{what}")
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove what dead processes left beside a target; what one moved aside comes back where nothing took its place."""
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*"):
+        found = re.fullmatch(r"(\d{1,9})\.(partial|old)", path.name.removeprefix(f".{target.name}."))
+        if not found or _is_alive(int(found[1])):
+            continue
+        if found[2] == "old" and not target.exists():
+            os.rename(path, target)
+        else:
+            remove(path)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return process != 0
+
+
 def take_place(new: Path, target: Path) -> None:
-    """Put what lies at ``new`` in the place of ``target``.
+    """Put what lies at ``new`` in the place of ``target``, once it is on disk.
 
     A file replaces the old one in one step; an old folder is moved aside first and deleted last, so that either the old or
     the new one is always whole on disk. A folder is never replaced by a file.
@@ -85,7 +193,12 @@ def take_place(new: Path, target: Path) -> None:
     """
     if target.is_dir() and not new.is_dir():
         raise InputError(f"{target}: is a folder; expected the path of a file to write")
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    os.umask(umask := os.umask(0o022))
+    for path in (new, *(new.rglob("*") if new.is_dir() else ())):
+        if path.is_file():
+            path.chmod(0o666 & ~umask)
+        _sync(path)
+    old = beside(target, "old")
     try:
         if target.is_dir():
             os.rename(target, old)
@@ -94,21 +207,22 @@ def take_place(new: Path, target: Path) -> None:
         if old.exists() and not target.exists():
             os.rename(old, target)
         raise
+    _sync(target.parent)
     remove(old)
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, as text."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Make sure that a file, or what a folder says of its entries, is on disk."""
+def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as text; the file need not fit in memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove(path: Path) -> None:

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch_geometric.data import Data
+from torch_geometric.data.storage import EdgeStorage
 from torch_geometric.utils import coalesce, to_networkx
 
 from masksem_graph.errors import InputError
@@ -155,6 +156,8 @@ _bodies = lru_cache(maxsize=64)(_Bodies)
 def to_segments(clips: Float[Tensor, "B T V C"], length: int) -> Float[Tensor, "B Te V F"]:
     """Group frames into segments: node values [B, T / l, V, l * C], laid out (frame, coordinate) within a node."""
     bodies, frames, joints, channels = clips.shape
+    if frames % length:
+        raise InputError(f"frames: expected a multiple of segment = {length}, found {frames}")
     grouped = clips.reshape(bodies, frames // length, length, joints, channels)
     return grouped.transpose(2, 3).reshape(bodies, frames // length, joints, length * channels)
 
@@ -265,14 +268,32 @@ class SkeletonData(Data):
 
     def _make_edges(self) -> None:
         if "edge_index" not in self._store and (nodes := self._store.get("nodes")) is not None:
-            index, attributes = _near(self.topology, nodes, self._store["hops"].reach)
+            hops = self._store["hops"]
+            reach = hops[0].reach if isinstance(hops, list) else hops.reach  # as of `layout`
+            index, attributes = _near(self.topology, nodes, reach)
             self._store["edge_index"], self._store["edge_attr"] = index, attributes
 
     @property
+    def edge_stores(self) -> list[EdgeStorage]:
+        """What torch_geometric counts edges in."""
+        self._make_edges()
+        return super().edge_stores
+
+    @property
     def layout(self) -> Grid:
-        """Joints and segments of a whole body."""
-        grid = self._store["grid"]  # torch_geometric's loader lists what is no tensor
-        return grid[0] if isinstance(grid, list) else grid
+        """Joints and segments of a whole body.
+
+        Raises:
+            InputError: a loader put clips on several skeletons together.
+        """
+        grid = self._store["grid"]
+        if not isinstance(grid, list):
+            return grid
+        # torch_geometric's loader lists what is no tensor.
+        if others := [other for other in grid if other != grid[0]]:
+            found = f"{grid[0].topology.name} and {others[0].topology.name}"
+            raise InputError(f"batch: expected clips on one skeleton, found {found}")
+        return grid[0]
 
     @property
     def topology(self) -> Topology:
@@ -333,6 +354,8 @@ class SkeletonData(Data):
             kept: which nodes, in graph order, as many in every body.
             hops: kept nodes are joined where so many bones and steps in time, both together, lead from one to the other.
         """
+        if self.nodes is not None:
+            raise ValueError("subgraph: expected whole bodies, found a subgraph")
         inside = (kept + self.layout.nodes * torch.arange(self.num_bodies, device=kept.device)[:, None]).flatten()
         out = SkeletonBatch(
             x=self.x[inside],

@@ -7,6 +7,7 @@ batch, so that one operator serves every skeleton.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from functools import lru_cache
 from typing import Literal
@@ -62,16 +63,24 @@ def personalised_pagerank(topology: Topology, restart: float = 0.15) -> Float[Te
         topology: the skeleton.
         restart: :math:`\alpha`, the chance of jumping back to the start; 1 smooths nothing.
     """
-    if not 0 < restart <= 1:
-        raise InputError(f"restart: expected a share in (0, 1], found {restart}")
+    _check_restart(restart)
     return _diffusion(topology, method="ppr", alpha=restart)
 
 
 def heat_kernel(topology: Topology, time: float = 1.0) -> Float[Tensor, "V V"]:
     r""":math:`\exp(-t (I - \hat A))` with the normalised adjacency :math:`\hat A` (GDC, NeurIPS 2019, Eq. 4)."""
-    if time < 0:
-        raise InputError(f"time: expected a diffusion time of at least 0, found {time}")
+    _check_time(time)
     return _diffusion(topology, method="heat", t=time)
+
+
+def _check_restart(restart: float) -> None:
+    if not 0 < restart <= 1:
+        raise InputError(f"restart: expected a share in (0, 1], found {restart}")
+
+
+def _check_time(time: float) -> None:
+    if not 0 <= time < math.inf:
+        raise InputError(f"time: expected a diffusion time of at least 0, found {time}")
 
 
 def _diffusion(topology: Topology, **options: float | str) -> Float[Tensor, "V V"]:
@@ -153,6 +162,7 @@ class PersonalisedPageRank(Operator):
 
     def __init__(self, *, restart: float = 0.15) -> None:
         super().__init__()
+        _check_restart(restart)
         self.restart = restart
 
     def matrix(self, topology: Topology) -> Float[Tensor, "V V"]:
@@ -168,6 +178,7 @@ class Heat(Operator):
 
     def __init__(self, *, time: float = 1.0) -> None:
         super().__init__()
+        _check_time(time)
         self.time = time
 
     def matrix(self, topology: Topology) -> Float[Tensor, "V V"]:

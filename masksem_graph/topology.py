@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+import re
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,12 +11,15 @@ from typing import Any
 
 import networkx as nx
 
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, shown
 from masksem_graph.extending import extend
 from masksem_graph.files import find_yaml, read_yaml
 
-FIELDS = {"name", "source", "units", "centre", "joints", "context", "bones", "parts", "mirror", "rest_pose", "frame"}
 FRAME = ("centre", "spine", "hips")
+UNITS = ("metres", "centimetres", "millimetres", "relative", "pixels")
+"""What coordinates are measured in; ``relative`` is any other unit, a body's height for instance."""
+
+FIELDS = {"name", "source", "units", "centre", "joints", "context", "bones", "parts", "mirror", "rest_pose", "frame"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -203,17 +206,23 @@ def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topol
     _check_bones(bones, joints, fault)
     parts = _parts(fields["parts"], joints, fault)
     mirror = _mirror(_pairs(fields.get("mirror") or [], "mirror", set(inputs), fault), inputs, fault)
-    centre = fields["centre"]
+    centre, units = fields["centre"], fields.get("units") or UNITS[0]
     if centre not in joints:
-        raise fault("centre", f"no joint is called {centre!r}")
+        raise fault("centre", f"no joint is called {shown(centre)}")
+    if units not in UNITS:
+        raise fault("units", f"found {shown(units)}, expected one of {', '.join(UNITS)}")
+    name = fields["name"]
+    # Files and folders are called after it.
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+ -]{0,99}", name):
+        raise fault("name", f"found {shown(name)}, expected a short name of letters, digits, '_', '-' and '.'")
     return Topology(
-        name=str(fields["name"]),
+        name=name,
         joints=joints,
         bones=bones,
         parts=parts,
         mirror=mirror,
         centre=centre,
-        units=str(fields.get("units") or "metres"),
+        units=units,
         source=str(fields.get("source") or "").strip(),
         inputs=inputs,
         rest_pose=_rest_pose(fields.get("rest_pose") or {}, inputs, joints, fault),
@@ -236,7 +245,7 @@ def _nodes(inputs: tuple[str, ...], context: Any, fault: Any) -> tuple[str, ...]
 
 def _names(value: Any, name: str, fault: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
-        raise fault(name, f"expected a list of joint names, found {value!r}")
+        raise fault(name, f"expected a list of joint names, found {shown(value)}")
     if twice := [joint for joint in value if value.count(joint) > 1]:
         raise fault(name, f"{twice[0]!r} stands {value.count(twice[0])} times, expected once")
     return tuple(value)
@@ -244,10 +253,10 @@ def _names(value: Any, name: str, fault: Any) -> tuple[str, ...]:
 
 def _pairs(value: Any, name: str, joints: set[str], fault: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, list):
-        raise fault(name, f"expected a list of [joint, joint] pairs, found {value!r}")
+        raise fault(name, f"expected a list of [joint, joint] pairs, found {shown(value)}")
     for pair in value:
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(joint, str) for joint in pair):
-            raise fault(name, f"expected a [joint, joint] pair, found {pair!r}")
+            raise fault(name, f"expected a [joint, joint] pair, found {shown(pair)}")
         if unknown := [joint for joint in pair if joint not in joints]:
             raise fault(name, f"no joint is called {unknown[0]!r} (in {pair})")
     return tuple((a, b) for a, b in value)
@@ -271,7 +280,7 @@ def _check_bones(bones: tuple[tuple[str, str], ...], joints: tuple[str, ...], fa
 
 def _parts(value: Any, joints: tuple[str, ...], fault: Any) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, dict):
-        raise fault("parts", f"expected part: [joints], found {value!r}")
+        raise fault("parts", f"expected part: [joints], found {shown(value)}")
     parts = {str(part): _names(members, f"parts.{part}", fault) for part, members in value.items()}
     home: dict[str, str] = {}
     for part, members in parts.items():
@@ -298,12 +307,12 @@ def _mirror(pairs: tuple[tuple[str, str], ...], joints: tuple[str, ...], fault: 
 
 def _rest_pose(value: Any, inputs: tuple[str, ...], joints: tuple[str, ...], fault: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise fault("rest_pose", f"expected joint: [x, y, z], found {value!r}")
+        raise fault("rest_pose", f"expected joint: [x, y, z], found {shown(value)}")
     for joint, place in value.items():
         if joint not in inputs:
             raise fault("rest_pose", f"no joint is called {joint!r}")
         if not isinstance(place, list) or len(place) != 3 or not all(map(_is_number, place)):
-            raise fault(f"rest_pose.{joint}", f"expected three numbers, found {place!r}")
+            raise fault(f"rest_pose.{joint}", f"expected three numbers, found {shown(place)}")
     if value and (missing := [joint for joint in joints if joint not in value]):
         raise fault("rest_pose", f"{missing[0]!r} is missing, expected every joint that is a node")
     if len(joints) > 1 and value and len({tuple(value[joint]) for joint in joints}) == 1:
@@ -326,4 +335,4 @@ def _frame(value: Any, inputs: tuple[str, ...], fault: Any) -> dict[str, tuple[s
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6

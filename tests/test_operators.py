@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 
@@ -15,23 +16,22 @@ from torch_geometric.transforms import GDC
 
 from masksem_graph.errors import InputError
 from masksem_graph.files import shipped
-from masksem_graph.graph import skeleton_edges
+from masksem_graph.graph import hop_distance, skeleton_graph
 from masksem_graph.operators import (
     Adjacency,
     Heat,
     Identity,
     Operator,
-    OperatorFactory,
     PartAverage,
     PersonalisedPageRank,
     SpatioTemporal,
     heat_kernel,
-    hop_distance,
     normalised_adjacency,
     part_average,
     personalised_pagerank,
 )
-from masksem_graph.topology import Topology, load_topology, parse_topology
+from masksem_graph.topology import Topology, load_topology
+from tests.helpers import batch_of, grid, reordered
 
 TINY = load_topology("tiny5")  # hip - head, hip - foot, head - left_hand, head - right_hand
 SKELETONS = sorted(path.stem for path in shipped("graphs").glob("*.yaml"))
@@ -92,7 +92,7 @@ def test_parts_by_hand() -> None:
     half = 0.5
     expected = [[half, half, 0, 0, 0], [half, half, 0, 0, 0], [0, 0, half, half, 0], [0, 0, half, half, 0], [0, 0, 0, 0, 1]]
     assert part_average(TINY).tolist() == expected
-    smoothed = PartAverage(topology=TINY, segments=1)(torch.tensor([[[2.0, 4.0, 1.0, 5.0, 9.0]]]))
+    smoothed = PartAverage()(torch.tensor([[[2.0, 4.0, 1.0, 5.0, 9.0]]]), grid(TINY))
     assert smoothed.tolist() == [[[3.0, 3.0, 3.0, 3.0, 9.0]]]
 
 
@@ -100,7 +100,7 @@ def gdc(topology: Topology, **diffusion: float | str) -> Tensor:
     """torch_geometric's exact diffusion matrix of the bones."""
     transform = GDC(self_loop_weight=1, normalization_in="sym", diffusion_kwargs=diffusion, exact=True)
     nodes = len(topology)
-    edges = torch.cat([skeleton_edges(topology, 1)[0], torch.arange(nodes).expand(2, -1)], 1)
+    edges = torch.cat([skeleton_graph(topology).edge_index, torch.arange(nodes).expand(2, -1)], 1)
     edges, weights = transform.transition_matrix(edges, torch.ones(edges.shape[1]), nodes, "sym")
     return transform.diffusion_matrix_exact(edges, weights, nodes, **diffusion)
 
@@ -111,7 +111,7 @@ def test_pagerank_is_torch_geometrics(name: str, restart: float) -> None:
     topology = load_topology(name)
     matrix = personalised_pagerank(topology, restart)
     torch.testing.assert_close(matrix, gdc(topology, method="ppr", alpha=restart), atol=1e-5, rtol=1e-4)
-    steps = APPNP(K=400, alpha=restart)(torch.eye(len(topology)), skeleton_edges(topology, 1)[0])
+    steps = APPNP(K=400, alpha=restart)(torch.eye(len(topology)), skeleton_graph(topology).edge_index)
     torch.testing.assert_close(matrix, steps, atol=1e-5, rtol=1e-4)
 
 
@@ -133,42 +133,79 @@ def test_spatio_temporal_is_gcn_propagation(name: str, segments: int) -> None:
     topology = load_topology(name)
     nodes = segments * len(topology)
     eta = torch.rand(3, segments, len(topology))
-    edges, weights = gcn_norm(skeleton_edges(topology, segments)[0], num_nodes=nodes)
+    edges, weights = gcn_norm(skeleton_graph(topology, segments).edge_index, num_nodes=nodes)
     matrix = torch.zeros(nodes, nodes).index_put_((edges[1], edges[0]), weights, accumulate=True)
-    smoothed = SpatioTemporal(topology=topology, segments=segments)(eta)
+    smoothed = SpatioTemporal()(eta, grid(topology, segments, bodies=3))
     torch.testing.assert_close(smoothed.flatten(1), eta.flatten(1) @ matrix.T)
 
 
-FACTORIES: list[tuple[OperatorFactory, Callable[[Topology], Tensor]]] = [
-    (Identity, lambda topology: torch.eye(len(topology))),
-    (partial(Adjacency, hops=2), lambda topology: normalised_adjacency(topology, 2)),
-    (PartAverage, part_average),
-    (partial(PersonalisedPageRank, restart=0.3), lambda topology: personalised_pagerank(topology, 0.3)),
-    (partial(Heat, time=2.0), lambda topology: heat_kernel(topology, 2.0)),
+OPERATORS: list[tuple[Operator, Callable[[Topology], Tensor]]] = [
+    (Identity(), lambda topology: torch.eye(len(topology))),
+    (Adjacency(hops=2), lambda topology: normalised_adjacency(topology, 2)),
+    (Adjacency(normalise="row"), lambda topology: normalised_adjacency(topology, normalise="row")),
+    (PartAverage(), part_average),
+    (PersonalisedPageRank(restart=0.3), lambda topology: personalised_pagerank(topology, 0.3)),
+    (Heat(time=2.0), lambda topology: heat_kernel(topology, 2.0)),
 ]
 
 
-@pytest.mark.parametrize(("make", "matrix"), FACTORIES, ids=["identity", "adjacency", "parts", "ppr", "heat"])
-def test_modules_multiply_each_segment_by_their_matrix(make: OperatorFactory, matrix: Callable[[Topology], Tensor]) -> None:
-    operator = make(topology=TINY, segments=2)
-    assert isinstance(operator, Operator)
+@pytest.mark.parametrize(("operator", "matrix"), OPERATORS, ids=["identity", "adjacency", "row", "parts", "ppr", "heat"])
+def test_modules_multiply_each_segment_by_their_matrix(operator: Operator, matrix: Callable[[Topology], Tensor]) -> None:
     assert not operator.state_dict(), "computed from the topology, never saved"
     eta = torch.rand(3, 2, 5)
     expected = torch.stack([torch.stack([segment @ matrix(TINY) for segment in body]) for body in eta])
-    torch.testing.assert_close(operator(eta), expected)
+    torch.testing.assert_close(operator(eta, grid(TINY, 2, bodies=3)), expected)
 
 
-@pytest.mark.parametrize(
-    "make",
-    [Identity, partial(Adjacency, hops=2), PartAverage, PersonalisedPageRank, Heat, SpatioTemporal],
-    ids=["identity", "adjacency", "parts", "ppr", "heat", "spatio_temporal"],
+EVERY: list[Operator] = [*(operator for operator, _ in OPERATORS), SpatioTemporal()]
+every = pytest.mark.parametrize(
+    "operator", EVERY, ids=["identity", "adjacency", "row", "parts", "ppr", "heat", "spatio_temporal"]
 )
-def test_joint_order_does_not_matter(make: OperatorFactory) -> None:
+
+
+@every
+def test_joint_order_does_not_matter(operator: Operator) -> None:
     order = [3, 0, 4, 1, 2]
-    other = parse_topology({**TINY.to_dict(), "joints": [TINY.joints[i] for i in order]}, source_file="other")
     eta = torch.rand(2, 3, 5)
-    there = make(topology=other, segments=3)(eta[:, :, order])
-    torch.testing.assert_close(there, make(topology=TINY, segments=3)(eta)[:, :, order])
+    there = operator(eta[:, :, order], grid(reordered(TINY, order), 3, bodies=2))
+    torch.testing.assert_close(there, operator(eta, grid(TINY, 3, bodies=2))[:, :, order])
+
+
+@every
+def test_one_operator_serves_every_skeleton(operator: Operator) -> None:
+    """Whatever it has seen before: the skeleton comes with the batch."""
+    for name, segments in (("tiny5", 3), ("kinect20", 2), ("tiny5", 2), ("kinect20_long", 2), ("tiny5", 3)):
+        topology = load_topology(name)
+        eta, batch = torch.rand(2, segments, len(topology)), grid(topology, segments, bodies=2)
+        assert torch.equal(operator(eta, batch), copy.deepcopy(operator)(eta, batch))
+
+
+@pytest.mark.parametrize("name", SKELETONS)
+def test_rows_keep_a_flat_score_flat(name: str) -> None:
+    """Each score is a mean over the joint and its neighbours."""
+    topology = load_topology(name)
+    matrix = normalised_adjacency(topology, normalise="row")
+    torch.testing.assert_close(torch.ones(len(topology)) @ matrix, torch.ones(len(topology)))
+    assert torch.equal(matrix > 0, normalised_adjacency(topology) > 0)
+
+
+def test_rows_by_hand() -> None:
+    eta = torch.tensor([[[3.0, 6.0, 1.0, 5.0, 9.0]]])
+    # Hip: hip, head, foot; head: hip, head, both hands; hands: themselves and the head; foot: foot and hip.
+    expected = torch.tensor([[[6.0, 15 / 4, 3.5, 5.5, 6.0]]])
+    torch.testing.assert_close(Adjacency(normalise="row")(eta, grid(TINY)), expected)
+
+
+def test_an_operator_made_outside() -> None:
+    """A matrix of its own: each joint's score goes to its mirror partner."""
+
+    class Mirrored(Operator):
+        def matrix(self, topology: Topology) -> Tensor:
+            return torch.eye(len(topology))[[topology.index[topology.mirror[joint]] for joint in topology.joints]]
+
+    eta = torch.rand(2, 3, 5)
+    smoothed = Mirrored()(eta, batch_of(torch.randn(2, 3, 5, 6), TINY))
+    assert torch.equal(smoothed, eta[:, :, [0, 1, 3, 2, 4]])
 
 
 @pytest.mark.parametrize(
@@ -178,8 +215,10 @@ def test_joint_order_does_not_matter(make: OperatorFactory) -> None:
         (partial(PersonalisedPageRank, restart=0.0), r"restart: expected a share in \(0, 1\], found 0.0"),
         (partial(PersonalisedPageRank, restart=1.5), r"restart: expected a share in \(0, 1\], found 1.5"),
         (partial(Heat, time=-1.0), "time: expected a diffusion time of at least 0, found -1.0"),
+        (partial(Heat, time=float("nan")), "time: expected a diffusion time of at least 0, found nan"),
     ],
 )
-def test_options_out_of_range(make: OperatorFactory, message: str) -> None:
+def test_options_out_of_range(make: Callable[[], Operator], message: str) -> None:
+    """Said when it is made, not when the first mask is drawn."""
     with pytest.raises(InputError, match=f"^{message}$"):
-        make(topology=TINY, segments=1)
+        make()

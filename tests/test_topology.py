@@ -71,6 +71,8 @@ def test_shipped(name: str) -> None:
         ("h36m17", 17, 16, 5, 6),
         ("smpl24", 24, 23, 5, 9),
         ("mediapipe33", 33, 39, 5, 16),
+        ("sbu15", 15, 14, 5, 6),
+        ("utd20", 20, 19, 5, 8),
     ],
 )
 def test_counts(name: str, joints: int, bones: int, parts: int, pairs: int) -> None:
@@ -237,7 +239,7 @@ def test_a_missing_field(tmp_path: Path, name: str) -> None:
         ("- hip\n- head\n", "file: expected a mapping with bones, centre, .* found list"),
         ("", "file: expected a mapping with .* found NoneType"),
         ("name: [tiny\njoints: x", "not a readable YAML file: "),
-        ("\xff\xfe", "not a readable YAML file: "),
+        ("\xff\xfe", "byte 0 is not UTF-8, expected a YAML file of UTF-8 text"),
     ],
 )
 def test_what_is_no_mapping(tmp_path: Path, text: str, message: str) -> None:
@@ -246,6 +248,29 @@ def test_what_is_no_mapping(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=f"^{path}: {message}") as error:
         load_topology(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", "../home/x", "name: found '../home/x', expected a short name"),
+        ("name", "a/b", "name: found 'a/b'"),
+        ("name", ".hidden", "name: found '.hidden'"),
+        ("name", "a\nb", "name: found 'a\\nb'"),
+        ("name", "x" * 200, "name: found "),
+        ("name", 3, "name: found 3"),
+        ("units", "metre", "units: found 'metre', expected one of metres, centimetres, millimetres, relative, pixels"),
+        ("units", 3, "units: found 3"),
+        ("rest_pose", {"hip": [10**400, 0, 0]}, "rest_pose.hip: expected three numbers, found a list"),
+        ("bones", [["hip", "x" * 100_000]], "bones: no joint is called"),
+    ],
+)
+def test_values_that_cannot_be(tmp_path: Path, field: str, value: object, message: str) -> None:
+    fields = load_topology("tiny5").to_dict() | {field: value}
+    with pytest.raises(InputError) as error:
+        parse_topology(fields, source_file=tmp_path / "mine.yaml")
+    assert str(error.value).startswith(f"{tmp_path / 'mine.yaml'}: {message}")
+    assert len(str(error.value)) < 500
 
 
 def test_an_unknown_name() -> None:

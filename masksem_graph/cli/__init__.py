@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -20,12 +19,24 @@ def commands() -> dict[str, str]:
     return found
 
 
+def _trusting(arguments: Sequence[str]) -> list[str]:
+    """The arguments without ``--trust MODULE``, whose modules may be imported from now on."""
+    rest, modules = [], []
+    for argument, before in zip(arguments, ["", *arguments], strict=False):
+        if before == "--trust" or argument.startswith("--trust="):
+            modules += argument.removeprefix("--trust=").split(",")
+        elif argument != "--trust":
+            rest.append(argument)
+    if modules:
+        from masksem_graph.trust import allow
+
+        allow(*modules)
+    return rest
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command; a user's mistake becomes one line on stderr and exit code 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    # Parts of the user's own lie where the command is started; last, so that they hide nothing.
-    if not {"", os.getcwd()} & set(sys.path):
-        sys.path.append(os.getcwd())
     known = commands()
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: masksem-graph COMMAND [--help] ...\n")
@@ -39,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         if arguments[0] not in known:
             raise InputError(f"{arguments[0]}: no such command, expected one of {', '.join(known)}")
-        import_module(f"masksem_graph.cli.{arguments[0]}").main(arguments[1:])
+        import_module(f"masksem_graph.cli.{arguments[0]}").main(_trusting(arguments[1:]))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

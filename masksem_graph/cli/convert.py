@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from masksem_graph.config import Parser
-from masksem_graph.console import console
 from masksem_graph.errors import InputError
-from masksem_graph.files import read_yaml
-from masksem_graph.published import export_run, import_run
 
 
 def main(argv: Sequence[str]) -> None:
@@ -23,29 +20,31 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--heads", type=int, help="attention heads, where the file does not say")
     parser.add_argument("--overwrite", type=bool, default=False, help="replace an earlier conversion")
     found = parser.parse_args(list(argv))
+    if not found.output:
+        raise InputError("--output: expected a path, found ''")
     source, output = Path(found.source), Path(found.output)
+
+    from masksem_graph.console import console
+    from masksem_graph.published import export_run, import_run
+    from masksem_graph.run_folder import RunFolder
+
     if found.to == "mamp":
-        _check_free(output, found.overwrite, replaceable=output.is_file())
+        if output.exists() and not output.is_file():
+            raise InputError(f"--output: {output} holds something else; expected a new path")
+        _check_free(output, found.overwrite)
         export_run(source, output)
         console.print(f"{source} -> {output}", soft_wrap=True, markup=False)
         return
-    _check_free(output, found.overwrite, replaceable=_is_conversion(output))
-    made = import_run(source, output, topology=found.topology, heads=found.heads)
+    folder = RunFolder(output)
+    with folder.writing("conversion"):
+        if (folder / "encoder.yaml").is_file():
+            _check_free(output, found.overwrite)
+        made = import_run(source, output, topology=found.topology, heads=found.heads)
     sizes = {part: sum(value.numel() for value in weights.values()) for part, weights in made.parts.items()}
     parts = ", ".join(f"{part} ({size:,} numbers)" for part, size in sizes.items())
     console.print(f"{source}: {made.kind}: {parts} -> {output}", soft_wrap=True, markup=False)
 
 
-def _is_conversion(run: Path) -> bool:
-    fields = read_yaml(run / "config.yaml") if (run / "config.yaml").is_file() else None
-    return isinstance(fields, dict) and "converted" in fields
-
-
-def _check_free(output: Path, overwrite: bool, *, replaceable: bool) -> None:
-    """Only an earlier conversion is ever replaced, and only when told."""
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return
-    if not replaceable:
-        raise InputError(f"--output: {output} holds something else; expected a new path")
-    if not overwrite:
+def _check_free(output: Path, overwrite: bool) -> None:
+    if output.exists() and not overwrite:
         raise InputError(f"--output: {output} is there already; expected a new path, or --overwrite true")

@@ -2,81 +2,103 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import jsonargparse
-
-from masksem_graph.config import Parser, instantiate, resolved, with_config_paths
-from masksem_graph.console import console
+from masksem_graph.cli._help import print_help
+from masksem_graph.cli.train import resolve_roots
+from masksem_graph.config import Options, Parser, read_options
 from masksem_graph.errors import InputError
-from masksem_graph.evaluation import SCRATCH, EvaluateConfig, evaluate
-from masksem_graph.evaluation.fuse import fuse
-from masksem_graph.files import read_yaml
-from masksem_graph.models.build import ModelConfig
-from masksem_graph.protocols import Protocol
-from masksem_graph.report.evaluation import print_results
-from masksem_graph.training.processes import leave_together
+from masksem_graph.plain_yaml import read_plain
 
-OF_RUN = ("data", "crop", "augment", "device")
-OF_TRAINING = ("data.also", "data.weight")
-"""What it says of its data as a mixture: an evaluation is of one data set, the first unless another is named."""
-KEPT_ON_OTHER_DATA = ("data.stream", "data.absent_frames", "data.residency", "crop.", "device.")
-"""What a run's configuration still says where the evaluation names its own data: how the encoder is used to seeing clips."""
+ROOT = "masksem_graph.evaluation.config.EvaluateConfig"
+GROUPS = ("protocol", "labels", "data", "augment", "model", "backbone", "encodings")
+EXAMPLE = "evaluate --run runs/first --protocol linear --output runs/first/linear"
+OF_RUN = ("data", "augment", "device")
+"""Sections of a run's configuration that its evaluations begin with."""
+OF_MIXTURE = ("also", "weight")
+"""What a run says of its data as a mixture: an evaluation is of one data set, the first unless another is named."""
+KEPT_ON_OTHER_DATA = ("stream", "absent_frames", "residency", "view", "view_of")
+"""What a run still says of other data: how its encoder is used to seeing clips."""
 
 
 def main(argv: Sequence[str]) -> None:
     """The command."""
     if any(argument == "--fuse" or argument.startswith("--fuse=") for argument in argv):
         _fuse(argv)
-    else:
-        _evaluate(argv)
+        return
+    if {"-h", "--help"} & set(argv):
+        print_help("evaluate", __doc__, EXAMPLE, ROOT, GROUPS)
+        return
+    options = read_options(argv, ROOT, GROUPS)
+    config, plain, competed = read(options)
 
+    from masksem_graph.console import console
+    from masksem_graph.evaluation.run import evaluate
+    from masksem_graph.report.evaluation import print_results
+    from masksem_graph.training.processes import leave_together
 
-def _evaluate(argv: Sequence[str]) -> None:
-    parsed = parse(argv)
-    results = evaluate(**parsed)
+    results = evaluate(config, plain, competed)
     if results is not None:
-        print_results(console, results, Path(parsed["config"].output))
+        print_results(console, results, Path(config.output))
     leave_together()
 
 
-def parse(argv: Sequence[str], run: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Read the command line.
+def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any], list[Any]]:
+    """The configuration of an evaluation, the same as plain data, and the fields that two sources set.
 
     Args:
-        argv: the arguments.
+        options: of the command line.
         run: the configuration of the run to evaluate, in place of its ``config.yaml``: for a run that is yet to be made.
 
-    Returns:
-        the arguments of `evaluate`.
+    Raises:
+        InputError: something in it is missing or wrong.
     """
-    arguments = with_config_paths(argv)
-    peeked = _peek(arguments)
-    files = {path: read_yaml(Path(path)) for path in peeked.config}
-    if {"-h", "--help"} & set(arguments) and not peeked.protocol and not files:
-        peeked.protocol = "masksem_graph.protocols.Linear"
-    protocol_class = _protocol_class(peeked.protocol, files)
-    scratch = peeked.checkpoint == SCRATCH
-    parser = _parser(protocol_class, scratch=scratch)
-    if scratch:
-        if not any("model" in fields for fields in files.values() if isinstance(fields, dict)):
-            raise InputError(f"model: --checkpoint {SCRATCH} expects a model, such as --config model/small")
-        arguments, defaults = _without_models(arguments, files)
-        parser.set_defaults(defaults)
-    elif peeked.checkpoint is not None:
-        own_data = any(isinstance(fields, dict) and "format" in (fields.get("data") or {}) for fields in files.values())
-        fields = _config_of_run(Path(peeked.checkpoint)) if run is None else run
-        parser.set_defaults(defaults_of_run(fields, own_data=own_data or peeked.format is not None))
-    parsed = parser.parse_args(arguments)
-    plain = resolved(parser, parsed)
-    options = instantiate(parser, parsed)
-    ours = {name: options.pop(name) for name in EvaluateConfig.__dataclass_fields__ if name in options}
-    options.pop("protocol")
-    return {"config": EvaluateConfig(**ours), "protocol": protocol_class(**options), "plain": plain}
+    named = options.compose().fields
+    if not named.get("run"):
+        raise InputError("--run: expected the folder of a run, or none for freshly drawn weights of --model")
+    scratch = named["run"] == "none"
+    if not scratch and run is None:
+        run = config_of_run(Path(named["run"]))
+    own_data = "format" in (named.get("data") or {})
+    composed = options.compose(base=sections_of_run(run or {}, own_data=own_data), base_source=str(named["run"]))
+    if "protocol" not in composed.fields:
+        raise InputError("--protocol: expected a shipped name such as linear, a file, or the dotted path of a class")
+
+    from masksem_graph.config import typed
+    from masksem_graph.evaluation.config import EvaluateConfig
+
+    resolve_roots(composed.fields)
+    return *typed(EvaluateConfig, composed), composed.competed
+
+
+def config_of_run(run: Path) -> dict[str, Any]:
+    """The configuration in a run's folder; empty where it has none, as a converted one.
+
+    Raises:
+        InputError: the folder holds no encoder, or a damaged configuration.
+    """
+    if not (run / "encoder.yaml").is_file():
+        raise InputError(f"--run: expected `none` or the folder of a run, found no {run / 'encoder.yaml'}")
+    fields = read_plain(run / "config.yaml") if (run / "config.yaml").is_file() else {}
+    if not isinstance(fields, dict):
+        raise InputError(f"{run / 'config.yaml'}: expected a mapping, found {type(fields).__name__}")
+    return fields
+
+
+def sections_of_run(fields: Mapping[str, Any], *, own_data: bool) -> dict[str, Any]:
+    """A run's own data, transforms and device, which an evaluation may replace.
+
+    Args:
+        fields: the run's configuration.
+        own_data: whether the evaluation names its data.
+    """
+    found = {name: fields[name] for name in OF_RUN if name in fields}
+    if isinstance(data := found.get("data"), dict):
+        kept = KEPT_ON_OTHER_DATA if own_data else [name for name in data if name not in OF_MIXTURE]
+        found["data"] = {name: value for name, value in data.items() if name in kept}
+    return found
 
 
 def _fuse(argv: Sequence[str]) -> None:
@@ -86,79 +108,10 @@ def _fuse(argv: Sequence[str]) -> None:
     parser.add_argument("--output", type=str, required=True, help="folder for results.json and figures/")
     parser.add_argument("--overwrite", type=bool, default=False, help="replace results that are already there")
     found = parser.parse_args(argv)
+
+    from masksem_graph.console import console
+    from masksem_graph.evaluation.fuse import fuse
+    from masksem_graph.report.evaluation import print_results
+
     results = fuse([Path(run) for run in found.fuse], Path(found.output), weights=found.weights, overwrite=found.overwrite)
     print_results(console, results, Path(found.output))
-
-
-def _peek(arguments: Sequence[str]) -> argparse.Namespace:
-    """What decides which other options there are: the protocol's class, the run, the data."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    first.add_argument("--config", action="append", default=[])
-    first.add_argument("--protocol")
-    first.add_argument("--checkpoint")
-    first.add_argument("--data.format", dest="format")
-    try:
-        return first.parse_known_args(list(arguments))[0]
-    except argparse.ArgumentError as error:
-        raise InputError(str(error)) from None
-
-
-def _protocol_class(named: str | None, files: dict[str, Any]) -> type[Protocol]:
-    """The class that ``--protocol``, or else the last configuration that has one, names."""
-    for fields in files.values() if named is None else ():
-        named = fields.get("protocol", named) if isinstance(fields, dict) else named
-    if not named:
-        raise InputError("--config: expected a YAML file that says `protocol: CLASS`, such as configs/protocol/linear.yaml")
-    module, _, name = str(named).rpartition(".")
-    try:
-        found = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"--protocol: {named}: {error}") from None
-    if not (isinstance(found, type) and issubclass(found, Protocol)):
-        raise InputError(f"--protocol: expected a subclass of masksem_graph.protocols.Protocol, found {named}")
-    return found
-
-
-def _parser(protocol_class: type[Protocol], *, scratch: bool) -> jsonargparse.ArgumentParser:
-    parser = Parser(prog="evaluate.py", description=f"Evaluate an encoder: {(protocol_class.__doc__ or '').splitlines()[0]}")
-    parser.add_argument("--config", action="config", help="a protocol's YAML file or shipped name; several add up")
-    parser.add_argument("--protocol", type=str, help="dotted path of the protocol's class")
-    parser.add_class_arguments(EvaluateConfig, skip={"model"}, fail_untyped=True)
-    if scratch:
-        parser.add_class_arguments(ModelConfig, "model", fail_untyped=True)
-    parser.add_class_arguments(protocol_class, fail_untyped=True)
-    return parser
-
-
-def _config_of_run(run: Path) -> Mapping[str, Any]:
-    if not (run / "encoder.yaml").is_file():
-        raise InputError(f"--checkpoint: expected `{SCRATCH}` or the folder of a run, found no {run / 'encoder.yaml'}")
-    return read_yaml(run / "config.yaml") if (run / "config.yaml").is_file() else {}
-
-
-def defaults_of_run(fields: Mapping[str, Any], *, own_data: bool) -> dict[str, Any]:
-    """A run's own data, crop and augmentation, which the command line may override."""
-    flat = {f"{section}.{name}": value for section in OF_RUN for name, value in fields.get(section, {}).items()}
-    flat = {name: value for name, value in flat.items() if name not in OF_TRAINING}
-    if own_data:
-        flat = {name: value for name, value in flat.items() if name.startswith(KEPT_ON_OTHER_DATA)}
-    return flat
-
-
-def _without_models(arguments: Sequence[str], files: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
-    """The arguments without the files that describe a model, and what of these an evaluation takes as defaults.
-
-    A model's file also says how long and in what batches to pre-train it, which an evaluation's own numbers must not become.
-    """
-    models = {path: fields for path, fields in files.items() if isinstance(fields, dict) and "model" in fields}
-    kept: list[str] = []
-    for argument in arguments:
-        if kept and kept[-1] == "--config" and argument in models:
-            kept.pop()
-        elif argument.removeprefix("--config=") not in models or not argument.startswith("--config="):
-            kept.append(argument)
-    defaults: dict[str, Any] = {}
-    for fields in models.values():
-        for section in ("model", *OF_RUN):
-            defaults |= {f"{section}.{name}": value for name, value in (fields.get(section) or {}).items()}
-    return kept, defaults

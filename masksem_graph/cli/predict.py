@@ -5,74 +5,102 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from masksem_graph.config import Parser
-from masksem_graph.data.readers import reader_class, reader_names
 from masksem_graph.errors import InputError
-from masksem_graph.evaluation.classifier import load_classifier
-from masksem_graph.evaluation.loose_clips import gather
-from masksem_graph.training.devices import DeviceConfig, launch
+from masksem_graph.training.devices import DeviceConfig
 
 
 def main(argv: Sequence[str]) -> None:
-    """Run ``predict CLIP... --checkpoint EVALUATION``; the format's reader adds its own options."""
+    """Run ``predict CLIP... --run EVALUATION``; the format's reader adds its own options."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--format")
     format = first.parse_known_args(list(argv))[0].format
     parser = Parser(prog="masksem-graph predict", description=__doc__)
-    parser.add_argument("clips", type=str, nargs="+", help="files, folders or stores in any format that `prepare` reads")
-    parser.add_argument("--checkpoint", type=str, required=True, help="folder of an evaluation that trained a head")
-    parser.add_argument("--format", type=str, help=f"of the clips: {', '.join(reader_names())}; by default their endings tell")
+    parser.add_argument("clips", type=str, nargs="+", help="files, folders or stores; also an .npy [frames, joints, xyz]")
+    parser.add_argument("--run", type=str, required=True, help="folder of an evaluation that trained a head")
+    parser.add_argument("--format", type=str, help="of the clips, as of `prepare`; by default their endings tell")
     parser.add_argument("--top", type=int, default=5, help="how many classes to name")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each clip instead of a table")
     parser.add_class_arguments(DeviceConfig, "device", fail_untyped=True)
-    options = parser.add_class_arguments(reader_class(format)) if format else []
+    options: list[str] = []
+    if format:
+        from masksem_graph.data.readers import reader_class
+
+        options = parser.add_class_arguments(reader_class(format))
     found = parser.parse_args(list(argv))
     if found.top < 1:
         raise InputError(f"--top: expected at least 1, found {found.top}")
-    classifier = load_classifier(Path(found.checkpoint))
-    data = classifier.shown.get("data", {})
+    given = {name: found[name] for name in options if any(arg.partition("=")[0] == f"--{name}" for arg in argv)}
+    rows, failed = predict(
+        [Path(clip) for clip in found.clips],
+        Path(found.run),
+        format=found.format,
+        options=given,
+        top=found.top,
+        device=DeviceConfig(**vars(found.device)),
+    )
+    _print_lines(rows, failed) if found.json else _print_table(rows)
+    for error in failed.values():
+        print(f"error: {error}", file=sys.stderr)
+    if failed:
+        raise SystemExit(1 if rows else 2)
+
+
+def predict(
+    clips: Sequence[Path], run: Path, *, format: str | None, options: Mapping[str, Any], top: int, device: DeviceConfig
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The likeliest classes of each readable clip, and what is wrong with each other one.
+
+    Raises:
+        InputError: the run cannot classify.
+    """
+    from masksem_graph.evaluation.classifier import load_classifier
+    from masksem_graph.evaluation.loose_clips import gather
+    from masksem_graph.training.devices import launch
+
+    classifier = load_classifier(run)
+    rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
-        store = gather(
-            [Path(clip) for clip in found.clips],
-            Path(folder) / "store",
-            format=found.format,
-            options={name: found[name] for name in options},
-            usual=data.get("format"),
-            origin=data.get("origin"),
-        )
-        probabilities = classifier.probabilities(store, launch(DeviceConfig(**vars(found.device))).device)
-        names = [str(name) for name in store.name]
-    values, labels = probabilities.topk(min(found.top, len(classifier.classes)), dim=1)
-    rows = [
-        {
-            "clip": name,
-            "top": [{"class": classifier.classes[label], "probability": value} for label, value in zip(some, p, strict=True)],
-        }
-        for name, some, p in zip(names, labels.tolist(), values.tolist(), strict=True)
-    ]
-    _print_lines(rows) if found.json else _print_table(rows)
+        topology = classifier.network.encoder.topology
+        found = gather(clips, Path(folder), topology=topology, data=classifier.data, format=format, options=options)
+        failed = dict(found.failed)
+        for store in found.stores:
+            names = [str(name) for name in store.name]
+            try:
+                probabilities = classifier.probabilities(store, launch(device).device)
+            except InputError as error:
+                failed |= {name: f"{name}: {error}" for name in names}
+                continue
+            values, labels = probabilities.topk(min(top, len(classifier.classes)), dim=1)
+            for name, some, p in zip(names, labels.tolist(), values.tolist(), strict=True):
+                guesses = [{"class": classifier.classes[i], "probability": value} for i, value in zip(some, p, strict=True)]
+                rows.append({"clip": name, "top": guesses})
+    return rows, failed
 
 
-def _print_lines(rows: Sequence[dict[str, Any]]) -> None:
-    for row in rows:
+def _print_lines(rows: Sequence[dict[str, Any]], failed: Mapping[str, str]) -> None:
+    for row in [*rows, *({"clip": name, "error": error} for name, error in failed.items())]:
         sys.stdout.write(json.dumps(row) + "\n")
 
 
 def _print_table(rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table()
     table.add_column("clip", overflow="fold")
     for place in range(len(rows[0]["top"])):
         table.add_column(f"{place + 1}.")
         table.add_column("%", justify="right")
     for row in rows:
-        cells = [cell for guess in row["top"] for cell in (guess["class"], f"{100 * guess['probability']:.1f}")]
-        table.add_row(row["clip"], *cells)
+        cells = [cell for guess in row["top"] for cell in (Text(guess["class"]), f"{100 * guess['probability']:.1f}")]
+        table.add_row(Text(row["clip"]), *cells)
     Console().print(table)

@@ -36,5 +36,5 @@ def main(argv: Sequence[str]) -> None:
             options={name: found[name] for name in options},
         )
     except KeyboardInterrupt:
-        console.print("stopped; the same command goes on from there")
+        console.print("stopped; nothing was written")
         sys.exit(130)

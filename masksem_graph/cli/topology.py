@@ -6,14 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import yaml
-from rich.console import Console
-
 from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
-from masksem_graph.files import write_beside
-from masksem_graph.topology import load_topology, parse_topology
 
 
 def main(argv: Sequence[str]) -> None:
@@ -32,13 +26,17 @@ def main(argv: Sequence[str]) -> None:
 
 def check(argv: Sequence[str]) -> None:
     """Validate a topology, say what it is, and draw it."""
-    from masksem_graph.report.figures import save_figure
-    from masksem_graph.report.topologies import check_figure, check_table
-
     parser = _parser("check", check)
     parser.add_argument("file", type=str, help="a YAML file, or a shipped name")
     parser.add_argument("--output", type=str, default="figures", help="a folder for the picture (PNG and SVG)")
     found = parser.parse_args(list(argv))
+
+    from rich.console import Console
+
+    from masksem_graph.report.figures import save_figure
+    from masksem_graph.report.topologies import check_figure, check_table
+    from masksem_graph.topology import load_topology
+
     topology = load_topology(found.file)
     path = Path(found.output) / topology.name
     save_figure(check_figure(topology), path)
@@ -49,14 +47,18 @@ def check(argv: Sequence[str]) -> None:
 
 def compare(argv: Sequence[str]) -> None:
     """Put two topologies side by side: bones, hop distances, spectra, smoothing operators."""
-    from masksem_graph.report.figures import save_figure
-    from masksem_graph.report.topologies import compare_figure, compare_table
-
     parser = _parser("compare", compare)
     parser.add_argument("one", type=str, help="a YAML file, or a shipped name")
     parser.add_argument("other", type=str, help="another one")
     parser.add_argument("--output", type=str, default="figures", help="a folder for the picture (PNG and SVG)")
     found = parser.parse_args(list(argv))
+
+    from rich.console import Console
+
+    from masksem_graph.report.figures import save_figure
+    from masksem_graph.report.topologies import compare_figure, compare_table
+    from masksem_graph.topology import load_topology
+
     one, other = load_topology(found.one), load_topology(found.other)
     path = Path(found.output) / f"{one.name}_and_{other.name}"
     save_figure(compare_figure(one, other), path)
@@ -67,14 +69,21 @@ def compare(argv: Sequence[str]) -> None:
 
 def pose(argv: Sequence[str]) -> None:
     """Measure the mean pose of a store's bodies and write its topology with that rest pose."""
-    from masksem_graph.data.mean_pose import mean_pose
-    from masksem_graph.data.store import open_store
-
     parser = _parser("pose", pose)
     parser.add_argument("store", type=str, help="a store, as `prepare` writes it")
     parser.add_argument("--output", type=str, required=True, help="the topology file to write")
     parser.add_argument("--split", type=str, help="measure the training clips of this split alone")
     found = parser.parse_args(list(argv))
+
+    import numpy as np
+    import yaml
+    from rich.console import Console
+
+    from masksem_graph.data.mean_pose import mean_pose
+    from masksem_graph.data.store import open_store
+    from masksem_graph.files import write_beside
+    from masksem_graph.topology import parse_topology
+
     store = open_store(found.store)
     if found.split is not None and found.split not in store.splits:
         raise InputError(f"--split: expected one of {', '.join(store.splits)}, found {found.split}")

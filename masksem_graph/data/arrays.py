@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
+import os
 import tokenize
 import zipfile
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -32,6 +34,41 @@ def map_npy(path: Path) -> np.ndarray:
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: not a readable .npy array: found an archive")
     return array
+
+
+class GrowingArray:
+    """A .npy file that grows along its first axis; its header, of constant size, is completed when it closes.
+
+    Args:
+        path: the file, written anew.
+        dtype: of its elements.
+        shape: of one row.
+    """
+
+    def __init__(self, path: Path, dtype: str, shape: tuple[int, ...]) -> None:
+        self.path, self.dtype, self.shape = path, np.dtype(dtype), (0, *shape)
+
+    def __enter__(self) -> GrowingArray:
+        self.file: BinaryIO = self.path.open("wb")
+        self.file.write(_npy_header(self.dtype, self.shape))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self.file:
+            self.file.seek(0, os.SEEK_SET)
+            self.file.write(_npy_header(self.dtype, self.shape))
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add rows at the end."""
+        self.shape = (self.shape[0] + len(rows), *rows.shape[1:])
+        self.file.write(np.ascontiguousarray(rows, self.dtype).data)
+
+
+def _npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
+    # numpy leaves room in it for a first axis of any length.
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": dtype.str, "fortran_order": False, "shape": shape})
+    return header.getvalue()
 
 
 class NpzRows:

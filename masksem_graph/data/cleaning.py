@@ -138,15 +138,6 @@ def present_only(clip: Clip) -> Clip:
     return replace(clip, bodies=tuple(body for body in bodies if body))
 
 
-def with_score(
-    points: Float32[np.ndarray, "*F V 2"], score: Float32[np.ndarray, "*F V"] | None = None
-) -> Float32[np.ndarray, "*F V 3"]:
-    """Points of an image with their score as third channel, 1 where it is not known; zero where nothing was seen."""
-    seen = (points != 0).any(axis=(-2, -1), keepdims=True)
-    known = np.ones(points.shape[:-1], np.float32) if score is None else score
-    return np.concatenate([points, np.where(seen, known[..., None], 0)], axis=-1, dtype=np.float32)
-
-
 def centred(clip: Clip, *, joint: int, dimensions: int = 3) -> Clip:
     """The clip with the joint of actor 1's first present frame as its origin; frames where a body is missing stay zero.
 

@@ -85,7 +85,7 @@ class SkeletonDataset(Dataset):
 
     def like(self, encoder: Any) -> SkeletonDataset:
         """The same clips as an encoder takes them: its frames, segments and preparation."""
-        seen = encoder.preparation
+        seen = encoder.input_spec
         options = {name: getattr(seen, name) for name in ("view", "view_of", "stream", "absent_frames")}
         return SkeletonDataset(
             self.store,

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
@@ -155,6 +156,7 @@ class SkeletonLoader:
             frames=(self.body_offset[body + 1] - first).to(home)[:, None],
             low=(view.start[plan.sequence] - self.body_start[body]).to(home)[:, None],
             length=view.length[plan.sequence].to(home)[:, None],
+            origin=self._origin(view.clips[plan.sequence]),
         )
         index, weight = resize_positions(crop.length[:, 0], self.frames)
         weight = weight[..., None, None]
@@ -184,7 +186,8 @@ class SkeletonLoader:
         inside = local.clamp(min=0).minimum(crop.frames - 1)
         if self.absent_frames == "zero":
             seen = self.present[crop.first + inside] & (local == inside)
-            return self.data[crop.first + inside] * seen[..., None, None]
+            frames = self.data[crop.first + inside]
+            return (frames if crop.origin is None else frames - crop.origin) * seen[..., None, None]
         earlier = inside - self.earlier[crop.first + inside]
         later = inside + self.later[crop.first + inside]
         in_crop = earlier >= crop.low, later < crop.low + crop.length
@@ -192,10 +195,18 @@ class SkeletonLoader:
         take_earlier = torch.where(in_crop[0] == in_crop[1], nearer, in_crop[0])
         return self.data[crop.first + torch.where(take_earlier, earlier, later)]
 
+    def _origin(self, clips: Int64[Tensor, " B"]) -> Float[Tensor, "B 1 1 C"] | None:
+        """Where the view frame begins, if that is to be taken off before absent frames are set to zero, which stays zero."""
+        if self.view_frames is None or self.absent_frames == "hold":
+            return None
+        origin = self.view_frames.origin[clips]
+        return F.pad(origin, (0, self.data.shape[2] - origin.shape[1])).to(self.data.device)[:, None, None]
+
     def _transformed(self, values: Float[Tensor, "B T V C"], plan: BodyPlan, derivative: bool) -> Float[Tensor, "B T J C"]:
         """View frame, transforms and stream; a derivative moves with no origin."""
         if self.view_frames is not None:
-            values = self.view_frames.apply(values, plan.view.clips[plan.sequence], derivative)
+            moved = derivative or self.absent_frames == "zero"  # see `_origin`
+            values = self.view_frames.apply(values, plan.view.clips[plan.sequence], moved)
         for transform, uniform in zip(self.transforms, plan.view.uniform, strict=False):
             values = transform.of_clips(values, uniform, plan.sequence.to(self.device), self.store.topology)
         return self._to_stream(values)
@@ -210,12 +221,13 @@ class SkeletonLoader:
 
 @dataclass(frozen=True)
 class _Crop:
-    """Columns [B, 1]: a body's place in the store, its frames, and the crop in its own frame count."""
+    """Columns [B, 1]: a body's place in the store, its frames, the crop in its own frame count; `SkeletonLoader._origin`."""
 
     first: Int64[Tensor, "B 1"]
     frames: Int64[Tensor, "B 1"]
     low: Int64[Tensor, "B 1"]
     length: Int64[Tensor, "B 1"]
+    origin: Float[Tensor, "B 1 1 C"] | None = None
 
 
 def resize_positions(length: Int64[Tensor, " B"], frames: int) -> tuple[Int64[Tensor, "B T"], Float[Tensor, "B T"]]:

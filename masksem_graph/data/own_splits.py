@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Int64
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from masksem_graph.data.source import read_text_file
-from masksem_graph.errors import InputError
+from masksem_graph.data.source import read_lines
+from masksem_graph.errors import InputError, shown
 
 Parts = Int64[np.ndarray, " clips"]
 """1 for the training set, 0 for the test set, -1 for neither."""
@@ -99,8 +99,7 @@ def _chosen(place: str, what: Any, table: Table) -> np.ndarray:
 
 
 def _in_list(path: Path, table: Table) -> np.ndarray:
-    lines = read_text_file(path).decode("utf-8", "replace").splitlines()
-    names = [(number, line.strip().removesuffix(".npy")) for number, line in enumerate(lines, 1) if line.strip()]
+    names = [(number, line.removesuffix(".npy")) for number, line in read_lines(path) if line]
     if unknown := next(((number, name) for number, name in names if name not in table.known), None):
         raise InputError(
             f"{path}: line {unknown[0]}: found {unknown[1][:60]!r}, which is none of the {len(table.known)} clips"
@@ -116,11 +115,9 @@ def _column(place: str, fields: Mapping[str, Any], table: Table) -> dict[str, Pa
 
 
 def _folds(place: str, fields: Mapping[str, Any], table: Table) -> dict[str, Parts]:
-    folds, seed, clips = fields["folds"], fields.get("seed", 0), len(table)
-    if type(folds) is not int or not 2 <= folds <= clips:
-        raise InputError(f"{place}.folds: found {folds!r}, expected a number from 2 to the {clips} clips")
-    if type(seed) is not int or not 0 <= seed < 2**32:
-        raise InputError(f"{place}.seed: found {seed!r}, expected a number from 0")
+    clips = len(table)
+    folds = _whole(f"{place}.folds", fields["folds"], 2, clips, f"a number from 2 to the {clips} clips")
+    seed = _whole(f"{place}.seed", fields.get("seed", 0), 0, 2**32 - 1, "a number from 0")
     members = _members(place, fields, table, folds)
     label = table.clips["label"]
     # As many clips of each class in every fold, where there are enough and no groups to keep together.
@@ -132,6 +129,13 @@ def _folds(place: str, fields: Mapping[str, Any], table: Table) -> dict[str, Par
         parts[np.concatenate([members[m] for m in test])] = 0
         out[f"_{i}"] = parts
     return out
+
+
+def _whole(place: str, value: Any, least: int, most: int, expected: str) -> int:
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and len(text) < 11 and least <= int(text) <= most):
+        raise InputError(f"{place}: found {shown(value)}, expected {expected}")
+    return int(text)
 
 
 def _members(place: str, fields: Mapping[str, Any], table: Table, folds: int) -> list[np.ndarray]:

@@ -1,30 +1,94 @@
-"""How recorded clips become what an encoder sees; it belongs to the encoder, and whoever brings clips later follows it."""
+"""What happens to a clip between its reader and the store, or between its reader and a prediction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-from masksem_graph.data.loader import AbsentFrames, Stream
-from masksem_graph.data.transforms import ViewName, ViewOf
+import numpy as np
+from jaxtyping import Float32
 
-Origin = Literal["centre", "none"]
+from masksem_graph.data.cleaning import centred, present_only
+from masksem_graph.data.clip import Clip
+from masksem_graph.data.missing import fill_missing, mark_missing
+from masksem_graph.data.readers.base import Origin, Reader
+from masksem_graph.errors import InputError
+from masksem_graph.topology import Topology
+
+FARTHEST = {"metres": 50.0, "centimetres": 5_000.0, "millimetres": 50_000.0}
+"""No sensor of bodies sees farther."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is done to clips before an encoder sees them.
+    """Reads a clip, refuses what cannot be one, fills joints that were not found, and centres it.
 
     Args:
-        origin: ``centre`` puts actor 1's first centre joint at zero, ``none`` keeps coordinates.
-        view: the frame of reference that each clip is put into.
-        view_of: what that is found in.
-        stream: joint, bone or motion.
-        absent_frames: what a body shows where it is missing.
+        reader: of the clip's format, after `Reader.sources`.
+        topology: the skeleton.
+        origin: ``centre`` or ``none``.
     """
 
-    origin: Origin = "centre"
-    view: ViewName = "recorded"
-    view_of: ViewOf = "first"
-    stream: Stream = "joint"
-    absent_frames: AbsentFrames = "hold"
+    reader: Reader
+    topology: Topology
+    origin: Origin
+
+    @property
+    def units(self) -> str:
+        """Of the coordinates."""
+        return self.reader.units_of(self.topology)
+
+    def __call__(self, source: Any) -> tuple[Clip, int]:
+        """Read and prepare one clip.
+
+        Returns:
+            the clip, and how many of its joints were filled.
+
+        Raises:
+            InputError: one line that names file and place.
+        """
+        clip, topology = self.reader.read(source), self.topology
+        for body in clip.bodies:
+            if body.frames.shape[1:] != (len(topology), 3):
+                raise InputError(
+                    f"{source}: found frames of shape {list(body.frames.shape)}, expected [F, {len(topology)}, 3]"
+                )
+        try:
+            clip, filled = self._completed(present_only(clip))
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        if self.origin == "centre":
+            clip = centred(clip, joint=topology.index[topology.centre], dimensions=topology.dimensions)
+        return clip, filled
+
+    def _completed(self, clip: Clip) -> tuple[Clip, int]:
+        filled = 0
+        if self.reader.missing is not None:
+            clip = mark_missing(clip, self.topology, origin=self.origin)
+            clip, filled = fill_missing(clip, self.topology, how=self.reader.missing, longest=self.reader.missing_frames)
+        if not clip.bodies:
+            raise InputError("no frame with a body, expected at least one")
+        for body in clip.bodies:
+            if not np.isfinite(body.frames).all():
+                raise InputError("found NaN or infinity, expected finite coordinates")
+            self._check_size(body.frames)
+        return clip, filled
+
+    def _check_size(self, frames: Float32[np.ndarray, "F V C"]) -> None:
+        farthest = FARTHEST.get(self.units, np.inf)
+        largest = np.abs(frames).max()
+        if largest > farthest:
+            raise InputError(
+                f"found a coordinate of {largest:g} in {self.units}, expected at most {farthest:g}: {_likely_unit(frames)}; "
+                "expected units: in the topology to say what they are"
+            )
+
+
+def _likely_unit(frames: Float32[np.ndarray, "F V C"]) -> str:
+    third = frames[..., 2]
+    if third.min() >= 0 and third.max() <= 2:
+        return "they look like pixels with a score"
+    size = np.median(np.ptp(frames, axis=1).max(axis=-1))
+    if size > 400:
+        return "they look like millimetres"
+    return "they look like centimetres or pixels" if size > 20 else "a single wrong number, or another unit"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -16,21 +17,20 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from masksem_graph.console import console, progress_bars
-from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Clip
+from masksem_graph.data.description import FORMAT_VERSION
+from masksem_graph.data.preparation import Preparation
 from masksem_graph.data.readers import load_reader, option_names
 from masksem_graph.data.readers.base import Origin, Reader
 from masksem_graph.data.skipped import SKIPPED, check_skipped, write_skipped
 from masksem_graph.data.source import stamp
-from masksem_graph.data.store import FORMAT_VERSION, Store, StoreWriter, is_store, open_store, refuse_foreign
+from masksem_graph.data.store import Store, StoreWriter, is_store, open_store, refuse_foreign
 from masksem_graph.errors import InputError
 from masksem_graph.files import locked
-from masksem_graph.topology import Topology, load_topology
+from masksem_graph.topology import load_topology
 
-READERS_VERSION = 2
+READERS_VERSION = 3
 """Raised when a reader's result changes, so that cached stores are written anew."""
 
 CHUNK, AHEAD = 32, 4
@@ -38,11 +38,8 @@ CHUNK, AHEAD = 32, 4
 FILES_PER_WORKER = 2000
 """A process takes about a second to start: fewer files than this are read sooner without a further one."""
 
-COMMIT_SECONDS = 5.0
-"""A process that is killed loses the work of this long at most."""
-
-Result = tuple[Any, Clip | str]
-"""A source, and its clip or what is wrong with it."""
+Result = tuple[Clip, int] | str
+"""A clip and how many of its joints were filled, or what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +50,14 @@ class Report:
         store: the folder.
         clips: how many are in it.
         skipped: place and error of those that are not.
-        read: how many were read just now; the others were there from an interrupted run.
+        filled: joints that were not found and were filled.
         seconds: wall time.
     """
 
     store: Path
     clips: int
     skipped: tuple[tuple[str, str], ...]
-    read: int
+    filled: int
     seconds: float
 
 
@@ -74,9 +71,7 @@ def prepare(
     origin: Origin | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Report:
-    """Read all clips of a source and write them as a store.
-
-    Interrupted and called again with the same arguments, it goes on where it was.
+    """Read all clips of a source and write them as a store. Interrupted, it leaves what was there before.
 
     Args:
         format: a reader's name or dotted path, see `load_reader`.
@@ -103,54 +98,39 @@ def prepare(
 
 def _write(format: str, reader: Reader, source: Path, output: Path, *, workers: int, strict: bool, origin: Origin) -> Report:
     began = time.perf_counter()
-    key = _digest(format, reader, source, origin)
     sources = reader.sources(source)
-    topology = load_topology(reader.topology)
-    about: dict[str, Any] = {"format": format, "options": _options(reader), "origin": origin, "classes": reader.classes}
+    preparation = Preparation(reader, load_topology(reader.topology), origin)
+    about: dict[str, Any] = {"format": format, "options": _options(reader), "origin": origin, "units": preparation.units}
     try:
-        with StoreWriter(output, topology=topology, key=key, **about) as writer:
-            before = writer.handled
-            _fill(writer, _Check(reader, topology, origin), source, sources, workers=workers, strict=strict)
+        with StoreWriter(output, topology=preparation.topology, classes=reader.classes, **about) as writer:
+            _fill(writer, preparation, sources, workers=workers, strict=strict)
+            if not len(writer):
+                raise InputError(f"{source}: none of its {len(sources)} clips can be used, the first: {writer.skipped[0][1]}")
+            writer.splits = reader.splits(writer.fields())
     except BrokenProcessPool:
-        raise InputError(f"{source}: a process that read it died; the same command with fewer --workers goes on") from None
+        raise InputError(f"{source}: a process that read it died; try the same command with fewer --workers") from None
     write_skipped(output, writer.skipped)
-    return Report(output, len(writer), tuple(writer.skipped), writer.handled - before, time.perf_counter() - began)
+    return Report(output, len(writer), tuple(writer.skipped), writer.filled, time.perf_counter() - began)
 
 
-def _fill(writer: StoreWriter, check: _Check, root: Path, sources: Sequence[Any], *, workers: int, strict: bool) -> None:
-    """Read what is left of the sources into the store, and find its splits."""
-    try:
-        if strict and writer.skipped:
-            raise InputError(writer.skipped[0][1])
-        with closing(_progress(check, sources, writer.handled, workers)) as results:
-            _take(writer, results, strict=strict)
-        if not len(writer):
-            raise InputError(f"{root}: none of its {len(sources)} clips can be used, the first: {writer.skipped[0][1]}")
-        writer.splits = check.reader.splits(writer.fields())
-    except InputError:
-        # It has to be put right in the source, and what was read of the source as it is now is of no use then.
-        writer.discard()
-        raise
+def _fill(writer: StoreWriter, preparation: Preparation, sources: Sequence[Any], *, workers: int, strict: bool) -> None:
+    with progress_bars() as progress, closing(_results(preparation, sources, workers)) as results:
+        bar = progress.add_task("reading", total=len(sources), note="")
+        for source, result in results:
+            error = result if isinstance(result, str) else _added(writer, source, *result)
+            if error and strict:
+                raise InputError(error)
+            if error:
+                writer.skip(str(source), error)
+            progress.advance(bar)
 
 
-def _take(writer: StoreWriter, results: Iterable[Result], *, strict: bool) -> None:
-    committed = time.monotonic()
-    for source, result in results:
-        error = result if isinstance(result, str) else _added(writer, source, result)
-        if error and strict:
-            raise InputError(error)
-        if error:
-            writer.skip(str(source), error)
-        if time.monotonic() - committed > COMMIT_SECONDS:
-            writer.commit()
-            committed = time.monotonic()
-
-
-def _added(writer: StoreWriter, source: Any, clip: Clip) -> str | None:
+def _added(writer: StoreWriter, source: Any, clip: Clip, filled: int) -> str | None:
     try:
         writer.add(clip)
     except InputError as error:
         return f"{source}: {error}"
+    writer.filled += filled
     return None
 
 
@@ -210,65 +190,28 @@ def _cache() -> Path:
 
 
 def _digest(format: str, reader: Reader, source: Path, origin: Origin) -> str:
+    """A hash of all that a store depends on: versions, options, the topology's content, and the files by size and time."""
     digest = hashlib.sha256(repr((FORMAT_VERSION, READERS_VERSION, format, str(source.resolve()), origin)).encode())
     digest.update(repr(sorted(_options(reader).items())).encode())
     for path in reader.files(source):
         digest.update(repr((str(path), stamp(path) if path.exists() else None)).encode())
+    if hasattr(reader, "topology"):
+        digest.update(json.dumps(load_topology(reader.topology).to_dict()).encode())
     return digest.hexdigest()[:16]
 
 
-@dataclass(frozen=True)
-class _Check:
-    """Reads clips that may enter the store, or finds what is wrong with them."""
-
-    reader: Reader
-    topology: Topology
-    origin: Origin
-
-    def __call__(self, source: Any) -> Clip | str:
-        topology = self.topology
-        try:
-            clip = present_only(self.reader.read(source))
-            _check_clip(source, clip, joints=len(topology), classes=len(self.reader.classes))
-        except InputError as error:
-            return str(error)
-        if self.origin == "none":
-            return clip
-        return centred(clip, joint=topology.index[topology.centre], dimensions=topology.dimensions)
-
-
-def _check_clip(source: Any, clip: Clip, *, joints: int, classes: int) -> None:
-    for body in clip.bodies:
-        if body.frames.shape[1:] != (joints, 3):
-            raise InputError(f"{source}: found frames of shape {list(body.frames.shape)}, expected [F, {joints}, 3]")
-        if not np.isfinite(body.frames).all():
-            raise InputError(f"{source}: found NaN or infinity, expected finite coordinates")
-    if not clip.bodies:
-        raise InputError(f"{source}: no frame with a body, expected at least one")
-    if not -1 <= clip.label < classes:
-        raise InputError(f"{source}: label: found {clip.label}, expected 0 to {classes - 1}, or -1 for none")
-
-
-def _progress(check: _Check, sources: Sequence[Any], done: int, workers: int) -> Generator[Result, None, None]:
-    with progress_bars() as progress:
-        bar = progress.add_task("reading", total=len(sources), completed=done, note="")
-        for result in _results(check, sources[done:], workers):
-            progress.advance(bar)
-            yield result
-
-
-def _results(check: _Check, sources: Sequence[Any], workers: int) -> Iterator[Result]:
-    """The results in the order of the sources, never more than a few chunks ahead of who takes them."""
+def _results(preparation: Preparation, sources: Sequence[Any], workers: int) -> Generator[tuple[Any, Result], None, None]:
+    """Each source with its result, in order, never more than a few chunks ahead of who takes them."""
     workers = min(workers, -(-len(sources) // FILES_PER_WORKER))
     if workers <= 1:
-        yield from ((source, check(source)) for source in sources)
+        yield from ((source, _result(preparation, source)) for source in sources)
         return
-    chunks = (sources[i : i + CHUNK] for i in range(0, len(sources), CHUNK))
-    waiting: deque[tuple[Sequence[Any], Future[list[Clip | str]]]] = deque()
+    waiting: deque[tuple[Sequence[Any], Future[list[Result]]]] = deque()
     # spawn: a fork of a process that has started threads, as torch does, can hang.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker, initargs=(check,))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker, initargs=(preparation,))
     try:
-        for chunk in chunks:
+        for start in range(0, len(sources), CHUNK):
+            chunk = sources[start : start + CHUNK]
             waiting.append((chunk, pool.submit(_read_chunk, chunk)))
             if len(waiting) > workers + AHEAD:
                 yield from _pairs(*waiting.popleft())
@@ -278,30 +221,36 @@ def _results(check: _Check, sources: Sequence[Any], workers: int) -> Iterator[Re
         pool.shutdown(cancel_futures=True)
 
 
-def _pairs(chunk: Sequence[Any], future: Future[list[Clip | str]]) -> Iterator[Result]:
+def _result(preparation: Preparation, source: Any) -> Result:
+    try:
+        return preparation(source)
+    except InputError as error:
+        return str(error)
+
+
+def _pairs(chunk: Sequence[Any], future: Future[list[Result]]) -> Iterator[tuple[Any, Result]]:
     return zip(chunk, future.result(), strict=True)
 
 
-def _start_worker(check: _Check) -> None:
+def _start_worker(preparation: Preparation) -> None:
     # Ctrl-C reaches every process of the terminal; the first one alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A reader that knows of 100,000 clips is sent once, not with every chunk.
-    globals()["_check"] = check
+    globals()["_preparation"] = preparation
 
 
-def _read_chunk(sources: Sequence[Any]) -> list[Clip | str]:
-    check: _Check = globals()["_check"]
-    return [check(source) for source in sources]
+def _read_chunk(sources: Sequence[Any]) -> list[Result]:
+    return [_result(globals()["_preparation"], source) for source in sources]
 
 
 def _announce(report: Report) -> None:
     def say(line: str, style: str | None = None) -> None:
         console.print(line, style=style, soft_wrap=True, markup=False, highlight=False)
 
-    rate = report.read / max(report.seconds, 1e-9)
-    before = report.clips + len(report.skipped) - report.read
-    earlier = f", {before} of them from an interrupted run" if before else ""
-    say(f"{report.clips} clips in {report.store}{earlier} ({report.seconds:.1f} s, {rate:.0f} clips/s)")
+    rate = (report.clips + len(report.skipped)) / max(report.seconds, 1e-9)
+    say(f"{report.clips} clips in {report.store} ({report.seconds:.1f} s, {rate:.0f} clips/s)")
+    if report.filled:
+        say(f"{report.filled:,} joints were not found and were filled, see --missing")
     if report.skipped:
         clips = "1 bad clip" if len(report.skipped) == 1 else f"{len(report.skipped)} bad clips"
         say(f"{clips} SKIPPED, listed in {report.store.with_name(SKIPPED)}", "bold red")

@@ -68,6 +68,22 @@ def read_text_file(source: Source) -> bytes:
     return data
 
 
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a list, of UTF-8 text with or without a byte-order mark, with their numbers; stripped, empty ones too.
+
+    Raises:
+        InputError: it cannot be read, or a line is not UTF-8.
+    """
+    lines = read_text_file(path).removeprefix(b"\xef\xbb\xbf").splitlines()
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append((number, line.decode().strip()))
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: line {number}: is not UTF-8, expected a text file of UTF-8") from None
+    return found
+
+
 def zip_members(path: Path, ending: str) -> list[Part]:
     """The files in a .zip whose name has this ending.
 

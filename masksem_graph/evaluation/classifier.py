@@ -15,8 +15,9 @@ from masksem_graph.data.clips import ClipSource
 from masksem_graph.data.config import DataConfig
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
-from masksem_graph.files import read_yaml
+from masksem_graph.evaluation.encoders import crop_of
 from masksem_graph.models.io import load_encoder, load_head
+from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.classify import Classify
 
 PORTION = 64  # clips at once; changes speed and memory, not results
@@ -29,12 +30,14 @@ class Classifier:
     Args:
         network: in eval mode.
         classes: names by label.
-        shown: the evaluation's ``data`` and ``crop`` as plain data: how it is used to seeing clips.
+        data: the evaluation's own ``data`` as plain data: how it is used to seeing clips.
+        crop: which part of a clip it is tested on.
     """
 
     network: Classify
     classes: tuple[str, ...]
-    shown: dict[str, Any]
+    data: dict[str, Any]
+    crop: CropConfig
 
     @torch.no_grad()
     def probabilities(self, store: Store, device: torch.device | str = "cpu") -> Float[Tensor, "clips classes"]:
@@ -45,7 +48,7 @@ class Classifier:
         """
         encoder = self.network.encoder
         _check_joints(store, encoder.topology.inputs, encoder.channels)
-        data, crop = self.shown.get("data", {}), self.shown.get("crop", {})
+        data = self.data
         source = ClipSource(
             store,
             frames=encoder.frames,
@@ -55,11 +58,10 @@ class Classifier:
             stream=data.get("stream", DataConfig.stream),
             topology=encoder.topology,
         )
-        test_share = crop.get("test_share", CropConfig.test_share)
         network = self.network.to(device).eval()
         scores = []
         for clips in torch.arange(len(store)).split(PORTION):
-            view = central_view(clips, source.length[clips], CropConfig(test_share=test_share))
+            view = central_view(clips, source.length[clips], self.crop)
             scores.append(network(source.load(source.plan(view))).softmax(1).cpu())
         return torch.cat(scores)
 
@@ -79,8 +81,10 @@ def load_classifier(folder: Path) -> Classifier:
         )
     network = Classify(encoder=load_encoder(folder), head=saved.head).eval()
     classes = saved.classes or tuple(f"class {i}" for i in range(saved.head.classes))
-    shown = read_yaml(folder / "config.yaml") if (folder / "config.yaml").is_file() else {}
-    return Classifier(network, classes, shown)
+    data = RunFolder(folder).read_config().get("data") or {}
+    if not isinstance(data, dict):
+        raise InputError(f"{folder / 'config.yaml'}: data: expected a mapping, found {data!r}"[:300])
+    return Classifier(network, classes, data, crop_of(folder))
 
 
 def _check_joints(store: Store, joints: tuple[str, ...], channels: int) -> None:

@@ -11,16 +11,9 @@ import torch
 
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.run import score_figures
-from masksem_graph.files import require_folder
-from masksem_graph.report.evaluation import (
-    Scores,
-    clear_results,
-    read_results,
-    read_scores,
-    refuse_to_overwrite,
-    write_results,
-)
-from masksem_graph.report.page import clear_pictures, write_pages
+from masksem_graph.report.evaluation import Scores, read_results, read_scores, write_results
+from masksem_graph.report.page import write_pages
+from masksem_graph.run_folder import RunFolder
 from masksem_graph.training.provenance import provenance
 
 ALIKE = ("protocol", "data", "split", "data_set")
@@ -40,10 +33,12 @@ def fuse(
     Raises:
         InputError: they are of other clips, classes, protocols or numbers of runs.
     """
-    refuse_to_overwrite(output, overwrite=overwrite)
+    target = RunFolder(output)
     if output.resolve() in [folder.resolve() for folder in folders]:
         raise InputError(f"--output: {output} is one of the evaluations to add up; expected another folder")
-    require_folder(output)
+    target.require_ours("evaluation")
+    if target.results.is_file() and not overwrite:
+        raise InputError(f"--output: {output} already holds results; expected another folder, or --overwrite true")
     weights = [1.0] * len(folders) if weights is None else list(weights)
     if len(folders) < 2:
         raise InputError(f"--fuse: expected at least two evaluations, found {len(folders)}")
@@ -74,10 +69,10 @@ def fuse(
         "wall_seconds": sum(results["wall_seconds"] for results in found),
         **provenance(torch.device("cpu")),
     }
-    clear_results(output)
-    clear_pictures(output)
-    write_results(output, results, Scores(np.asarray(total), scores.label, scores.name), classes=classes)
-    write_pages(output)
+    with target.writing("evaluation"):
+        target.clear(keep=("results.json",))
+        write_results(output, results, Scores(np.asarray(total), scores.label, scores.name), classes=classes)
+        write_pages(output)
     return results
 
 

@@ -1,83 +1,104 @@
-"""Clips that belong to no data set: single files, folders and archives in any format that ``prepare`` reads, as one store."""
+"""Clips that belong to no data set: single files, folders, archives and stores, prepared as a run's own clips were."""
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Clip
-from masksem_graph.data.readers import Reader, load_reader, reader_names
+from masksem_graph.data.preparation import Preparation
 from masksem_graph.data.store import Store, StoreWriter, is_store, open_store
 from masksem_graph.errors import InputError
+from masksem_graph.evaluation.loose_readers import loose_reader, loose_sources
 from masksem_graph.topology import Topology, load_topology
 
-ENDINGS = {".skeleton": "ntu", ".json": "nw_ucla", ".npz": "npz", ".pkl": "pyskl", ".pickle": "pyskl"}
-"""Formats that a file's name gives away."""
+
+@dataclass(frozen=True)
+class Gathered:
+    """Clips from several places.
+
+    Args:
+        stores: the readable ones, a store for each skeleton.
+        failed: place -> what is wrong with it.
+    """
+
+    stores: list[Store]
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def gather(
     paths: Sequence[Path],
-    target: Path,
+    folder: Path,
     *,
+    topology: Topology,
+    data: Mapping[str, Any],
     format: str | None = None,
     options: Mapping[str, Any] | None = None,
-    usual: str | None = None,
-    origin: str | None = None,
-) -> Store:
-    """Write all clips of some paths into one store.
+) -> Gathered:
+    """Write all readable clips of some paths into stores; a bad one does not keep the others.
 
     Args:
         paths: stores, or files and folders in a format.
-        target: the store to write.
-        format: of the files and folders; else what a file's ending says, else ``usual``.
-        options: of the format's reader.
-        usual: the format to take where nothing tells.
-        origin: ``centre`` or ``none``; stores are taken as they are.
-
-    Raises:
-        InputError: a path cannot be read, or they have different joints.
+        folder: where the stores go.
+        topology: the run's skeleton, which arrays without a description are on.
+        data: the run's own ``data``: its format, reader's options and origin are taken over.
+        format: of the files and folders; else what a file's ending says, else the run's own.
+        options: of the format's reader, over the run's.
     """
-    clips = [pair for path in paths for pair in _clips(path, format, options or {}, usual, origin)]
-    topology = clips[0][1]
-    for clip, other in clips:
-        if other.joints != topology.joints:
-            raise InputError(f"{clip.name}: on {other.name}, the clips before it on {topology.name}; expected one skeleton")
-    with StoreWriter(target, topology=topology, classes=("unknown",)) as writer:
-        for clip, _ in clips:
-            writer.add(clip)
-    return open_store(target)
+    failed: dict[str, str] = {}
+    writers: dict[Topology, StoreWriter] = {}
+    with ExitStack() as stack:
+        for path in paths:
+            for name, clip, skeleton in _clips(path, topology, data, format, options or {}, failed):
+                if skeleton not in writers:
+                    writer = StoreWriter(folder / str(len(writers)), topology=skeleton, classes=("unknown",))
+                    writers[skeleton] = stack.enter_context(writer)
+                writers[skeleton].add(replace(clip, name=name, label=-1))
+    return Gathered([open_store(folder / str(i)) for i in range(len(writers))], failed)
 
 
 def _clips(
-    path: Path, format: str | None, options: Mapping[str, Any], usual: str | None, origin: str | None
-) -> Iterator[tuple[Clip, Topology]]:
-    """The clips of one path under names that say where they come from, and their topology."""
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
-    if is_store(path):
-        store = open_store(path)
-        yield from ((replace(clip, name=f"{path}: {clip.name}", label=-1), store.topology) for clip in store)
+    path: Path,
+    topology: Topology,
+    data: Mapping[str, Any],
+    format: str | None,
+    options: Mapping[str, Any],
+    failed: dict[str, str],
+) -> Iterator[tuple[str, Clip, Topology]]:
+    """The readable clips of one path under names that say where they come from."""
+    try:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+        if is_store(path):
+            store = open_store(path)
+            yield from ((f"{path}: {clip.name}", clip, store.topology) for clip in store)
+            return
+        usual = data.get("format")
+        chosen = format or usual
+        of_run = dict(data.get("options") or {}) if chosen == usual else {}
+        reader = _reader(path, format, usual, {**of_run, **options}, topology)
+        sources = loose_sources(path, reader)
+    except InputError as error:
+        failed[str(path)] = str(error)
         return
-    chosen = format or ENDINGS.get(path.suffix.lower()) or usual
-    if chosen is None:
-        raise InputError(f"{path}: its name does not tell its format; expected --format, one of {', '.join(reader_names())}")
-    reader = load_reader(chosen, **options)
-    sources = [path] if _is_a_clip(path, reader) else reader.sources(path)
     for source in sources:
-        clip = present_only(reader.read(source))
-        topology = load_topology(reader.topology)
-        if not clip.bodies:
-            raise InputError(f"{source}: no frame with a body, expected at least one")
-        if (origin or getattr(reader, "origin", "centre")) == "centre":
-            clip = centred(clip, joint=topology.index[topology.centre])
-        yield replace(clip, name=str(source), label=-1), topology
+        try:
+            skeleton = getattr(reader, "given", None) or load_topology(reader.topology)
+            clip, _ = Preparation(reader, skeleton, data.get("origin") or reader.origin)(source)
+        except InputError as error:
+            failed[str(source)] = str(error)
+            continue
+        yield str(source), clip, skeleton
 
 
-def _is_a_clip(path: Path, reader: Reader) -> bool:
-    """Whether the path is a file that is a clip by itself, of a format that has such files."""
-    source = typing.get_type_hints(type(reader).read).get("source")
-    return path.is_file() and path.suffix.lower() != ".zip" and Path in (source, *typing.get_args(source))
+def _reader(path: Path, format: str | None, usual: str | None, options: Mapping[str, Any], topology: Topology) -> Any:
+    """The reader, with the run's options where the file turns out to be of the run's format."""
+    try:
+        return loose_reader(path, format, usual, options, topology)
+    except InputError as error:
+        if "no option" not in str(error):
+            raise
+        return loose_reader(path, format, usual, {}, topology)

@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 import csv
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from jaxtyping import Float, Int64
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from masksem_graph.config import Competed
 from masksem_graph.console import console, progress_bars
+from masksem_graph.data.augment import CropConfig
 from masksem_graph.data.clips import ClipSource
 from masksem_graph.data.config import DataConfig, identity, open_on_first
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
-from masksem_graph.evaluation.encoders import describe_model, make_encoder, pretrained_on, pretraining
-from masksem_graph.files import digest, require_folder, write_beside
+from masksem_graph.evaluation.encoders import crop_of, describe_model, make_encoder, pretrained_on, pretraining
+from masksem_graph.files import digest, write_beside
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head
 from masksem_graph.models.io import load_head, save_encoder, save_head
 from masksem_graph.pictures.embedding import Embedding, embed, embedding_picture
 from masksem_graph.pictures.picture import write_pictures
-from masksem_graph.protocols import Evaluation, OwnHead, Protocol
+from masksem_graph.protocols import Evaluation, OwnHead
 from masksem_graph.protocols.metrics import bootstrap_interval, classification_figures, summary
-from masksem_graph.report.evaluation import Scores, clear_results, refuse_to_overwrite, write_results
-from masksem_graph.report.page import clear_pictures, write_pages
+from masksem_graph.report.evaluation import Scores, write_results
+from masksem_graph.report.page import write_pages
+from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.classify import Classify
 from masksem_graph.training.devices import compiler_fault, launch
 from masksem_graph.training.provenance import provenance
+from masksem_graph.training.start import part_line
 
 MAPPED_CLIPS = 1000
 """On the map of features; k-NN counts them all."""
@@ -63,21 +68,33 @@ class Run:
     map: Embedding | None = None
 
 
-def evaluate(config: EvaluateConfig, protocol: Protocol, plain: dict[str, Any]) -> dict[str, Any] | None:
+def evaluate(config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[Competed] = ()) -> dict[str, Any] | None:
     """Run a protocol and write its folder: results, scores, figures, and the classifier of the last seed.
 
     Args:
-        config: which run, which clips, which seeds.
-        protocol: what to do.
-        plain: both as plain data, for the record.
+        config: which run, which clips, which protocol, which seeds.
+        plain: the same as plain data, for the record.
+        competed: fields that two sources set; they are told at the start.
 
     Returns:
         what ``results.json`` holds; None in all processes but the first.
+
+    Raises:
+        InputError: the folder is not free for this evaluation, or something in the configuration cannot be used.
     """
-    refuse_to_overwrite(Path(config.output), overwrite=config.overwrite)
-    if Path(config.output).resolve() == Path(config.checkpoint).resolve():
-        raise InputError(f"--output: {config.output} is the run to evaluate; expected a folder of the evaluation's own")
-    require_folder(Path(config.output))
+    folder = RunFolder(config.output)
+    if folder.path.resolve() == Path(config.run).resolve():
+        raise InputError(f"--output: {folder} is the run to evaluate; expected a folder of the evaluation's own")
+    first = os.environ.get("RANK", "0") == "0"
+    with folder.writing("evaluation") if first else nullcontext():
+        if folder.results.is_file() and not config.overwrite:
+            raise InputError(f"--output: {folder} already holds results; expected another folder, or --overwrite true")
+        return _evaluate(config, plain, competed, folder)
+
+
+def _evaluate(
+    config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[Competed], folder: RunFolder
+) -> dict[str, Any] | None:
     fabric = launch(config.device)
     store = open_on_first(fabric, config.data)
     began = time.monotonic()
@@ -85,65 +102,79 @@ def evaluate(config: EvaluateConfig, protocol: Protocol, plain: dict[str, Any]) 
     if compiles and (fault := compiler_fault(fabric.device)):
         console.print(f"device.compile: skipped, a trial failed: {fault}", markup=False)
         compiles = False
-    seeds = range(config.seed, config.seed + config.runs)
-    runs = [_run(config, protocol, store, fabric, seed, compiles=compiles) for seed in seeds]
-    results = _conclude(config, protocol, plain, store, fabric, runs, began) if fabric.is_global_zero else None
+    if fabric.is_global_zero:
+        for line in _start_lines(config, plain, store, competed):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    runs = [_run(config, store, fabric, seed, compiles=compiles) for seed in config.seeds]
+    results = _conclude(config, plain, store, fabric, runs, began, folder) if fabric.is_global_zero else None
     fabric.barrier()
     return results
 
 
+def _start_lines(
+    config: EvaluateConfig, plain: dict[str, Any], store: Store, competed: Sequence[Competed]
+) -> Iterator[str]:
+    train, test = labelled_split(config.data, store)
+    run = "no run: freshly drawn weights" if config.run == SCRATCH else config.run
+    yield f"run        {run}{', weights drawn anew' if config.untrained else ''}"
+    yield f"data       {config.data.name} {config.data.split}: {len(train)} training and {len(test)} test clips with labels"
+    yield f"protocol   {part_line(plain['protocol'])}"
+    yield f"seeds      {', '.join(map(str, config.seeds))}"
+    yield from (f"decided    {one}" for one in competed)
+
+
 def _conclude(
     config: EvaluateConfig,
-    protocol: Protocol,
     plain: dict[str, Any],
     store: Store,
     fabric: Fabric,
     runs: Sequence[Run],
     began: float,
+    folder: RunFolder,
 ) -> dict[str, Any]:
     """Write the folder."""
-    folder = Path(config.output)
     train, test = labelled_split(config.data, store)
     truth = torch.from_numpy(np.array(store.label))[test]
     scores = torch.stack([run.scores for run in runs])
     results = {
-        "protocol": protocol_name(config, protocol, store),
+        "protocol": protocol_name(config, store),
         "data": config.data.format,
         "split": config.data.split,
         "stream": config.data.stream,
         "data_set": identity(store),
         "unit": "per cent",
         **score_figures(scores, truth, store.classes, [run.figures for run in runs]),
+        "floors": {"largest class": 100 * truth.bincount().max().item() / len(truth)},
         "seeds": [run.seed for run in runs],
         "train_clips": len(train),
         "labelled_clips": len(runs[0].labelled),
         "test_clips": len(test),
         "untrained": config.scratch,
-        "encoder_sha256": None if config.scratch else digest(Path(config.checkpoint) / "encoder.safetensors"),
-        "checkpoint": config.checkpoint if config.checkpoint == SCRATCH else str(Path(config.checkpoint).resolve()),
-        "pretrained_on": None if config.scratch else pretrained_on(config.checkpoint),
-        "pretraining": None if config.scratch else pretraining(config.checkpoint),
+        "encoder_sha256": None if config.scratch else digest(Path(config.run) / "encoder.safetensors"),
+        "checkpoint": config.run if config.run == SCRATCH else str(Path(config.run).resolve()),
+        "pretrained_on": None if config.scratch else pretrained_on(config.run),
+        "pretraining": None if config.scratch else pretraining(config.run),
         "wall_seconds": time.monotonic() - began,
         "seconds_by_seed": [run.seconds for run in runs],
         **provenance(fabric.device),
         "config": plain,
     }
-    clear_results(folder)
-    clear_pictures(folder)
+    # Old results stay until new ones take their place.
+    folder.clear(keep=("results.json",))
     if not config.labels.all:
-        _write_labelled(folder, store, runs)
+        _write_labelled(folder.path, store, runs)
     if (classifier := runs[-1].classifier) is not None:
         _save(folder, classifier, config, store, plain)
     scored = Scores(scores.numpy(), truth.numpy(), np.array(store.name[test.numpy()]))
-    write_results(folder, results, scored, classes=store.classes)
+    write_results(folder.path, results, scored, classes=store.classes)
     if (found := runs[0].map) is not None:
         title = f"{config.data.format} {config.data.split}{', untrained encoder' if config.scratch else ''}"
-        write_pictures([embedding_picture(found, store.classes, title=title)], folder / "figures")
-    write_pages(folder)
+        write_pictures([embedding_picture(found, store.classes, title=title)], folder.figures)
+    write_pages(folder.path)
     return results
 
 
-def _run(config: EvaluateConfig, protocol: Protocol, store: Store, fabric: Fabric, seed: int, *, compiles: bool) -> Run:
+def _run(config: EvaluateConfig, store: Store, fabric: Fabric, seed: int, *, compiles: bool) -> Run:
     began = time.monotonic()
     encoder = make_encoder(config, store, seed).to(fabric.device)
     if compiles:
@@ -157,14 +188,14 @@ def _run(config: EvaluateConfig, protocol: Protocol, store: Store, fabric: Fabri
         train=labelled,
         test=test,
         classes=store.classes,
-        crop=config.crop,
+        crop=_crop(config),
         augment=config.augment,
         bf16=config.device.precision == "bf16-mixed",
-        head=_own_head(config, fabric.device, store.classes if isinstance(protocol, OwnHead) else None),
+        head=_own_head(config, fabric.device, store.classes if isinstance(config.protocol, OwnHead) else None),
         compile=compiles,
     )
     with progress_bars(disable=not fabric.is_global_zero) as progress:
-        outcome = protocol.run(evaluation, seed=seed, progress=progress)
+        outcome = config.protocol.run(evaluation, seed=seed, progress=progress)
     head, trained = outcome.head, outcome.encoder or encoder
     classifier = None if head is None else Classify(encoder=trained, head=head).eval()
     run = Run(seed, labelled, outcome.scores.cpu(), outcome.figures, classifier, time.monotonic() - began)
@@ -174,11 +205,15 @@ def _run(config: EvaluateConfig, protocol: Protocol, store: Store, fabric: Fabri
     return replace(run, map=embed(evaluation, seed=seed, most=MAPPED_CLIPS, accuracy=known))
 
 
+def _crop(config: EvaluateConfig) -> CropConfig:
+    return config.model.crop if config.model is not None else crop_of(config.run)
+
+
 def _own_head(config: EvaluateConfig, device: torch.device, classes: tuple[str, ...] | None) -> Head | None:
     """The run's head; where it is to score ``classes`` as it is, it must have been trained on them in this order."""
-    saved = None if config.scratch else load_head(config.checkpoint)
+    saved = None if config.scratch else load_head(config.run)
     if saved is not None and classes is not None and saved.classes not in (None, tuple(classes)):
-        raise InputError(f"{config.checkpoint}: its head was trained on other classes than the data's, or in another order")
+        raise InputError(f"{config.run}: its head was trained on other classes than the data's, or in another order")
     return None if saved is None else saved.head.to(device)
 
 
@@ -211,19 +246,19 @@ def labelled_split(data: DataConfig, store: Store) -> tuple[Int64[Tensor, " trai
     return train, test
 
 
-def protocol_name(config: EvaluateConfig, protocol: Protocol, store: Store) -> str:
+def protocol_name(config: EvaluateConfig, store: Store) -> str:
     """What an evaluation is called in tables: ``linear``, ``finetune``, ``semi_10``, ``transfer``, ``linear_5_per_class``
 
     It follows from what was done, not from the name of a file.
     """
-    name = type(protocol).__name__.lower()
+    name = type(config.protocol).__name__.lower()
     if not config.labels.all:
         labels = config.labels
         part = f"{100 * labels.share:g}" if labels.per_class is None else f"{labels.per_class}_per_class"
         return f"{'semi' if name == 'finetune' else name}_{part}"
     if name != "finetune" or config.scratch:
         return name
-    before = pretrained_on(config.checkpoint) or {}
+    before = pretrained_on(config.run) or {}
     known = [before, *before.get("also", {}).values()]
     same = [all(one.get(field, value) == value for field, value in identity(store).items()) for one in known]
     return name if any(same) else "transfer"
@@ -249,12 +284,10 @@ def _write_labelled(folder: Path, store: Store, runs: Sequence[Run]) -> None:
         csv.writer(file).writerows([("seed", "clip", "class"), *rows])
 
 
-def _save(folder: Path, network: Classify, config: EvaluateConfig, store: Store, plain: dict[str, Any]) -> None:
+def _save(folder: RunFolder, network: Classify, config: EvaluateConfig, store: Store, plain: dict[str, Any]) -> None:
     """Encoder, head and configuration: the folder is then a run of its own, to predict with or to evaluate further."""
     encoder = network.encoder
     save_encoder(folder, encoder, describe_model(config, plain))
     save_head(folder, network.head, width=encoder.width, joints=encoder.grid[1], classes=store.classes)
-    files = {"config.yaml": plain, "data.yaml": identity(store) | {"split": config.data.split}}
-    for name, fields in files.items():
-        with write_beside(folder / name) as partial:
-            partial.write_text(yaml.safe_dump(fields, sort_keys=False))
+    folder.write_yaml("config.yaml", plain)
+    folder.write_yaml("data.yaml", identity(store) | {"split": config.data.split})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from masksem_graph.backbones import BackboneFactory
-from masksem_graph.data.preparation import Preparation
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.views import CropConfig
 from masksem_graph.encodings import EncodingFactory
 from masksem_graph.errors import InputError
@@ -80,7 +80,7 @@ def build_encoder(
     *,
     topologies: Sequence[Topology],
     channels: int,
-    preparation: Preparation | None = None,
+    input_spec: InputSpec | None = None,
     recorded: Sequence[Topology] | None = None,
 ) -> SkeletonEncoder:
     """A freshly initialised encoder.
@@ -89,7 +89,7 @@ def build_encoder(
         config: the networks.
         topologies: the skeletons that it is for.
         channels: C, coordinates of a joint.
-        preparation: how its clips are prepared; as `Preparation` has it where omitted.
+        input_spec: how its clips are prepared; as `InputSpec` has it where omitted.
         recorded: the skeletons of the raw clips, see `SkeletonEncoder`.
     """
     return SkeletonEncoder(
@@ -102,7 +102,7 @@ def build_encoder(
         segment=config.segment,
         pool=config.pool,
         crop=config.crop,
-        preparation=preparation,
+        input_spec=input_spec,
         recorded=recorded,
     )
 

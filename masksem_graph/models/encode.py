@@ -22,11 +22,11 @@ PORTION = 64  # clips at once; changes speed and memory, not results
 
 
 @torch.no_grad()
-def encode_arrays(encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLike]) -> Float[Tensor, "S D"]:
+def encode_arrays(encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLike]) -> Float[Tensor, "*S D"]:
     """The mean feature over nodes of each clip: origin, view frame, central share and resize are those of the encoder's run.
 
     Args:
-        encoder: in eval mode.
+        encoder: without dropout meanwhile, whatever mode it is in.
         clips: one body's frames [F, V, C] as recorded, of any length, in the units of the encoder's topology; or a list of
             such clips. Frames that are all zero count as absent.
 
@@ -40,9 +40,9 @@ def encode_arrays(encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLik
     raw = [_clip(values, i, encoder) for i, values in enumerate([clips] if one else clips)]
     if not raw:
         return torch.zeros(0, encoder.width)
-    device, seen = encoder.embedding.weight.device, encoder.preparation
+    device, seen = encoder.embedding.weight.device, encoder.input_spec
     loader = SkeletonLoader(
-        store_of(raw, encoder.recorded[0]),
+        store_of(raw, encoder.home[1]),
         frames=encoder.frames,
         segment=encoder.segment,
         device=device,
@@ -52,29 +52,36 @@ def encode_arrays(encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLik
         view_of=seen.view_of,
         topology=encoder.topology,
     )
-    out = []
-    for part in torch.arange(len(raw)).split(PORTION):
-        batch = loader.load(loader.plan(central_view(part, loader.length[part], encoder.crop)))
-        absent = encoder.absent_features(batch)
-        out.append(sequence_mean(encoder(batch), batch.sequence, batch.num_sequences, absent)[0])
+    training = [module for module in encoder.modules() if module.training]
+    encoder.eval()
+    try:
+        out = []
+        for part in torch.arange(len(raw)).split(PORTION):
+            batch = loader.load(loader.plan(central_view(part, loader.length[part], encoder.crop)))
+            absent = encoder.absent_features(batch)
+            out.append(sequence_mean(encoder(batch), batch.sequence, batch.num_sequences, absent)[0])
+    finally:
+        for module in training:
+            module.training = True
     return out[0][0] if one else torch.cat(out)
 
 
 def _clip(values: ArrayLike, number: int, encoder: SkeletonEncoder) -> Clip:
-    array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
-    topology = encoder.recorded[0]
-    expected = (len(topology), encoder.channels)
+    array = np.asarray(values.detach().float().cpu() if isinstance(values, Tensor) else values)
+    topology = encoder.home[1]
+    expected = (len(topology.inputs), encoder.channels)
     if array.ndim != 3 or array.shape[1:] != expected or not len(array):
         raise InputError(
             f"clip {number}: expected frames [F, V, C] = [F, {expected[0]}, {expected[1]}] of one body, "
             f"found {list(array.shape)}; several clips are a list"
         )
-    if not np.isfinite(array).all():
+    with np.errstate(over="ignore"):
+        frames = array.astype(np.float32)
+    if not np.isfinite(frames).all():
         raise InputError(f"clip {number}: expected finite numbers, found NaN or infinity")
-    frames = array.astype(np.float32)
     clip = present_only(Clip(name=str(number), label=-1, bodies=(Body(0, frames, np.ones(len(frames), bool)),)))
     if not clip.bodies:
         raise InputError(f"clip {number}: no frame with a body, expected at least one")
-    if encoder.preparation.origin == "none":
+    if encoder.input_spec.origin == "none":
         return clip
-    return centred(clip, joint=topology.index[topology.centre], dimensions=topology.dimensions)
+    return centred(clip, joint=topology.inputs.index(topology.centre), dimensions=topology.dimensions)

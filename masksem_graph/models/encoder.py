@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from masksem_graph.backbones import Backbone
 from masksem_graph.backbones.drop_path import DropPath
-from masksem_graph.data.preparation import Preparation
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.views import CropConfig
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch, SkeletonData, to_segments
@@ -48,16 +48,17 @@ class SkeletonEncoder(nn.Module):
         positions: encodings added once, before the first block.
         space: maps embedded nodes to what the backbone sees; None leaves them as they are.
         backbone: maps nodes to nodes. A token for masked ones is learned where it asks for one.
-        topologies: the skeletons that it is trained on; bare arrays are taken to be on the first.
+        topologies: the skeletons that it is trained on.
         frames: T, what clips are resized to.
         segment: l, frames in a segment.
         pool: which bodies count in a sequence's mean.
         crop: which part of a clip is looked at; `encode` takes the central share.
-        preparation: how clips are prepared for it; `encode` does the same.
+        input_spec: how clips are prepared for it; `encode` does the same.
         recorded: the skeletons of the raw clips, one for each of the topologies; these where omitted.
 
     Attributes:
         described: its `ModelConfig` as plain data, which `save` writes; None where it was built by hand.
+        home: the skeleton that bare arrays are taken to be on, and that of raw clips; the first where nothing else is said.
     """
 
     described: dict[str, Any] | None = None
@@ -74,23 +75,24 @@ class SkeletonEncoder(nn.Module):
         space: Space | None = None,
         pool: Pool = "present",
         crop: CropConfig | None = None,
-        preparation: Preparation | None = None,
+        input_spec: InputSpec | None = None,
         recorded: Sequence[Topology] | None = None,
     ) -> None:
         super().__init__()
         self.embedding, self.positions, self.backbone = embedding, positions, backbone
         self.space = nn.Identity() if space is None else space
         self.topologies, self.recorded = tuple(topologies), tuple(topologies if recorded is None else recorded)
+        self.home = self.topologies[0], self.recorded[0]
         self.frames, self.segment, self.pool = frames, segment, pool
-        self.crop, self.preparation = crop or CropConfig(), preparation or Preparation()
+        self.crop, self.input_spec = crop or CropConfig(), input_spec or InputSpec()
         self.mask_token = nn.Parameter(torch.empty(self.width)) if backbone.masked == "token" else None
         if self.mask_token is not None:
             nn.init.trunc_normal_(self.mask_token, std=0.02)
 
     @property
     def topology(self) -> Topology:
-        """The first of its skeletons."""
-        return self.topologies[0]
+        """The skeleton that bare arrays are taken to be on."""
+        return self.home[0]
 
     @property
     def width(self) -> int:
@@ -114,7 +116,7 @@ class SkeletonEncoder(nn.Module):
 
         Args:
             clips: all input joints of the topology, in the order of its ``inputs``; without context joints J is V.
-            topology: the skeleton; the encoder's first where omitted.
+            topology: the skeleton; the encoder's `home` where omitted.
             sequence: the clip of each body; each is one of its own where omitted.
 
         Raises:
@@ -193,7 +195,7 @@ class SkeletonEncoder(nn.Module):
             batch = SkeletonBatch.from_frames(nothing, topology=topology, segment=self.segment)
             self.positions(nothing.new_zeros(1, batch.nodes_per_body, self.width), batch)
 
-    def encode(self, clips: ArrayLike | Sequence[ArrayLike]) -> Float[Tensor, "S D"]:
+    def encode(self, clips: ArrayLike | Sequence[ArrayLike]) -> Float[Tensor, "*S D"]:
         """One pooled vector for each raw clip, prepared as the encoder's own clips were; see `encode_arrays`."""
         from masksem_graph.models.encode import encode_arrays
 

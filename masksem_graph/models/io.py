@@ -17,15 +17,23 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from masksem_graph.config import parse_mapping
-from masksem_graph.data.preparation import Preparation
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml, write_beside
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head, HeadFactory
-from masksem_graph.topology import Topology, parse_topology
+from masksem_graph.topology import Topology, joint_columns, parse_topology
 
 FORMAT = 2
+FIELDS: dict[str, tuple[type, str]] = {
+    "channels": (int, "a whole number from 1"),
+    "topologies": (list, "a list of topologies"),
+    "model": (dict, "a mapping"),
+    "input_spec": (dict, "a mapping"),
+    "recorded": (list, "a list of topologies"),
+}
+"""Of ``encoder.yaml``, beside its format."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +44,14 @@ class EncoderDescription:
         model: the `ModelConfig`.
         topologies: the skeletons that it is trained on, as topology files have them.
         channels: C, coordinates of a joint.
-        preparation: how its clips are prepared.
+        input_spec: how its clips are prepared.
         recorded: the skeletons of the raw clips, one for each of the topologies; these where omitted.
     """
 
     model: dict[str, Any]
     topologies: list[dict[str, Any]]
     channels: int
-    preparation: Preparation
+    input_spec: InputSpec
     recorded: list[dict[str, Any]] | None = None
 
 
@@ -61,11 +69,13 @@ def create_encoder(described: EncoderDescription, *, source: str | os.PathLike[s
     assert topologies is not None
     model = parse_mapping(ModelConfig, described.model, source=source)
     try:
+        for topology, raw in zip(topologies, recorded or topologies, strict=True):
+            joint_columns(topology, raw)
         encoder = build_encoder(
             model,
             topologies=topologies,
             channels=described.channels,
-            preparation=described.preparation,
+            input_spec=described.input_spec,
             recorded=recorded,
         )
     except InputError as error:
@@ -83,7 +93,7 @@ def save_encoder(run: str | os.PathLike[str], encoder: SkeletonEncoder) -> None:
         "channels": encoder.channels,
         "topologies": [topology.to_dict() for topology in encoder.topologies],
         "model": encoder.described,
-        "preparation": asdict(encoder.preparation),
+        "input_spec": asdict(encoder.input_spec),
         "recorded": [topology.to_dict() for topology in encoder.recorded],
     }
     _save(Path(run) / "encoder.safetensors", encoder, described)
@@ -99,16 +109,20 @@ def describe_encoder(run: str | os.PathLike[str]) -> EncoderDescription:
     if not path.is_file():
         raise InputError(f"{run}: expected a run with encoder.yaml and encoder.safetensors, found no {path.name}")
     fields = _of_format(path)
-    kinds: dict[str, type] = {"channels": int, "topologies": list, "model": dict, "preparation": dict, "recorded": list}
-    for name, kind in kinds.items():
-        if type(fields.get(name)) is not kind or not fields[name]:
-            raise InputError(f"{path}: {name}: expected a {kind.__name__} with something in it, found {fields.get(name)!r}")
-    if unknown := sorted(map(str, fields.keys() - kinds.keys())):
-        raise InputError(f"{path}: {unknown[0]}: unknown field, expected {', '.join(kinds)}")
-    if len(fields["topologies"]) != len(fields["recorded"]) or fields["channels"] < 1:
-        raise InputError(f"{path}: topologies, recorded, channels: expected as many skeletons in both and at least 1 channel")
+    for name, (kind, words) in FIELDS.items():
+        if name not in fields:
+            raise InputError(f"{path}: {name}: this field is missing")
+        value = fields[name]
+        low = kind is int and type(value) is int and value < 1
+        odd = kind is list and type(value) is list and not all(isinstance(item, dict) for item in value)
+        if type(value) is not kind or not value or low or odd:
+            raise InputError(f"{path}: {name}: expected {words}, found {value!r}")
+    if unknown := sorted(map(str, fields.keys() - FIELDS.keys())):
+        raise InputError(f"{path}: {unknown[0]}: unknown field, expected {', '.join(FIELDS)}")
+    if (found := len(fields["recorded"])) != (expected := len(fields["topologies"])):
+        raise InputError(f"{path}: recorded: expected {expected} skeletons, one for each of topologies, found {found}")
     return EncoderDescription(
-        **{**fields, "preparation": parse_mapping(Preparation, fields["preparation"], source=path)}  # type: ignore[arg-type]
+        **{**fields, "input_spec": parse_mapping(InputSpec, fields["input_spec"], source=path)}  # type: ignore[arg-type]
     )
 
 
@@ -153,8 +167,13 @@ def load_encoder(run: str | os.PathLike[str], topology: Topology | None = None) 
     _load_weights(Path(run) / "encoder.safetensors", encoder)
     encoder.eval()
     if topology is not None and topology != encoder.topology:
-        encoder.topologies, encoder.recorded = (topology, *encoder.topologies), (topology, *encoder.recorded)
-        encoder.check_topology(topology)
+        # Not among those that it was trained on: `save` writes these, and tables by joint name follow their order.
+        pairs = dict(zip(encoder.topologies, encoder.recorded, strict=True))
+        encoder.home = topology, pairs.get(topology, topology)
+        try:
+            encoder.check_topology(topology)
+        except InputError as error:
+            raise InputError(f"{run}: {error}") from None
     return encoder
 
 

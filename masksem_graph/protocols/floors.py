@@ -61,7 +61,7 @@ def floors(
         ``raw``, ``convolutions``, ``untrained_mean`` and ``untrained_joints``.
     """
     series = {part: _series(evaluation, clips) for part, clips in (("train", evaluation.train), ("test", evaluation.test))}
-    convolutions = RandomConvolutions(series["train"].shape[1], series["train"].shape[2], kernels=kernels, seed=seed)
+    convolutions = RandomConvolutions(series["train"], kernels=kernels, seed=seed)
     labels, classes = evaluation.labels(evaluation.train), len(evaluation.classes)
     scores = {
         "raw": ridge_scores(series["train"].flatten(1), labels, series["test"].flatten(1), classes=classes),
@@ -114,15 +114,18 @@ class RandomConvolutions:
     """Random temporal convolutions of a multivariate series, each as its share of positive outputs and its maximum.
 
     Lengths 7, 9 or 11, weights normal and centred, biases uniform in (-1, 1), dilations exponential, up to 11 channels each;
-    nothing is learned (ROCKET; Dempster et al., DMKD 2020, section 3).
+    nothing is learned but the mean and deviation of each channel (ROCKET; Dempster et al., DMKD 2020, section 3).
 
     Args:
-        channels, frames: of the series.
+        train: the series whose channels are standardised to zero mean and unit variance.
         kernels: how many.
         seed: all of it follows from this.
     """
 
-    def __init__(self, channels: int, frames: int, *, kernels: int, seed: int) -> None:
+    def __init__(self, train: Float[Tensor, "S channels T"], *, kernels: int, seed: int) -> None:
+        channels, frames = train.shape[1:]
+        self.mean = train.mean((0, 2), keepdim=True)
+        self.std = train.std((0, 2), keepdim=True).clamp(min=1e-6)
         draw = keyed_generator(seed, Purpose.FLOORS)
         self.kernels = []
         for _ in range(kernels):
@@ -140,9 +143,8 @@ class RandomConvolutions:
             self.kernels.append((chosen, weights, bias, dilation, padding))
 
     def __call__(self, series: Float[Tensor, "S channels T"]) -> Float[Tensor, "S features"]:
-        """Two numbers a kernel; each clip's channels are standardised first."""
-        centred = series - series.mean(2, keepdim=True)
-        series = centred / centred.square().mean(2, keepdim=True).sqrt().clamp(min=1e-6)
+        """Two numbers a kernel."""
+        series = (series - self.mean) / self.std
         out = []
         for chosen, weights, bias, dilation, padding in self.kernels:
             seen, weights, bias = series[:, chosen.to(series.device)], weights.to(series.device), bias.to(series.device)

@@ -29,8 +29,8 @@ class OwnHead(Protocol):
             InputError: the run has no head, or one for another number of classes.
         """
         if evaluation.head is None:
-            raise InputError("--checkpoint: this protocol needs a run with a head (head.yaml), found none")
+            raise InputError("--run: this protocol needs a run with a head (head.yaml), found none")
         found = evaluation.head.classes
         if found != len(evaluation.classes):
-            raise InputError(f"--checkpoint: its head scores {found} classes, and the data has {len(evaluation.classes)}")
+            raise InputError(f"--run: its head scores {found} classes, and the data has {len(evaluation.classes)}")
         return evaluation.classify_test(evaluation.test)

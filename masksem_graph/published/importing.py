@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from masksem_graph.data.preparation import Preparation
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.errors import InputError
 from masksem_graph.files import digest, write_beside
 from masksem_graph.models.encoder import SkeletonEncoder
@@ -15,6 +15,7 @@ from masksem_graph.models.heads import Head, LinearHead, MLPHead
 from masksem_graph.models.io import EncoderDescription, create_encoder, save_encoder, save_head
 from masksem_graph.published.checkpoint import Published, read_published
 from masksem_graph.published.layout import Sizes
+from masksem_graph.run_folder import MARKER
 from masksem_graph.topology import Topology, load_topology
 from masksem_graph.training.checkpoint import save_checkpoint
 
@@ -49,6 +50,8 @@ def import_run(file: Path, run: Path, *, topology: str = "ntu25", heads: int | N
     encoder = _encoder(model, found, skeleton, file)
     with write_beside(run) as partial:
         partial.mkdir()
+        (partial / MARKER).write_text("conversion
+")
         save_encoder(partial, encoder)
         if "head" in found.parts:
             head = _head(found)
@@ -105,7 +108,7 @@ def _encoder(model: dict[str, Any], found: Published, topology: Topology, file: 
             model=model,
             topologies=[topology.to_dict()],
             channels=found.sizes.channels,
-            preparation=Preparation(absent_frames="zero"),  # as the community's arrays, which the model was trained on
+            input_spec=InputSpec(absent_frames="zero"),  # as the community's arrays, which the model was trained on
         ),
         source=file,
     )

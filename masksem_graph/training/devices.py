@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal
-
-import torch
-from lightning_fabric import Fabric
+from typing import TYPE_CHECKING, Literal
 
 from masksem_graph.errors import InputError
-from masksem_graph.training.memory import keep_freed_memory
+
+if TYPE_CHECKING:  # importing them takes seconds; a command line is read before
+    import lightning_fabric
+    import torch
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -30,11 +30,13 @@ class DeviceConfig:
     compile: bool = False
 
 
-def compiler_fault(device: torch.device) -> str | None:
+def compiler_fault(device: "torch.device") -> str | None:
     """Why ``torch.compile`` cannot work on a device, in one line; None where a trial succeeds.
 
     On a CPU it needs a C++ compiler and Python's headers, which a machine may well lack.
     """
+    import torch
+
     try:
         torch.compile(lambda x: x.cos() + x)(torch.ones(4, device=device))
     except Exception as error:  # it fails in as many ways as there are compilers
@@ -42,12 +44,17 @@ def compiler_fault(device: torch.device) -> str | None:
     return None
 
 
-def launch(config: DeviceConfig) -> Fabric:
+def launch(config: DeviceConfig) -> "lightning_fabric.Fabric":
     """A started Fabric: one device, or as many processes as torchrun started.
 
     Raises:
         InputError: the accelerator is not there.
     """
+    import torch
+    from lightning_fabric import Fabric
+
+    from masksem_graph.training.memory import keep_freed_memory
+
     if config.accelerator == "cuda" and not torch.cuda.is_available():
         raise InputError("device.accelerator: expected cpu or auto (torch sees no CUDA device), found cuda")
     if config.accelerator == "mps" and not torch.backends.mps.is_available():

@@ -35,12 +35,18 @@ def provenance(device: torch.device) -> dict[str, Any]:
     }
 
 
-def record_start(folder: Path, device: torch.device) -> None:
-    """Note in ``provenance.yaml`` where a run is computed; a run that goes on elsewhere, or by other code, adds an entry."""
+def record_start(folder: Path, device: torch.device, parts: dict[str, str] | None = None) -> None:
+    """Note in ``provenance.yaml`` where a run is computed; a run that goes on elsewhere, or by other code, adds an entry.
+
+    Args:
+        folder: of the run.
+        device: where it is computed.
+        parts: classes that are not of this package, with the hash of the file of each.
+    """
     path = folder / PROVENANCE
     before = read_yaml(path) if path.is_file() else None
     starts = before if isinstance(before, list) else []
-    now = provenance(device)
+    now = provenance(device) | ({"own_parts": parts} if parts else {})
     if now not in starts[-1:]:
         with write_beside(path) as partial:
             partial.write_text(yaml.safe_dump([*starts, now], sort_keys=False))

@@ -6,11 +6,14 @@ import csv
 import json
 import multiprocessing
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +25,7 @@ from masksem_graph.data.prepare import cached_store, prepare
 from masksem_graph.data.readers.nw_ucla import NWUCLAReader
 from masksem_graph.data.store import open_store
 from masksem_graph.errors import InputError
+from masksem_graph.files import locked, remove_leftovers
 
 
 @pytest.fixture
@@ -168,7 +172,7 @@ def test_command_line(shared: Path, tmp_path: Path) -> None:
         main(["ntu", str(shared), "--output", str(output), "--cleaning", "thorough"])
     with pytest.raises(InputError, match="exclude"):
         main(["nw_ucla", str(shared), "--output", str(output), "--exclude", "x"])
-    with pytest.raises(InputError, match="demo, demo_kinect20, folder, npz, ntu, nw_ucla, pku, pyskl"):
+    with pytest.raises(InputError, match="demo, demo_kinect20, folder, npz, ntu, nw_ucla, pku, pyskl, sbu, utd_mhad"):
         main(["kinetics", str(shared), "--output", str(output)])
     with pytest.raises(InputError, match="output"):
         main(["ntu", str(shared)])
@@ -213,6 +217,134 @@ def test_a_store_that_was_prepared_otherwise_is_refused(shared: Path, tmp_path: 
 def test_output_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         prepare("nw_ucla", source, source / "a01_s01_e00_v01.json" / "store")
+
+
+def contents(store: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(store.iterdir())}
+
+
+RUN = """
+import os, signal
+from pathlib import Path
+from masksem_graph.data.readers.nw_ucla import NWUCLAReader
+original, count = NWUCLAReader.read, 0
+def read(self, source):
+    global count
+    count += 1
+    if count == {at}:
+        os.kill(os.getpid(), signal.{signal})
+    return original(self, source)
+NWUCLAReader.read = read
+rename, renames = os.rename, 0
+def killed_rename(old, new):
+    global renames
+    rename(old, new)
+    renames += 1
+    if renames == {rename}:
+        os.kill(os.getpid(), signal.SIGKILL)
+os.rename = killed_rename
+from masksem_graph.cli import main
+main(["prepare", "nw_ucla", {source!r}, "--output", {output!r}, "--origin", "none"])
+"""
+
+
+def run(source: Path, output: Path, *, at: int = -1, sent: str = "SIGKILL", rename: int = -1, room: int | None = None) -> Any:
+    """The command in a process of its own, which gets a signal at a clip, dies after a rename, or has little room."""
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    script = RUN.format(at=at, signal=sent, rename=rename, source=str(source), output=str(output))
+
+    def little_room() -> None:
+        if room is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=600,
+        check=False,
+        preexec_fn=little_room,
+    )
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_killed(source: Path, tmp_path: Path, old: bool) -> None:
+    """What was there stays, and the next conversion removes what the dead process left."""
+    whole = contents(prepare("nw_ucla", source, tmp_path / "whole", origin="none").store)
+    stores = tmp_path / "stores"
+    before = contents(prepare("nw_ucla", source, stores / "store").store) if old else {}
+    assert run(source, stores / "store", at=4).returncode == -signal.SIGKILL
+    assert len([name for name in listing(stores) if name.endswith(".partial")]) == 1
+    assert (contents(stores / "store") if old else {}) == before
+    prepare("nw_ucla", source, stores / "store", origin="none")
+    assert contents(stores / "store") == whole
+    assert sorted(path.name for path in stores.iterdir()) == ["skipped.csv", "store"]
+
+
+def test_killed_between_the_renames(source: Path, tmp_path: Path) -> None:
+    stores = tmp_path / "stores"
+    before = contents(prepare("nw_ucla", source, stores / "store").store)
+    assert run(source, stores / "store", rename=1).returncode == -signal.SIGKILL
+    assert not (stores / "store").exists()
+    remove_leftovers(stores / "store")
+    assert contents(stores / "store") == before, "the old store comes back"
+    assert listing(stores) == ["skipped.csv", "store"]
+
+
+def test_leftovers_of_the_living_stay(source: Path, tmp_path: Path) -> None:
+    stores = tmp_path / "stores"
+    for name in (f".store.{os.getppid()}.partial", ".store.notes.partial", ".storey.99999999.partial", ".store.1.partial"):
+        (stores / name).mkdir(parents=True)
+    prepare("nw_ucla", source, stores / "store")
+    assert len(listing(stores)) == 6
+
+
+def test_interrupted(source: Path, tmp_path: Path) -> None:
+    stores = tmp_path / "stores"
+    answer = run(source, stores / "store", at=4, sent="SIGINT")
+    assert (answer.returncode, answer.stdout) == (130, "")
+    assert "stopped; nothing was written" in answer.stderr and "Traceback" not in answer.stderr
+    assert list(stores.iterdir()) == []
+
+
+def test_a_full_disk(source: Path, tmp_path: Path) -> None:
+    stores = tmp_path / "stores"
+    before = contents(prepare("nw_ucla", source, stores / "store").store)
+    answer = run(source, stores / "store", room=700)
+    assert answer.returncode == 2, answer.stderr
+    line = answer.stderr.strip().splitlines()[-1]
+    assert line == f"error: {stores / 'store'}: cannot write the store: File too large"
+    assert contents(stores / "store") == before
+    assert listing(stores) == ["skipped.csv", "store"]
+
+
+def test_a_linked_store_stays_a_link(source: Path, tmp_path: Path) -> None:
+    real = prepare("nw_ucla", source, tmp_path / "real" / "store").store
+    (tmp_path / "link").symlink_to(real)
+    prepare("nw_ucla", source, tmp_path / "link", origin="none")
+    assert (tmp_path / "link").is_symlink()
+    assert open_store(real).origin == "none"
+
+
+def test_one_process_at_a_time(source: Path, tmp_path: Path) -> None:
+    with locked(tmp_path / "store", wait=False), pytest.raises(InputError, match="another process is writing it now"):
+        prepare("nw_ucla", source, tmp_path / "store")
+    assert prepare("nw_ucla", source, tmp_path / "store").clips == 4
+
+
+def test_a_worker_that_dies(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FILES_PER_WORKER", 1)
+    monkeypatch.setattr(module, "CHUNK", 2)
+    monkeypatch.setattr(module, "_start_worker", int)  # which takes no reader
+    with pytest.raises(InputError, match="a process that read it died; try the same command with fewer --workers"):
+        prepare("nw_ucla", source, tmp_path / "store", workers=2)
+    assert not (tmp_path / "store").exists()
 
 
 HOSTILE = r"""

@@ -10,7 +10,11 @@ import torch
 
 import masksem_graph.encodings as encodings
 from masksem_graph.encodings import Concatenate, Encoding, EncodingFactory, Laplacian, Learned, Sinusoidal
-from masksem_graph.topology import load_topology, parse_topology
+from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonBatch
+from masksem_graph.parts import build_part
+from masksem_graph.topology import Topology, load_topology
+from tests.helpers import grid, reordered
 
 SEGMENTS, WIDTH = 3, 6
 TINY = load_topology("tiny5")
@@ -36,8 +40,17 @@ def make(request: pytest.FixtureRequest) -> EncodingFactory:
     return request.param
 
 
-def build(make: EncodingFactory, topology: Any = TINY) -> Encoding:
-    return make(width=WIDTH, topology=topology, segments=SEGMENTS)
+def build(make: EncodingFactory) -> Encoding:
+    return build_part(make, width=WIDTH, joints=TINY.joints, segments=SEGMENTS)
+
+
+def batch_on(topology: Topology = TINY) -> SkeletonBatch:
+    return grid(topology, SEGMENTS, bodies=2)
+
+
+def of_names(encoding: Encoding) -> bool:
+    """Whether it has vectors of its own for joints, by name."""
+    return any(isinstance(part, Learned) and part.joints is not None for part in encoding.modules())
 
 
 def test_all_are_found() -> None:
@@ -45,7 +58,7 @@ def test_all_are_found() -> None:
 
 
 def test_broadcasts_to_every_node(make: EncodingFactory) -> None:
-    value = build(make)()
+    value = build(make)(batch_on())
     assert value.expand(SEGMENTS, 5, WIDTH).isfinite().all()
     assert value.dtype == torch.float32
     assert not torch.equal(value, torch.zeros_like(value))
@@ -53,7 +66,7 @@ def test_broadcasts_to_every_node(make: EncodingFactory) -> None:
 
 def test_every_parameter_learns(make: EncodingFactory) -> None:
     encoding = build(make)
-    value = encoding()
+    value = encoding(batch_on())
     assert value.requires_grad == any(True for _ in encoding.parameters())
     if value.requires_grad:
         (value * torch.randn(SEGMENTS, 5, WIDTH)).sum().backward()
@@ -64,31 +77,35 @@ def test_every_parameter_learns(make: EncodingFactory) -> None:
 def test_saved_and_loaded(make: EncodingFactory) -> None:
     one, other = build(make), build(make)
     other.load_state_dict(one.state_dict())
-    assert torch.equal(one(), other())
+    assert torch.equal(one(batch_on()), other(batch_on()))
 
 
-def test_only_joint_numbered_ones_depend_on_a_joints_number(make: EncodingFactory) -> None:
+def test_the_skeleton_comes_with_the_batch(make: EncodingFactory) -> None:
+    """Which batch came before is of no matter, nor how many bodies are in it, nor which nodes are kept."""
+    encoding = build(make)
+    first = encoding(batch_on())
+    if not of_names(encoding):
+        assert encoding(batch_on(load_topology("ntu25"))).expand(SEGMENTS, 25, WIDTH).isfinite().all()
+    assert torch.equal(encoding(grid(TINY, SEGMENTS)), first)
+    assert torch.equal(encoding(batch_on().subgraph(torch.tensor([[0, 7], [3, 4]]))), first), "of whole bodies"
+
+
+def test_no_encoding_depends_on_a_joints_number(make: EncodingFactory) -> None:
     order = [3, 0, 4, 1, 2]
     encoding = build(make)
-    fields = TINY.to_dict() | {"joints": [TINY.joints[i] for i in order]}
-    other = build(make, parse_topology(fields, source_file="reordered"))
-    other.load_state_dict(encoding.state_dict())
-    here, there = (value.detach().expand(SEGMENTS, 5, WIDTH) for value in (encoding(), other()))
-    assert torch.allclose(there, here[:, order], rtol=0, atol=1e-6) != encoding.joint_numbered
+    here = encoding(batch_on()).detach().expand(SEGMENTS, 5, WIDTH)
+    there = encoding(batch_on(reordered(TINY, order))).detach().expand(SEGMENTS, 5, WIDTH)
+    torch.testing.assert_close(there, here[:, order], rtol=0, atol=1e-6)
 
 
-def test_only_joint_numbered_ones_belong_to_a_topology(make: EncodingFactory) -> None:
-    encoding, other = build(make), build(make, load_topology("ntu25"))
-    if encoding.joint_numbered:
-        with pytest.raises(RuntimeError, match="size mismatch"):
-            other.load_state_dict(encoding.state_dict())
+def test_only_names_belong_to_a_topology(make: EncodingFactory) -> None:
+    encoding, ntu = build(make), load_topology("ntu25")
+    if of_names(encoding):
+        lacking = ", ".join(joint for joint in ntu.joints if joint not in TINY.joints)
+        line = (
+            rf"^model.encodings: Learned has no vector for {lacking} of ntu25; expected joints that the encoder was trained on"
+        )
+        with pytest.raises(InputError, match=line):
+            encoding(batch_on(ntu))
     else:
-        other.load_state_dict(encoding.state_dict())
-        assert other().expand(SEGMENTS, 25, WIDTH).isfinite().all()
-
-
-def test_learned_says_what_it_is_numbered_by() -> None:
-    assert build(partial(Learned, over="joints")).joint_numbered
-    assert not build(partial(Learned, over="segments")).joint_numbered
-    assert build(partial(Learned, over="joints"))().shape == (1, 5, WIDTH)
-    assert build(partial(Learned, over="segments"))().shape == (SEGMENTS, 1, WIDTH)
+        assert encoding(batch_on(ntu)).expand(SEGMENTS, 25, WIDTH).isfinite().all()

@@ -11,15 +11,11 @@ from torch_geometric.utils import get_laplacian, to_dense_adj
 
 from masksem_graph.encodings.laplacian import laplacian_eigenvectors
 from masksem_graph.files import shipped
-from masksem_graph.graph import skeleton_edges
-from masksem_graph.topology import Topology, load_topology, parse_topology
+from masksem_graph.graph import skeleton_graph
+from masksem_graph.topology import load_topology, parse_topology
+from tests.helpers import reordered
 
 SKELETONS = sorted(path.stem for path in shipped("graphs").glob("*.yaml"))
-
-
-def reordered(topology: Topology, order: list[int]) -> Topology:
-    fields = topology.to_dict() | {"joints": [*(topology.joints[i] for i in order), *topology.context]}
-    return parse_topology(fields, source_file="reordered")
 
 
 @pytest.mark.parametrize("name", SKELETONS)
@@ -27,7 +23,7 @@ def test_orthogonal_eigenvectors_in_ascending_order(name: str) -> None:
     topology = load_topology(name)
     joints = len(topology)
     vectors = laplacian_eigenvectors(topology, joints - 1).double()
-    index, weight = get_laplacian(skeleton_edges(topology, 1)[0], normalization="sym", num_nodes=joints)
+    index, weight = get_laplacian(skeleton_graph(topology).edge_index, normalization="sym", num_nodes=joints)
     laplacian = to_dense_adj(index, edge_attr=weight)[0].double()
     values = torch.linalg.eigvalsh(laplacian)
     assert values[0].abs() < 1e-6 < values[1], "the constant eigenvector alone is left out"
@@ -38,7 +34,7 @@ def test_orthogonal_eigenvectors_in_ascending_order(name: str) -> None:
 def test_ntu25_has_a_degenerate_eigenspace() -> None:
     """Without one the order of joints would hardly matter: the tests below would be easier than what they are for."""
     topology = load_topology("ntu25")
-    index, weight = get_laplacian(skeleton_edges(topology, 1)[0], normalization="sym")
+    index, weight = get_laplacian(skeleton_graph(topology).edge_index, normalization="sym")
     values = torch.linalg.eigvalsh(to_dense_adj(index, edge_attr=weight)[0].double())
     together = torch.tensor_split(values, (values.diff() > 1e-6).nonzero()[:, 0] + 1)
     assert max(map(len, together)) == 3
@@ -67,7 +63,9 @@ def test_another_solver_gives_the_same(name: str, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(torch.linalg, "eigh", other_solver)
     for _ in range(5):
+        laplacian_eigenvectors.cache_clear()  # type: ignore[attr-defined]
         torch.testing.assert_close(laplacian_eigenvectors(topology, 24), expected, atol=1e-5, rtol=0)
+    laplacian_eigenvectors.cache_clear()  # type: ignore[attr-defined]
 
 
 def test_bones_may_be_listed_in_any_order() -> None:

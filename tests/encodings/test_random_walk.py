@@ -8,14 +8,14 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import AddRandomWalkPE
 
 from masksem_graph.encodings.random_walk import return_probabilities
-from masksem_graph.graph import skeleton_edges
+from masksem_graph.graph import skeleton_graph
 from masksem_graph.topology import load_topology
 
 
 @pytest.mark.parametrize("name", ["tiny5", "kinect20", "ntu25"])
 def test_equal_to_torch_geometric(name: str) -> None:
     topology = load_topology(name)
-    graph = Data(edge_index=skeleton_edges(topology, 1)[0], num_nodes=len(topology))
+    graph = Data(edge_index=skeleton_graph(topology).edge_index, num_nodes=len(topology))
     expected = AddRandomWalkPE(walk_length=16, attr_name="pe")(graph).pe
     torch.testing.assert_close(return_probabilities(topology, 16), expected)
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from masksem_graph.encodings import Laplacian, RandomWalk, RestPose
-from masksem_graph.encodings.rest_pose import fourier_features, rest_places
+from masksem_graph.encodings.rest_pose import fourier_features, rest_features, rest_places
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology, load_topology
+from tests.helpers import grid
 
 TINY = load_topology("tiny5")
 
@@ -55,20 +56,20 @@ def test_it_tells_left_from_right_which_random_walks_cannot() -> None:
     topology = load_topology("ntu25")
     left, right = topology.index["left_hand"], topology.index["right_hand"]
     for make, differs in ((RestPose, True), (RandomWalk, False)):
-        value = make(width=8, topology=topology, segments=1)()[0]
+        value = make(width=8)(grid(topology))[0]
         assert torch.allclose(value[left], value[right]) != differs
     # The Laplacian's vectors differ, but a mirrored body has the same ones: which side is which follows the names' order.
-    assert not torch.allclose(*Laplacian(width=8, topology=topology, segments=1)()[0][[left, right]])
+    assert not torch.allclose(*Laplacian(width=8)(grid(topology))[0][[left, right]])
 
 
 def test_every_pair_of_joints_is_told_apart() -> None:
-    features = RestPose(width=8, topology=load_topology("mediapipe33"), segments=1).features
+    features = rest_features(load_topology("mediapipe33"), RestPose(width=8).octaves)
     distance = torch.cdist(features, features) + 9 * torch.eye(33)
     assert distance.min() > 0.3
 
 
 def test_no_rest_pose() -> None:
     with pytest.raises(InputError, match=r"^tiny5: rest_pose: this field is missing, .*masksem-graph topology pose"):
-        RestPose(width=8, topology=replace(TINY, rest_pose={}), segments=1)
+        RestPose(width=8)(grid(replace(TINY, rest_pose={})))
     with pytest.raises(InputError, match=r"^octaves: expected at least 0, found -1$"):
-        RestPose(width=8, topology=TINY, segments=1, octaves=-1)
+        RestPose(width=8, octaves=-1)

@@ -7,7 +7,9 @@ import math
 import pytest
 import torch
 
+from masksem_graph.encodings import Sinusoidal
 from masksem_graph.encodings.sinusoidal import sinusoids
+from tests.helpers import chain, grid
 
 
 def test_by_formula() -> None:
@@ -28,3 +30,9 @@ def test_similarity_depends_on_distance_alone() -> None:
     for distance in range(10):
         diagonal = gram.diagonal(distance)
         torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal))
+
+
+@pytest.mark.parametrize("segments", [1, 4, 9])
+def test_as_many_as_the_batch_has_segments(segments: int) -> None:
+    value = Sinusoidal(width=6)(grid(chain(2), segments))
+    assert torch.equal(value, sinusoids(segments, 6)[:, None])

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from masksem_graph.masking import Evidence, Motion, Sampler, Scores, Uniform
+from masksem_graph.masking import Motion, Sampler, Scores, Uniform
 from masksem_graph.methods.ha_cm import AlternatingScores, AttentionScores, HierarchyScores
 from masksem_graph.saliency import GradCam, ReleasedGradCam
+from tests.helpers import evidence_of
 
 SEGMENTS, JOINTS, TIMES = 2, 3, 40_000
 STRATEGIES: list[Scores] = [
@@ -29,10 +30,8 @@ def scores_of(strategy: Scores) -> Tensor:
     """On one seeded body, as a run computes them."""
     torch.manual_seed(5)
     strategy.build(width=4)
-    evidence = Evidence(
-        nodes=torch.randn(1, SEGMENTS, JOINTS, 6),
-        sequence=torch.tensor([0]),
-        sequences=1,
+    evidence = evidence_of(
+        torch.randn(1, SEGMENTS, JOINTS, 6),
         features=torch.randn(1, SEGMENTS * JOINTS, 4),
         reference=torch.randn(1, SEGMENTS * JOINTS, 4),
         embedded=torch.randn(1, SEGMENTS, JOINTS, 4),
@@ -52,7 +51,7 @@ def test_pairs_are_drawn_as_often_as_they_should_be(strategy: Scores, select: An
     eta = scores_of(strategy)
     nodes = SEGMENTS * JOINTS
     ratio = (2 if select == "mask" else 4) / nodes  # two nodes are drawn either way
-    sampler = Sampler(grid=(SEGMENTS, JOINTS), ratio=ratio, temperature=0.4, select=select)
+    sampler = Sampler(ratio=ratio, temperature=0.4, select=select)
     drawn = sampler(eta.expand(TIMES, -1, -1), torch.rand(TIMES, nodes))
     pairs = drawn.mask.masked if select == "mask" else drawn.mask.kept
     # Equation 8 by hand.
@@ -71,8 +70,8 @@ def test_the_share_is_exact_for_every_size(sampling: Any) -> None:
     """Of the whole body, or of each half: as near to nine tenths as whole numbers get, in whole numbers."""
     for joints in range(2, 31):
         for segments in range(2, 41):
-            sampler = Sampler(grid=(segments, joints), ratio=0.9, temperature=0.8, sampling=sampling)
+            sampler = Sampler(ratio=0.9, temperature=0.8, sampling=sampling)
             halves = [(segments + 1) // 2 * joints, segments // 2 * joints]
             sizes = halves if sampling == "halves" else [sum(halves)]
             furthest = sum(5 if size > 5 else 9 for size in sizes)  # a small half keeps one node at least
-            assert abs(10 * sampler.masked - 9 * sum(sizes)) <= furthest
+            assert abs(10 * sampler.masked(segments, joints) - 9 * sum(sizes)) <= furthest

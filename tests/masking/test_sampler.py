@@ -13,8 +13,8 @@ from masksem_graph.masking import Sampler, gumbel_top_k, score_distribution
 from masksem_graph.masking.gumbel import masked_count
 
 
-def sampler(segments: int = 6, joints: int = 5, ratio: float = 0.8, temperature: float = 0.5, **options: str) -> Sampler:
-    return Sampler(grid=(segments, joints), ratio=ratio, temperature=temperature, **options)  # type: ignore[arg-type]
+def sampler(ratio: float = 0.8, temperature: float = 0.5, **options: str) -> Sampler:
+    return Sampler(ratio=ratio, temperature=temperature, **options)  # type: ignore[arg-type]
 
 
 def draws(segments: int = 6, joints: int = 5, bodies: int = 4) -> tuple[Tensor, Tensor]:
@@ -45,22 +45,22 @@ def test_what_is_drawn_may_be_kept() -> None:
 @pytest.mark.parametrize("select", ["mask", "keep"])
 @pytest.mark.parametrize("rounding", ["nearest", "floor"])
 def test_halves_are_drawn_from_by_themselves(segments: int, select: str, rounding: str) -> None:
-    one = sampler(segments, sampling="halves", select=select, rounding=rounding)
+    one = sampler(sampling="halves", select=select, rounding=rounding)
     eta, uniform = draws(segments)
     drawn = one(eta, uniform)
-    assert drawn.mask.masked.shape[1] == one.masked
+    assert drawn.mask.masked.shape[1] == one.masked(segments, 5)
     together = torch.cat(drawn.mask, 1).sort(1).values
     assert torch.equal(together, torch.arange(segments * 5).expand(4, -1))
     assert all((part.diff(dim=1) > 0).all() for part in drawn.mask), "graph order"
     for first in (0, 1):
-        # The same as a sampler of these segments alone.
-        alone = sampler(len(range(first, segments, 2)), select=select, rounding=rounding)
+        # The same as drawing from these segments alone.
+        alone = sampler(select=select, rounding=rounding)
         own = alone(eta[:, first::2], uniform.view(4, segments, 5)[:, first::2].flatten(1))
         inside = drawn.mask.kept // 5 % 2 == first
         assert (inside.sum(1) == own.mask.kept.shape[1]).all()
         kept = drawn.mask.kept[inside].view(4, -1)
         assert torch.equal((kept // 5 - first) // 2 * 5 + kept % 5, own.mask.kept)
-        share = alone.grid[0] / segments
+        share = len(range(first, segments, 2)) / segments
         torch.testing.assert_close(drawn.pi.view(4, segments, 5)[:, first::2].flatten(1), own.pi * share)
     torch.testing.assert_close(drawn.pi.sum(1), torch.ones(4))
 
@@ -68,7 +68,7 @@ def test_halves_are_drawn_from_by_themselves(segments: int, select: str, roundin
 @pytest.mark.parametrize("sampling", ["whole", "halves"])
 def test_equal_scores_give_a_uniform_distribution(sampling: str) -> None:
     _, uniform = draws(7)
-    pi = sampler(7, sampling=sampling)(torch.full((4, 7, 5), 0.3), uniform).pi
+    pi = sampler(sampling=sampling)(torch.full((4, 7, 5), 0.3), uniform).pi
     torch.testing.assert_close(35 * pi, torch.ones(4, 35))
 
 
@@ -83,7 +83,7 @@ def test_frequencies_of_halves() -> None:
     """Two segments of three joints: two of three are hidden in each, and the halves know nothing of each other."""
     times = 60_000
     eta = torch.tensor([[1.0, 2.0, 4.0], [3.0, 3.0, 0.5]])
-    one = sampler(2, 3, ratio=0.6, temperature=0.9, sampling="halves")
+    one = sampler(ratio=0.6, temperature=0.9, sampling="halves")
     masked = one(eta.expand(times, -1, -1), torch.rand(times, 6)).mask.masked
     chances = [exact(score_distribution(eta[i : i + 1], 0.9)[0].tolist(), 2) for i in (0, 1)]
     for (low, p), (high, q) in product(chances[0].items(), chances[1].items()):
@@ -111,7 +111,9 @@ def test_rounding(nodes: int, ratio: float, rounding: str, masked: int) -> None:
 
 def test_one_segment_has_no_halves() -> None:
     with pytest.raises(InputError, match=r"^method.sampling: halves needs at least 2 segments, found 1$"):
-        sampler(1, sampling="halves")
+        sampler(sampling="halves").masked(1, 5)
+    with pytest.raises(InputError, match=r"^method.sampling: halves needs at least 2 segments, found 1$"):
+        sampler(sampling="halves")(*draws(1))
 
 
 @pytest.mark.parametrize("sampling", ["whole", "halves"])
@@ -119,3 +121,11 @@ def test_no_bodies_no_masks(sampling: str) -> None:
     """A part of a batch may be empty where there are more parts than sequences."""
     drawn = sampler(sampling=sampling)(torch.zeros(0, 6, 5), torch.zeros(0, 30))
     assert drawn.mask.masked.shape == (0, 24) and drawn.pi.shape == (0, 30)
+
+
+def test_one_sampler_for_bodies_of_any_size() -> None:
+    one = sampler()
+    for segments, joints in ((6, 5), (2, 20), (6, 5)):
+        drawn = one(*draws(segments, joints))
+        assert drawn.mask.masked.shape == (4, one.masked(segments, joints)) == (4, round(0.8 * segments * joints))
+        assert drawn.mask.masked.max() < segments * joints

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from masksem_graph.backbones import Backbone, Transformer
 from masksem_graph.encodings import Learned
+from masksem_graph.graph import SkeletonBatch, SkeletonData
 from masksem_graph.models.decoder import Decoder
 from masksem_graph.models.positions import Positions
 from masksem_graph.topology import load_topology
@@ -17,27 +18,28 @@ from masksem_graph.topology import load_topology
 TINY = load_topology("tiny5")
 LEARNED = [partial(Learned, over="segments"), partial(Learned, over="joints")]
 KEPT = torch.tensor([[1, 4, 8], [0, 5, 9]])
+BATCH = SkeletonBatch.from_frames(torch.zeros(2, 4, 5, 3), topology=TINY, segment=2)
 MASKED = torch.tensor([[0, 2, 3, 5, 6, 7, 9], [1, 2, 3, 4, 6, 7, 8]])
 
 
 class Recorder(Backbone):
     """Hands its input on and remembers it."""
 
-    def forward(self, h: Float[Tensor, "B n D"], nodes: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
+    def forward(self, h: Float[Tensor, "B n D"], batch: SkeletonData) -> Float[Tensor, "B n D"]:
         self.seen = h.detach()
         return h
 
 
 def decoder(backbone: Backbone, heads: tuple[str, ...] = ("shared",)) -> Decoder:
-    positions = Positions(width=4, topology=TINY, segments=2, encodings=LEARNED)
+    positions = Positions(width=4, joints=TINY.joints, segments=2, encodings=LEARNED)
     return Decoder(width=4, outputs=6, positions=positions, backbone=backbone, heads=heads)
 
 
 def test_tokens_stand_where_they_belong() -> None:
     recorder = Recorder()
     one, h = decoder(recorder), torch.randn(2, 3, 4)
-    predictions = one(h, KEPT, MASKED)["shared"]
-    table, embedded = one.positions.table(), one.embedding(h)
+    predictions = one(h, BATCH, KEPT, MASKED)["shared"]
+    table, embedded = one.positions.table(BATCH, 4), one.embedding(h)
     for body in range(2):
         for place, node in enumerate(KEPT[body].tolist()):
             torch.testing.assert_close(recorder.seen[body, node], embedded[body, place] + table[node])
@@ -48,12 +50,12 @@ def test_tokens_stand_where_they_belong() -> None:
 
 def test_one_layer_for_each_head() -> None:
     one = decoder(Recorder(), heads=("velocity", "acceleration"))
-    predictions = one(torch.randn(2, 3, 4), KEPT, MASKED)
+    predictions = one(torch.randn(2, 3, 4), BATCH, KEPT, MASKED)
     assert {name: tuple(p.shape) for name, p in predictions.items()} == {"velocity": (2, 7, 6), "acceleration": (2, 7, 6)}
     assert not torch.equal(predictions["velocity"], predictions["acceleration"])
 
 
 def test_every_parameter_gets_a_gradient() -> None:
-    one = decoder(Transformer(width=4, topology=TINY, segments=2, depth=2, heads=2))
-    (one(torch.randn(2, 3, 4), KEPT, MASKED)["shared"] * torch.randn(2, 7, 6)).sum().backward()
+    one = decoder(Transformer(width=4, depth=2, heads=2))
+    (one(torch.randn(2, 3, 4), BATCH, KEPT, MASKED)["shared"] * torch.randn(2, 7, 6)).sum().backward()
     assert [name for name, p in one.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []

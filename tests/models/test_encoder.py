@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from masksem_graph.backbones import GAT, GCN, GPS, STGCN, Backbone, Transformer
 from masksem_graph.backbones.drop_path import DropPath
 from masksem_graph.encodings import Concatenate, HopBias, Laplacian, Learned, RandomWalk, RestPose, Sinusoidal
 from masksem_graph.errors import InputError
-from masksem_graph.graph import to_segments
+from masksem_graph.graph import SkeletonBatch, SkeletonData, to_segments
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder, gather_nodes, update_average
 from masksem_graph.models.pool import sequence_mean
@@ -38,7 +38,13 @@ drop_or_token = pytest.mark.parametrize("masked", ["drop", "token"])
 def encoder(encodings: list[Any], topology: Topology = TINY, backbone: str = "transformer", **options: Any) -> SkeletonEncoder:
     blocks = partial(BACKBONES[backbone], depth=2, **options)
     config = ModelConfig(frames=6, segment=2, width=8, encodings=encodings, backbone=blocks, decoder=blocks)
-    return build_encoder(config, topology=topology, channels=3).eval()
+    return build_encoder(config, topologies=[topology], channels=3).eval()
+
+
+def of_nodes(nodes: Tensor) -> SkeletonBatch:
+    """A batch of node values on tiny5, [B, 3, 5, 6] with two frames a node."""
+    frames = nodes.unflatten(3, (2, 3)).transpose(2, 3).flatten(1, 2)
+    return SkeletonBatch.from_frames(frames, topology=TINY, segment=2)
 
 
 def test_gather_by_hand() -> None:
@@ -67,30 +73,34 @@ def test_sequence_mean_over_all_slots_by_hand() -> None:
 
 def test_absent_features_are_those_of_zeros() -> None:
     one = encoder(LEARNED)
-    assert one.absent_features() is None
+    batch = one.batch(torch.randn(2, 6, 5, 3))
+    assert one.absent_features(batch) is None
     one.pool = "all_slots"
-    assert torch.equal(one.absent_features(), one.features(torch.zeros(1, 6, 5, 3)))
+    assert torch.equal(one.absent_features(batch), one.features(torch.zeros(1, 6, 5, 3)))
 
 
 @pytest.mark.parametrize("encodings", [LEARNED, GRAPH], ids=["learned", "graph"])
 def test_features_are_forward_on_all_nodes(encodings: list[Any]) -> None:
     one, clips = encoder(encodings), torch.randn(3, 6, 5, 3)
     features = one.features(clips)
-    assert features.shape == (3, 15, 8) and (one.width, one.channels, one.grid) == (8, 3, (3, 5))
-    nodes = to_segments(clips, 2)
-    assert torch.equal(features, one(nodes))
+    assert features.shape == (3, 15, 8) and (one.width, one.channels, one.segments) == (8, 3, 3)
+    batch = one.batch(clips)
+    assert torch.equal(batch.dense, to_segments(clips, 2).flatten(1, 2))
+    assert torch.equal(features, one(batch))
     everything = torch.arange(15).expand(3, -1)
-    torch.testing.assert_close(one(nodes, everything), features)
+    torch.testing.assert_close(one(batch, everything), features)
 
 
 def test_kept_nodes_get_their_own_positions() -> None:
     """Alone in the network a node's feature says which node it is: its value and its encoding, and nothing else."""
-    one, nodes = encoder(LEARNED), torch.randn(1, 3, 5, 6)
-    table = one.positions.table()
+    one = encoder(LEARNED)
+    batch = one.batch(torch.randn(1, 6, 5, 3))
+    table = one.positions.table(batch, 8)
     for node in (0, 7, 14):
-        alone = one(nodes, torch.tensor([[node]]))
-        value = one.embedding(nodes.flatten(1, 2)[:, node : node + 1])
-        torch.testing.assert_close(alone, one.backbone(value + table[node]))
+        kept = torch.tensor([[node]])
+        alone = one(batch, kept)
+        value = one.embedding(batch.dense[:, node : node + 1])
+        torch.testing.assert_close(alone, one.backbone(value + table[node], batch.subgraph(kept)))
 
 
 @drop_or_token
@@ -98,14 +108,14 @@ def test_kept_nodes_get_their_own_positions() -> None:
 def test_what_is_masked_enters_by_no_path(backbone: str, masked: str) -> None:
     one, nodes = encoder(LEARNED, backbone=backbone, masked=masked), torch.randn(2, 3, 5, 6)
     kept = torch.tensor([[0, 4, 9], [2, 7, 14]])
-    before = one(nodes, kept)
+    before = one(of_nodes(nodes), kept)
     assert before.shape == (2, 3, 8) and before.isfinite().all()
     hidden = torch.ones(2, 15, dtype=torch.bool).scatter_(1, kept, False)
     for other in (1e3 * torch.randn(2, 3, 5, 6), torch.full((2, 3, 5, 6), float("nan"))):
-        assert torch.equal(one(torch.where(hidden.view(2, 3, 5, 1), other, nodes), kept), before)
+        assert torch.equal(one(of_nodes(torch.where(hidden.view(2, 3, 5, 1), other, nodes)), kept), before)
     touched = nodes.clone()
     touched[0, 0, 4] += 1.0
-    assert not torch.equal(one(touched, kept)[0], before[0]), "while a kept node does"
+    assert not torch.equal(one(of_nodes(touched), kept)[0], before[0]), "while a kept node does"
 
 
 @drop_or_token
@@ -113,7 +123,7 @@ def test_what_is_masked_enters_by_no_path(backbone: str, masked: str) -> None:
 def test_every_parameter_learns_from_kept_nodes(backbone: str, masked: str) -> None:
     one = encoder(LEARNED, backbone=backbone, masked=masked).train()
     kept = torch.tensor([[0, 1, 4, 9], [2, 6, 7, 14]])
-    (one(torch.randn(2, 3, 5, 6), kept) * torch.randn(2, 4, 8)).sum().backward()
+    (one(of_nodes(torch.randn(2, 3, 5, 6)), kept) * torch.randn(2, 4, 8)).sum().backward()
     assert [name for name, p in one.named_parameters() if p.grad is None or not (p.grad != 0).any()] == []
     assert (one.mask_token is not None) == (masked == "token")
 
@@ -126,8 +136,8 @@ def test_a_token_stands_at_each_masked_place(backbone: str) -> None:
     for body in range(2):
         for node in kept[body].tolist():
             whole[body, node] = one.embedding(nodes[body, node // 5, node % 5])
-    expected = gather_nodes(one.backbone(one.positions(whole)), kept)
-    torch.testing.assert_close(one(nodes, kept), expected)
+    expected = gather_nodes(one.backbone(one.positions(whole, of_nodes(nodes)), of_nodes(nodes)), kept)
+    torch.testing.assert_close(one(of_nodes(nodes), kept), expected)
 
 
 @every_backbone
@@ -164,10 +174,9 @@ def test_joint_order(encodings: list[Any], equivariant: bool, backbone: str, mas
     # And so does what is kept: joint `order[v]` here is joint v there.
     kept = torch.tensor([[0, 4, 6, 9], [2, 7, 12, 14]])
     renumbered = 5 * (kept // 5) + torch.tensor(order).argsort()[kept % 5]
-    nodes, turned = to_segments(clips, 2), to_segments(clips[:, :, order], 2)
     back = renumbered.argsort(1)
-    found = there(turned, renumbered.gather(1, back))
-    assert torch.allclose(gather_nodes(here(nodes, kept), back), found, atol=1e-5) == equivariant
+    found = there(there.batch(clips[:, :, order]), renumbered.gather(1, back))
+    assert torch.allclose(gather_nodes(here(here.batch(clips), kept), back), found, atol=1e-5) == equivariant
 
 
 @every_backbone
@@ -213,7 +222,7 @@ def test_numbers_that_do_not_fit(change: dict[str, int], message: str) -> None:
 
 def test_width_and_heads_that_do_not_fit() -> None:
     with pytest.raises(InputError, match=r"^heads: expected a divisor of the width 8, found 3$"):
-        Transformer(width=8, topology=TINY, segments=3, heads=3)
+        Transformer(width=8, heads=3)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.25, 0.99, 1.0])
@@ -243,7 +252,7 @@ def test_layers_hold_every_parameter_once_and_by_depth() -> None:
     config = ModelConfig(
         frames=8, segment=2, width=16, encodings=[partial(Learned, over="joints")], backbone=blocks, decoder=blocks
     )
-    network = build_encoder(config, topology=TINY, channels=3)
+    network = build_encoder(config, topologies=[TINY], channels=3)
     layers = network.layers()
     ids = [id(p) for layer in layers for p in layer]
     assert sorted(ids) == sorted(id(p) for p in network.parameters()) and len(layers) == 5
@@ -257,17 +266,17 @@ def test_layers_of_a_backbone_of_ones_own_and_drop_path() -> None:
     """Two stacks side by side, a shared weight, and a branch that can be dropped in the last layer."""
 
     class Own(Backbone):
-        def __init__(self, *, width: int, topology: Topology, segments: int) -> None:
+        def __init__(self, *, width: int) -> None:
             super().__init__()
             self.maps = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
             self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width), DropPath(0.0)])
             self.maps[2].weight = self.maps[0].weight
 
-        def forward(self, h: torch.Tensor, nodes: torch.Tensor | None = None) -> torch.Tensor:
+        def forward(self, h: torch.Tensor, batch: SkeletonData) -> torch.Tensor:
             return h
 
     config = ModelConfig(frames=8, segment=2, width=16, encodings=[], backbone=Own, decoder=Own)
-    network = build_encoder(config, topology=TINY, channels=3)
+    network = build_encoder(config, topologies=[TINY], channels=3)
     assert [len(layer) for layer in network.layers()] == [2, 4, 4, 1, 0], "what is shared belongs to its first layer"
     network.set_drop_path(0.4)
     assert network.backbone.norms[2].rate == pytest.approx(0.4)

@@ -13,14 +13,15 @@ import pytest
 import torch
 import yaml
 
-from masksem_graph.config import parse_mapping
+from masksem_graph.data.input_spec import InputSpec
+from masksem_graph.data.views import CropConfig
 from masksem_graph.errors import InputError
-from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder
-from masksem_graph.models.io import load_encoder, new_encoder, save_encoder
-from masksem_graph.topology import load_topology, parse_topology
+from masksem_graph.models.io import EncoderDescription, create_encoder, describe_encoder, load_encoder, new_encoder
+from masksem_graph.topology import Topology, load_topology, parse_topology
 
 TINY = load_topology("tiny5")
+NTU, KINECT = load_topology("ntu25"), load_topology("kinect20")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -33,11 +34,29 @@ LEARNED = [part("encodings.Learned", over="segments"), part("encodings.Learned",
 GRAPH = [part("encodings.Sinusoidal"), part("encodings.Laplacian", vectors=4), part("encodings.RandomWalk", steps=4)]
 
 
-def save(run: Path, encodings: list[dict[str, Any]]) -> SkeletonEncoder:
-    model = {"frames": 6, "segment": 2, "width": 8, "encodings": encodings, "backbone": BLOCKS, "decoder": BLOCKS}
-    encoder = build_encoder(parse_mapping(ModelConfig, model, source="test"), topology=TINY, channels=3)
-    save_encoder(run, encoder, model)
-    return encoder.eval()
+def make(
+    encodings: list[dict[str, Any]],
+    topologies: list[Topology] | None = None,
+    input_spec: InputSpec | None = None,
+    recorded: list[Topology] | None = None,
+    **model: Any,
+) -> SkeletonEncoder:
+    """As training builds one."""
+    numbers = {"frames": 6, "segment": 2, "width": 8}
+    described = EncoderDescription(
+        model={**numbers, "encodings": encodings, "backbone": BLOCKS, "decoder": BLOCKS, **model},
+        topologies=[topology.to_dict() for topology in topologies or [TINY]],
+        channels=3,
+        input_spec=preparation or InputSpec(),
+        recorded=None if recorded is None else [topology.to_dict() for topology in recorded],
+    )
+    return create_encoder(described).eval()
+
+
+def save(run: Path, encodings: list[dict[str, Any]], **options: Any) -> SkeletonEncoder:
+    encoder = make(encodings, **options)
+    encoder.save(run)
+    return encoder
 
 
 def test_the_same_features_in_a_new_process(tmp_path: Path, one_thread: None) -> None:
@@ -60,26 +79,82 @@ def test_the_same_features_in_a_new_process(tmp_path: Path, one_thread: None) ->
         assert torch.equal(torch.load(run / "features.pt"), encoder.features(clips)), run.name
 
 
+def test_all_that_an_encoder_is_comes_back(tmp_path: Path) -> None:
+    prepared = InputSpec(origin="none", view="yaw", view_of="mean", stream="bone", absent_frames="zero")
+    limbs = load_topology("tiny5_limbs")
+    crop = {"share": [0.25, 0.75], "min_frames": 3, "test_share": 0.5}
+    options = {"topologies": [limbs, KINECT], "recorded": [TINY, KINECT], "input_spec": prepared}
+    before = save(tmp_path / "run", LEARNED, **options, pool="all_slots", crop=crop)
+    after = load_encoder(tmp_path / "run")
+    assert after.topologies == (limbs, KINECT) and after.recorded == (TINY, KINECT) and after.topology == limbs
+    assert after.preparation == prepared and after.pool == "all_slots" and not after.training
+    assert after.crop == CropConfig(share=(0.25, 0.75), min_frames=3, test_share=0.5)
+    for name, value in before.state_dict().items():
+        assert torch.equal(after.state_dict()[name], value), name
+    after.save(tmp_path / "again")
+    for name in ("encoder.yaml", "encoder.safetensors"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+    assert describe_encoder(tmp_path / "run").preparation == prepared
+
+
+def test_an_encoder_built_by_hand_does_not_know_what_to_write(tmp_path: Path) -> None:
+    encoder = make(LEARNED)
+    encoder.described = None
+    with pytest.raises(ValueError, match="does not know its configuration; build it with create_encoder"):
+        encoder.save(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_graph_encodings_travel_to_another_skeleton(tmp_path: Path) -> None:
-    encoder, ntu = save(tmp_path, GRAPH), load_topology("ntu25")
-    there = load_encoder(tmp_path, topology=ntu)
-    assert there.grid == (3, 25)
+    encoder = save(tmp_path, GRAPH)
+    there = load_encoder(tmp_path, topology=NTU)
+    assert there.topology == NTU and there.segments == 3
     assert there.features(torch.randn(2, 6, 25, 3)).isfinite().all()
     for name, value in encoder.state_dict().items():
         assert torch.equal(there.state_dict()[name], value), name
 
 
-@pytest.mark.parametrize("other", ["ntu25", "reordered"])
-def test_joint_numbered_encodings_do_not(tmp_path: Path, other: str) -> None:
-    save(tmp_path, LEARNED)
-    reordered = parse_topology(TINY.to_dict() | {"joints": list(TINY.joints[::-1]), "name": other}, source_file="x")
-    topology = reordered if other == "reordered" else load_topology(other)
+def test_learned_encodings_go_by_joint_name(tmp_path: Path) -> None:
+    """Joints in another order, or fewer of them, find their own vectors; a joint without one is refused by name."""
+    encoder, clips = save(tmp_path, LEARNED, topologies=[NTU]), torch.randn(2, 6, 25, 3)
+    order = torch.randperm(25)
+    reordered = parse_topology(NTU.to_dict() | {"joints": [NTU.joints[i] for i in order]}, source_file="x")
+    there = load_encoder(tmp_path, topology=reordered)
+    expected = encoder.features(clips).unflatten(1, (3, 25))[:, :, order].flatten(1, 2)
+    torch.testing.assert_close(there.features(clips[:, :, order]), expected, atol=1e-5, rtol=1e-5)
+    table, found = encoder.positions.encodings[1].table, load_encoder(tmp_path, topology=load_topology("ntu25_limbs"))
+    batch = found.batch(torch.randn(1, 6, 25, 3))
+    expected = table[:, [NTU.index[joint] for joint in batch.topology.joints]]
+    assert torch.equal(found.positions.encodings[1](batch), expected) and expected.shape == (1, 18, 8)
+
+
+@pytest.mark.parametrize("encodings", [LEARNED, [part("encodings.Concatenate", parts=[*GRAPH[:1], LEARNED[1]])]])
+def test_a_joint_without_a_vector_is_refused_with_the_list(tmp_path: Path, encodings: list[dict[str, Any]]) -> None:
+    save(tmp_path, encodings, topologies=[KINECT])
     with pytest.raises(InputError) as error:
-        load_encoder(tmp_path, topology=topology)
-    assert str(error.value) == (
-        f"{tmp_path}: this encoder belongs to its own 5 joints because of its Learned encoding; "
-        f"expected encodings of the graph alone to use it on {other}"
+        load_encoder(tmp_path, topology=NTU)
+    lacking = [joint for joint in NTU.joints if joint not in KINECT.index]
+    assert 0 < len(lacking) < 25 and str(error.value).startswith(
+        f"{tmp_path}: model.encodings: Learned has no vector for {', '.join(lacking)} of ntu25; expected joints that"
     )
+    assert "\n" not in str(error.value)
+
+
+def test_a_skeleton_that_it_was_loaded_for_does_not_change_what_is_saved(tmp_path: Path) -> None:
+    """A table's rows are the joints of the skeletons in the file, in their order: another order would mix them up."""
+    encoder, clips = save(tmp_path / "run", LEARNED), torch.randn(2, 6, 5, 3)
+    reordered = parse_topology(TINY.to_dict() | {"joints": list(TINY.joints[::-1])}, source_file="x")
+    load_encoder(tmp_path / "run", topology=reordered).save(tmp_path / "again")
+    again = load_encoder(tmp_path / "again")
+    assert again.topologies == (TINY,) and torch.equal(again.features(clips), encoder.features(clips))
+
+
+def test_one_of_its_skeletons_may_be_asked_for(tmp_path: Path) -> None:
+    limbs = load_topology("ntu25_limbs")
+    save(tmp_path, LEARNED, topologies=[KINECT, limbs], recorded=[KINECT, NTU])
+    there = load_encoder(tmp_path, topology=limbs)
+    assert there.home == (limbs, NTU) and load_encoder(tmp_path).home == (KINECT, KINECT)
+    assert there.encode(torch.randn(9, 25, 3)).shape == (8,)
 
 
 def test_its_own_skeleton_may_be_given(tmp_path: Path) -> None:
@@ -110,6 +185,11 @@ def edit(**changes: Any) -> Callable[[Path], None]:
     return change
 
 
+def of_topology(**changes: Any) -> Callable[[Path], None]:
+    """Another topology, in the file's list of them."""
+    return edit(topologies=[TINY.to_dict() | changes])
+
+
 def cut(run: Path) -> None:
     path = run / "encoder.safetensors"
     path.write_bytes(path.read_bytes()[:-10])
@@ -123,17 +203,36 @@ def cut(run: Path) -> None:
         (cut, "encoder.safetensors: not the weights of encoder.yaml: "),
         (lambda run: (run / "encoder.safetensors").write_bytes(b""), "encoder.safetensors: not the weights of encoder.yaml: "),
         (lambda run: (run / "encoder.yaml").write_text("a: [b\nc"), "encoder.yaml: not a readable YAML file: "),
-        (lambda run: (run / "encoder.yaml").write_text("- 1\n"), "encoder.yaml: format: expected 1, found list"),
-        (edit(format=2), "encoder.yaml: format: expected 1, found 2"),
+        (lambda run: (run / "encoder.yaml").write_text("- 1\n"), "encoder.yaml: format: expected 2, found list"),
+        (edit(format=1), "encoder.yaml: format: expected 2, found 1"),
+        (edit(chanels=3), "encoder.yaml: chanels: unknown field, expected channels, topologies, model"),
         (edit(channels=None), "encoder.yaml: channels: this field is missing"),
         (edit(channels="three"), "encoder.yaml: channels: expected a whole number from 1, found 'three'"),
         (edit(channels=0), "encoder.yaml: channels: expected a whole number from 1, found 0"),
+        (edit(channels=-3), "encoder.yaml: channels: expected a whole number from 1, found -3"),
+        (edit(channels=True), "encoder.yaml: channels: expected a whole number from 1, found True"),
         (edit(model=[1]), r"encoder.yaml: model: expected a mapping, found \[1\]"),
-        (edit(topology=[1]), "encoder.yaml: file: expected a mapping with"),
-        (edit(topology={"centre": "tail"}), "encoder.yaml: centre: no joint is called 'tail'"),
+        (edit(topologies=[]), r"encoder.yaml: topologies: expected a list of topologies, found \[\]"),
+        (edit(topologies="tiny5"), "encoder.yaml: topologies: expected a list of topologies, found 'tiny5'"),
+        (edit(topologies=[1]), r"encoder.yaml: topologies: expected a list of topologies, found \[1\]"),
+        (edit(topologies=[{}]), "encoder.yaml: bones: this field is missing"),
+        (edit(recorded=[1]), r"encoder.yaml: recorded: expected a list of topologies, found \[1\]"),
+        (edit(recorded=None), "encoder.yaml: recorded: this field is missing"),
+        (
+            edit(recorded=[TINY.to_dict()] * 2),
+            "encoder.yaml: recorded: expected 1 skeletons, one for each of topologies, found 2",
+        ),
+        (edit(recorded=[KINECT.to_dict()]), "encoder.yaml: tiny5: its joint '.*' is not one of the 20 joints of kinect20"),
+        (of_topology(centre="tail"), "encoder.yaml: centre: no joint is called 'tail'"),
+        (edit(input_spec=None), "encoder.yaml: preparation: this field is missing"),
+        (edit(input_spec=["centre"]), r"encoder.yaml: preparation: expected a mapping, found \['centre'\]"),
+        (edit(input_spec={"origin": "hip"}), "encoder.yaml: .*origin"),
+        (edit(input_spec={"orgin": "centre"}), "encoder.yaml: .*orgin"),
         (edit(model={"width": 16}), "encoder.safetensors: not the weights of encoder.yaml: .* size mismatch"),
         (edit(model={"width": "wide"}), "encoder.yaml: .*width"),
         (edit(model={"widht": 8}), "encoder.yaml: .*widht"),
+        (edit(model={"frames": 7}), "encoder.yaml: .*model.frames: expected a multiple of model.segment = 2, found 7"),
+        (edit(model={"crop": {"test_share": 2}}), r"encoder.yaml: .*crop.test_share: expected a share in \(0, 1\], found 2"),
         (edit(model={"backbone": part("backbones.Transfomer")}), "encoder.yaml: .*Transfomer"),
         (
             edit(model={"backbone": part("backbones.Transformer", heads=3)}),

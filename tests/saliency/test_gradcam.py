@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from masksem_graph.masking import Evidence
 from masksem_graph.models.pool import sequence_mean
 from masksem_graph.operators import Adjacency
 from masksem_graph.saliency import GradCam, gradcam
 from masksem_graph.saliency.gradcam import similarity_gradient
 from masksem_graph.topology import load_topology
+from tests.helpers import evidence_of, grid
 
 
 def by_autograd(features: Tensor, reference: Tensor, sequence: list[int]) -> tuple[Tensor, Tensor]:
@@ -105,10 +104,10 @@ def test_scores_then_smoothing_by_hand() -> None:
     features = torch.zeros(1, 5, 2)
     features[0, :, 0], features[0, 2, 1] = 1.0, 5.0  # the left hand alone has the second feature
     reference = torch.tensor([[[1.0, -1.0]] * 5])
-    eta = GradCam()(Evidence(torch.zeros(1, 1, 5, 6), torch.tensor([0]), 1, features, reference))
+    eta = GradCam()(evidence_of(torch.zeros(1, 1, 5, 6), features=features, reference=reference))
     # z = (1, 1), z_ref = (1, -1): sim = 0 and the gradient is -(1, -1) / 2 / 5, of which (0, 0.1) is left.
     torch.testing.assert_close(eta, torch.tensor([[[0.0, 0.0, 0.5, 0.0, 0.0]]]))
-    smooth = partial(Adjacency, hops=1)(topology=topology, segments=1)(eta)
+    smooth = Adjacency(hops=1)(eta, grid(topology))
     expected = torch.tensor([[[0.0, 0.5 / math.sqrt(8), 0.25, 0.0, 0.0]]])  # degrees with the loop: hand 2, head 4
     torch.testing.assert_close(smooth, expected)
 
@@ -116,4 +115,4 @@ def test_scores_then_smoothing_by_hand() -> None:
 def test_features_are_asked_for() -> None:
     assert GradCam.needs_features
     with pytest.raises(ValueError, match="needs the features"):
-        GradCam()(Evidence(torch.zeros(1, 1, 5, 6), torch.tensor([0]), 1))
+        GradCam()(evidence_of(torch.zeros(1, 1, 5, 6)))

@@ -6,8 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from masksem_graph.errors import InputError
 from masksem_graph.masking import Evidence
 from masksem_graph.saliency import ReleasedGradCam, released_gradcam
+from tests.helpers import evidence_of
 
 
 @pytest.mark.parametrize("slots", [1, 2])
@@ -27,17 +29,23 @@ def test_closed_form_is_autograd(slots: int) -> None:
     assert (expected > 1).any() and (expected == 0).any()
 
 
-def evidence(features: torch.Tensor, batch: int | None = None) -> Evidence:
+def evidence(features: torch.Tensor) -> Evidence:
     bodies, width = len(features), features.shape[2]
     reference = torch.linspace(-1, 1, width).expand(1, 10, width)
-    return Evidence(torch.zeros(bodies, 2, 5, 6), torch.arange(bodies), bodies, features, reference, batch_sequences=batch)
+    return evidence_of(torch.zeros(bodies, 2, 5, 6), features=features, reference=reference)
 
 
 def test_a_part_of_a_batch_scores_as_in_the_whole() -> None:
-    features, scores = torch.randn(4, 10, 6), ReleasedGradCam()
+    features, scores = torch.randn(4, 10, 6), ReleasedGradCam(batch_size=4)
     whole = scores(evidence(features))
-    torch.testing.assert_close(scores(evidence(features[:1], batch=4)), whole[:1])
-    torch.testing.assert_close(scores(evidence(features[:1])), 4 * whole[:1])
+    torch.testing.assert_close(scores(evidence(features[:1])), whole[:1])
+    torch.testing.assert_close(ReleasedGradCam(batch_size=1)(evidence(features[:1])), 4 * whole[:1])
+    assert ReleasedGradCam().batch_size == 32, "clips a GPU in the authors' scripts"
+
+
+def test_a_batch_of_nothing() -> None:
+    with pytest.raises(InputError, match=r"^batch_size: expected at least 1, found 0$"):
+        ReleasedGradCam(batch_size=0)
 
 
 def test_smoothed_scores_are_clipped() -> None:
@@ -48,4 +56,4 @@ def test_smoothed_scores_are_clipped() -> None:
 def test_features_are_asked_for() -> None:
     assert ReleasedGradCam().needs_features
     with pytest.raises(ValueError, match="needs the features"):
-        ReleasedGradCam()(Evidence(torch.zeros(1, 1, 5, 6), torch.tensor([0]), 1))
+        ReleasedGradCam()(evidence_of(torch.zeros(1, 1, 5, 6)))

@@ -10,14 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from masksem_graph.data.augment import whole_view
 from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.clips import ClipBatch, ClipSource
+from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.store import StoreWriter, open_store
+from masksem_graph.data.views import whole_view
 from masksem_graph.errors import InputError
 from masksem_graph.targets import Coordinates, VelocityAcceleration, acceleration, velocity
 from masksem_graph.targets.motion import Moment
 from masksem_graph.topology import load_topology
+from tests.helpers import batch_of
 
 FRAMES = 8
 
@@ -26,10 +27,6 @@ def polynomial(*coefficients: float) -> Tensor:
     t = torch.arange(float(FRAMES))
     values = torch.stack([c * t**power for power, c in enumerate(coefficients)]).sum(0)
     return values[None, :, None, None].expand(2, FRAMES, 5, 3)
-
-
-def batch(x: Tensor) -> ClipBatch:
-    return ClipBatch(x, torch.arange(len(x)), torch.zeros(len(x), dtype=torch.int64))
 
 
 def test_a_line() -> None:
@@ -59,7 +56,7 @@ def test_weights(beta: float, weights: dict[str, float]) -> None:
     target = VelocityAcceleration(beta=beta)
     assert target.weights == weights
     x = torch.randn(2, FRAMES, 5, 3)
-    values = target.values(batch(x))
+    values = target.values(batch_of(x))
     assert list(values) == list(weights)
     for name, value in values.items():
         assert torch.equal(value, {"velocity": velocity, "acceleration": acceleration}[name](x))
@@ -69,7 +66,7 @@ def test_weights(beta: float, weights: dict[str, float]) -> None:
 def test_coordinates() -> None:
     x = torch.randn(2, FRAMES, 5, 3)
     assert Coordinates().weights == {"coordinates": 1.0}
-    assert torch.equal(Coordinates().values(batch(x))["coordinates"], x)
+    assert torch.equal(Coordinates().values(batch_of(x))["coordinates"], x)
     assert not Coordinates().before_resize
 
 
@@ -89,10 +86,10 @@ def test_upsampling_by_two_by_hand(tmp_path: Path, moment: Moment) -> None:
     target = VelocityAcceleration(beta=0.5, differentiate=moment)
     assert target.before_resize == (moment == "before_resize")
     store = open_store(tmp_path / "store")
-    source = ClipSource(store, frames=10, segment=2, derivatives=target.before_resize)
+    source = SkeletonLoader(store, frames=10, segment=2, derivatives=target.before_resize)
     clips = source.load(source.plan(whole_view(torch.tensor([0]), torch.tensor([5]))))
     x = [0, 0.25, 0.75, 1.75, 3.25, 5.25, 7.75, 10.75, 14.25, 16]
-    assert clips.coordinates[0, :, 2, 1].tolist() == x
+    assert clips.frames[0, :, 2, 1].tolist() == x
     values = {name: value[0, :, 2, 1].tolist() for name, value in target.values(clips).items()}
     if moment == "before_resize":
         # v = 1 3 5 7 0 and a = 2 2 2 0 0 on the original frames, then interpolated.
@@ -109,9 +106,14 @@ def test_the_jump_at_the_end_of_the_authors_code() -> None:
     assert acceleration(x, end="jump")[0, :, 0, 0].tolist() == [4.0] * 6 + [-26.0, 0.0], "v = 26 before the zero"
     assert acceleration(polynomial(4.0, 3.0), end="jump")[0, :, 0, 0].tolist() == [0.0] * 6 + [-3.0, 0.0]
     target = VelocityAcceleration(end="jump")
-    assert torch.equal(target.values(batch(x))["acceleration"], velocity(velocity(x)))
+    assert torch.equal(target.values(batch_of(x))["acceleration"], velocity(velocity(x)))
 
 
 def test_no_jump_before_the_resize() -> None:
     with pytest.raises(InputError, match=r"^end: jump needs differentiate: after_resize, found before_resize$"):
         VelocityAcceleration(end="jump", differentiate="before_resize")
+
+
+def test_before_the_resize_needs_what_the_loader_makes() -> None:
+    with pytest.raises(ValueError, match="need clips read with derivatives"):
+        VelocityAcceleration(differentiate="before_resize").values(batch_of(polynomial(1.0, 2.0)))

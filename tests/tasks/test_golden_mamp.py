@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from masksem_graph.backbones import Transformer
-from masksem_graph.data.clips import ClipBatch
 from masksem_graph.encodings import Learned
-from masksem_graph.graph import to_segments
+from masksem_graph.graph import SkeletonBatch
 from masksem_graph.masking import Evidence, Motion, Uniform, gumbel_top_k, score_distribution
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.operators import Identity
@@ -44,35 +43,41 @@ def task(golden: Path) -> Pretrain:
         backbone=partial(Transformer, depth=2, heads=4),
         decoder=partial(Transformer, depth=2, heads=4),
     )
-    method = MethodConfig(scores=Motion(), target=VelocityAcceleration(beta=0.0), operator=Identity, rounding="floor")
-    task = build_pretrain(model, method, topology=topology, channels=3)
+    method = MethodConfig(scores=Motion(), target=VelocityAcceleration(beta=0.0), operator=Identity(), rounding="floor")
+    task = build_pretrain(model, method, topologies=[topology], channels=3)
     published = read_published(golden / "mamp_tiny.pth").parts
     task.student.load_state_dict(published["student"])
     task.decoder.load_state_dict(published["decoder"])
-    assert task.masked == MASKED
     return task.eval()
 
 
 @pytest.fixture(scope="module")
-def clips(golden: Path) -> ClipBatch:
+def clips(golden: Path) -> SkeletonBatch:
     """All body slots, absent ones as zeros, as the authors' code has them."""
     array = load(golden, "clips_NCTVM.npy")
     count, channels, frames, joints, slots = array.shape
     bodies = array.permute(0, 4, 2, 3, 1).reshape(count * slots, frames, joints, channels)
-    return ClipBatch(bodies, torch.arange(count).repeat_interleave(slots), torch.zeros(count, dtype=torch.int64))
+    return SkeletonBatch.from_frames(
+        bodies,
+        topology=load_topology("ntu25"),
+        segment=4,
+        sequence=torch.arange(count).repeat_interleave(slots),
+        y=torch.zeros(count, dtype=torch.int64),
+    )
 
 
-def test_features(golden: Path, task: Pretrain, clips: ClipBatch) -> None:
-    features = task.student.features(clips.coordinates)
+def test_features(golden: Path, task: Pretrain, clips: SkeletonBatch) -> None:
+    features = task.student(clips)
     torch.testing.assert_close(
         features, load(golden, "mamp_node_features_NMTVD.npy").flatten(2, 3).flatten(0, 1), atol=1e-5, rtol=0
     )
 
 
 @pytest.mark.parametrize("kind", ["random", "motion"])
-def test_mask_prediction_and_loss(golden: Path, task: Pretrain, clips: ClipBatch, kind: str) -> None:
+def test_mask_prediction_and_loss(golden: Path, task: Pretrain, clips: SkeletonBatch, kind: str) -> None:
     scores = Uniform() if kind == "random" else Motion()
-    eta = scores(Evidence(to_segments(clips.coordinates, 4), clips.sequence, 3)).flatten(1)
+    assert task.masked(clips) == MASKED
+    eta = scores(Evidence(batch=clips, nodes=clips.dense.unflatten(1, (6, 25)))).flatten(1)
     mask = gumbel_top_k(score_distribution(eta, 0.8).log(), load(golden, "uniform_draws.npy"), MASKED)
     ours = torch.zeros(6, 150, dtype=torch.uint8).scatter_(1, mask.masked, 1)
     assert torch.equal(ours, load(golden, f"mamp_{kind}_mask.npy"))

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from masksem_graph.backbones import Transformer
-from masksem_graph.data.clips import ClipBatch
 from masksem_graph.encodings import Laplacian, Learned, Sinusoidal
+from masksem_graph.graph import SkeletonBatch
 from masksem_graph.masking import Motion, Uniform
 from masksem_graph.methods.ha_cm import (
     AlternatingScores,
@@ -25,7 +25,7 @@ from masksem_graph.models.build import ModelConfig
 from masksem_graph.operators import Adjacency, Heat, Identity, PartAverage, PersonalisedPageRank, SpatioTemporal
 from masksem_graph.saliency import GradCam, ReleasedGradCam
 from masksem_graph.targets import Coordinates, VelocityAcceleration
-from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, build_pretrain
+from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, RandomNumbers, build_pretrain
 from masksem_graph.topology import load_topology
 from masksem_graph.training.optim import OptimConfig, build_adamw
 
@@ -41,7 +41,7 @@ CHOICES: dict[str, list[Any]] = {
         AlternatingScores(even=GradCam(), odd=Motion()),
         AlternatingScores(even=HierarchyScores(), odd=ReleasedGradCam()),
     ],
-    "operator": [Identity, partial(Adjacency, hops=2), PartAverage, PersonalisedPageRank, Heat, SpatioTemporal],
+    "operator": [Identity(), Adjacency(hops=2), PartAverage(), PersonalisedPageRank(), Heat(), SpatioTemporal()],
     "target": [
         Coordinates(),
         VelocityAcceleration(beta=0.0),
@@ -82,21 +82,23 @@ def test_the_sample_meets_every_choice() -> None:
 @pytest.mark.parametrize("chosen", sample(), ids=range(SAMPLE))
 def test_two_steps(chosen: dict[str, Any]) -> None:
     chosen = dict(chosen)
-    topology, space, encodings = (chosen.pop(name) for name in ("topology", "space", "encodings"))
+    name, space, encodings = (chosen.pop(name) for name in ("topology", "space", "encodings"))
+    topology = load_topology(name)
     blocks = partial(Transformer, depth=1, heads=2)
     model = ModelConfig(
         frames=FRAMES, segment=SEGMENT, width=8, encodings=encodings, backbone=blocks, decoder=blocks, space=space
     )
-    task = build_pretrain(model, MethodConfig(**chosen), topology=load_topology(topology), channels=3)
+    task = build_pretrain(model, MethodConfig(**chosen), topologies=[topology], channels=3)
     optimiser = build_adamw(task, OptimConfig(lr=1e-3))
     x = 0.1 * torch.randn(4, FRAMES, 5, 3).cumsum(1)
-    clips = ClipBatch(x, torch.tensor([0, 0, 1, 2]), torch.zeros(3, dtype=torch.int64))
-    task.reference.copy_(x.mean(0) + 0.1)
-    batch = GlobalBatch(bodies=4, sequences=3, reference=x.mean(0) if chosen["reference"] == "batch" else None)
+    sequence, y = torch.tensor([0, 0, 1, 2]), torch.zeros(3, dtype=torch.int64)
+    clips = SkeletonBatch.from_frames(x, topology=topology, segment=SEGMENT, sequence=sequence, y=y)
+    task.reference().copy_(x.mean(0) + 0.1)
+    whole = GlobalBatch(bodies=4, reference=x.mean(0) if chosen["reference"] == "batch" else None)
     before = {name: value.clone() for name, value in task.student.state_dict().items()}
     for _ in range(2):
         task.update_teacher()
-        out = task(clips, torch.rand(4, task.nodes), batch)
+        out = task(clips, RandomNumbers(torch.rand(4, clips.layout.nodes)), whole)
         expected = {"loss", *chosen["target"].weights} | ({"contrast"} if chosen["contrast"] else set())
         assert set(out) == expected
         assert all(value.isfinite() for value in out.values()) and 0.1 < out["loss"] < 10
@@ -106,6 +108,6 @@ def test_two_steps(chosen: dict[str, Any]) -> None:
         optimiser.step()
     after = task.student.state_dict()
     assert any(not torch.equal(after[name], value) for name, value in before.items())
-    drawn = task.draw(clips, torch.rand(4, task.nodes), batch)
+    drawn = task.draw(clips, RandomNumbers(torch.rand(4, clips.layout.nodes)), whole)
     torch.testing.assert_close(drawn.pi.sum(1), torch.ones(4))
-    assert (drawn.pi > 0).all() and drawn.mask.masked.shape == (4, task.masked)
+    assert (drawn.pi > 0).all() and drawn.mask.masked.shape == (4, task.masked(clips))

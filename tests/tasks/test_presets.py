@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from masksem_graph.config import parse_mapping
-from masksem_graph.data.clips import ClipBatch
 from masksem_graph.files import find_yaml, read_yaml, shipped
+from masksem_graph.graph import SkeletonBatch
 from masksem_graph.methods.ha_cm import PoincareBall
 from masksem_graph.models.build import ModelConfig
-from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, build_pretrain
-from masksem_graph.topology import encoder_topology, load_topology
+from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, RandomNumbers, build_pretrain
+from masksem_graph.topology import Topology, encoder_topology, load_topology
 
 PRESETS = sorted(path.stem for path in (shipped("configs") / "method").glob("*.yaml"))
 TINY = load_topology("tiny5")
@@ -26,21 +26,35 @@ SMALL: dict[str, Any] = {"width": 16, "encodings": LEARNED, "backbone": BLOCKS, 
 
 def method_of(preset: str) -> MethodConfig:
     fields = read_yaml(find_yaml(f"method/{preset}", "configs"))
-    return parse_mapping(MethodConfig, fields["method"], source=preset)
+    own = {name: value for name, value in fields.items() if name != "requires"}
+    return parse_mapping(MethodConfig, fields.get("method", own), source=preset)
 
 
-def build(preset: str, **changes: Any) -> Pretrain:
+def model_of(preset: str, **sizes: Any) -> ModelConfig:
+    """Small networks with what the method asks for."""
     fields = read_yaml(find_yaml(f"method/{preset}", "configs"))
-    model = parse_mapping(ModelConfig, {"frames": 12, "segment": 2} | SMALL | fields.get("model", {}), source=preset)
+    needed = fields.get("model", fields.get("requires", {}).get("model", {}))
+    return parse_mapping(ModelConfig, sizes | SMALL | needed, source=preset)
+
+
+def build(preset: str, data: Topology = TINY, frames: int = 12, segment: int = 2, **changes: Any) -> Pretrain:
+    model = model_of(preset, frames=frames, segment=segment)
     method = replace(method_of(preset), **changes)
-    return build_pretrain(model, method, topology=encoder_topology(model.topology, TINY), channels=3)
+    return build_pretrain(model, method, topologies=[encoder_topology(model.topology, data)], channels=3)
 
 
-def some_clips(task: Pretrain, sequence: tuple[int, ...] = (0, 0, 1, 2, 2)) -> tuple[ClipBatch, Tensor]:
+def batch_of(task: Pretrain, frames: Tensor, sequence: Tensor, sequences: int) -> SkeletonBatch:
+    labels = torch.zeros(sequences, dtype=torch.int64)
+    return SkeletonBatch.from_frames(
+        frames, topology=task.student.topology, segment=task.student.segment, sequence=sequence, y=labels
+    )
+
+
+def some_clips(task: Pretrain, sequence: tuple[int, ...] = (0, 0, 1, 2, 2)) -> tuple[SkeletonBatch, RandomNumbers]:
     x = 0.05 * torch.randn(len(sequence), task.student.frames, 5, 3).cumsum(1)
-    task.reference.copy_(x.mean(0) + 0.1)
-    clips = ClipBatch(x, torch.tensor(sequence), torch.zeros(max(sequence) + 1, dtype=torch.int64))
-    return clips, torch.rand(len(sequence), task.nodes)
+    task.reference().copy_(x.mean(0) + 0.1)
+    clips = batch_of(task, x, torch.tensor(sequence), max(sequence) + 1)
+    return clips, RandomNumbers(torch.rand(len(sequence), clips.layout.nodes))
 
 
 def test_the_five_presets() -> None:
@@ -50,8 +64,8 @@ def test_the_five_presets() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_what_should_learn_learns_and_nothing_else(preset: str) -> None:
     task = build(preset)
-    clips, uniform = some_clips(task)
-    task(clips, uniform)["loss"].backward()
+    clips, numbers = some_clips(task)
+    task(clips, numbers)["loss"].backward()
     fixed = {name for name, p in task.named_parameters() if not p.requires_grad}
     learns = {name for name, p in task.named_parameters() if p.grad is not None and (p.grad != 0).any()}
     assert {name for name, _ in task.named_parameters()} == fixed | learns and not fixed & learns
@@ -80,11 +94,9 @@ def test_kept_nodes() -> None:
     """At paper scale: 75 of 750, 74 as the published code truncates, and 22 of each half of HA-CM's 432."""
     counts = {}
     for preset in PRESETS:
-        fields = read_yaml(find_yaml(f"method/{preset}", "configs"))
-        model = parse_mapping(ModelConfig, {"frames": 120, "segment": 4} | SMALL | fields.get("model", {}), source=preset)
-        topology = encoder_topology(model.topology, load_topology("ntu25"))
-        task = build_pretrain(model, method_of(preset), topology=topology, channels=3)
-        counts[preset] = (task.nodes, task.nodes - task.masked)
+        task = build(preset, load_topology("ntu25"), frames=120, segment=4)
+        batch = task.student.batch(torch.zeros(1, task.student.frames, 25, 3))
+        counts[preset] = (batch.layout.nodes, batch.layout.nodes - task.masked(batch))
     assert counts == {
         "ha_cm": (432, 44),
         "mamp": (750, 75),
@@ -96,27 +108,27 @@ def test_kept_nodes() -> None:
 
 def test_ha_cm_is_whole() -> None:
     task = build("ha_cm")
+    clips, numbers = some_clips(task)
     assert isinstance(task.student.space, PoincareBall)
-    assert task.student.topology.context == ("hip",) and task.student.grid == (24, 4)
-    clips, uniform = some_clips(task)
-    mask = task.draw(clips, uniform).mask
+    assert task.student.topology.context == ("hip",) and clips.layout.nodes == 24 * 4
+    mask = task.draw(clips, numbers).mask
     odd = (mask.kept // 4 % 2).sum(1)
     assert (odd == 5).all() and mask.kept.shape[1] == 10, "ten per cent of 48 in each half"
-    out = task(clips, uniform)
+    out = task(clips, numbers)
     torch.testing.assert_close(out["loss"], out["velocity"] + out["contrast"])
     assert out["contrast"] > 0
 
 
-def divided(task: Pretrain, clips: ClipBatch, uniform: Tensor, cuts: list[int]) -> dict[str, float]:
+def divided(task: Pretrain, clips: SkeletonBatch, numbers: RandomNumbers, cuts: list[int]) -> dict[str, float]:
     """The same batch in parts; a part is some sequences, here given by their first and last bodies."""
-    batch = GlobalBatch(bodies=len(clips.sequence), sequences=len(clips.label))
+    batch = GlobalBatch(bodies=clips.num_bodies)
     pieces = []
     for low, high in zip([0, *cuts], [*cuts, len(clips.sequence)], strict=True):
         sequence = clips.sequence[low:high]
         number = len(sequence.unique())
         own = sequence - sequence[0] if len(sequence) else sequence
-        piece = ClipBatch(clips.coordinates[low:high], own, torch.zeros(number, dtype=torch.int64))
-        pieces.append((piece, uniform[low:high], low))
+        piece = batch_of(task, clips.frames[low:high], own, number)
+        pieces.append((piece, RandomNumbers(numbers.nodes[low:high]), low))
     if task.contrast is not None:
         with torch.no_grad():
             batch = batch._replace(latents=torch.cat([task.latents(piece, u, batch) for piece, u, _ in pieces]))
@@ -134,14 +146,14 @@ def test_a_divided_batch_is_the_same_step(preset: str, cuts: list[int]) -> None:
     """In two, three and four parts, two of them empty."""
     task = build(preset)
     task.double()
-    task.scores.float(), task.operator.float()  # masks are drawn in float32 whatever the networks compute in
-    clips, uniform = some_clips(task)
-    clips = clips._replace(coordinates=clips.coordinates.double())
-    whole = task(clips, uniform)
+    task.scores.float()  # masks are drawn in float32 whatever the networks compute in
+    clips, numbers = some_clips(task)
+    clips = clips.with_frames(clips.frames.double())
+    whole = task(clips, numbers)
     whole["loss"].backward()
     expected = {name: p.grad.clone() for name, p in task.named_parameters() if p.grad is not None}
     task.zero_grad()
-    sums = divided(task, clips, uniform, cuts)
+    sums = divided(task, clips, numbers, cuts)
     for name, value in whole.items():
         assert sums[name] == pytest.approx(value.item(), rel=1e-6), name
     for name, p in task.named_parameters():
@@ -153,23 +165,23 @@ def test_a_divided_batch_is_the_same_step(preset: str, cuts: list[int]) -> None:
 def test_dividing_the_contrast_without_the_batch_is_another_step() -> None:
     """So that the test above says something: compared among themselves, the parts' bodies give another loss."""
     task = build("ha_cm")
-    clips, uniform = some_clips(task)
-    whole = task(clips, uniform)["contrast"]
-    part = ClipBatch(clips.coordinates[:2], clips.sequence[:2], torch.zeros(1, dtype=torch.int64))
-    assert not torch.isclose(task(part, uniform[:2])["contrast"], whole, rtol=0.05)
+    clips, numbers = some_clips(task)
+    whole = task(clips, numbers)["contrast"]
+    part, own = batch_of(task, clips.frames[:2], clips.sequence[:2], 1), RandomNumbers(numbers.nodes[:2])
+    assert not torch.isclose(task(part, own)["contrast"], whole, rtol=0.05)
     with pytest.raises(ValueError, match="a part of a batch needs the latents of all 5 bodies, found 2"):
-        task(part, uniform[:2], GlobalBatch(bodies=5, sequences=3))
+        task(part, own, GlobalBatch(bodies=5))
 
 
 def test_two_tasks_of_one_method_share_nothing() -> None:
     method = method_of("ha_cm")
     model = parse_mapping(ModelConfig, {"frames": 12, "segment": 2} | SMALL, source="test")
-    one, other = (build_pretrain(model, method, topology=TINY, channels=3) for _ in range(2))
+    one, other = (build_pretrain(model, method, topologies=[TINY], channels=3) for _ in range(2))
     maps = [task.state_dict()["scores.even.query.weight"] for task in (one, other)]
     assert not torch.equal(*maps)
     torch.manual_seed(3)
-    one = build_pretrain(model, method, topology=TINY, channels=3)
+    one = build_pretrain(model, method, topologies=[TINY], channels=3)
     torch.manual_seed(3)
-    other = build_pretrain(model, method, topology=TINY, channels=3)
+    other = build_pretrain(model, method, topologies=[TINY], channels=3)
     for name, value in one.state_dict().items():
         assert torch.equal(other.state_dict()[name], value), name

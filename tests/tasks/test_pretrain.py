@@ -13,21 +13,22 @@ import torch
 from torch import Tensor
 
 from masksem_graph.backbones import GAT, GCN, GPS, STGCN, BackboneFactory, Transformer
-from masksem_graph.data.augment import AugmentConfig, CropConfig, random_view
 from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.clips import ClipBatch, ClipSource
+from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.store import StoreWriter, open_store
+from masksem_graph.data.transforms import Rotate
+from masksem_graph.data.views import CropConfig, random_view
 from masksem_graph.encodings import EncodingFactory, Learned
 from masksem_graph.errors import InputError
-from masksem_graph.graph import to_segments
+from masksem_graph.graph import SkeletonBatch, SkeletonData, to_segments
 from masksem_graph.masking import Mask, Motion, Uniform
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.operators import Adjacency, Heat, Identity, PartAverage, PersonalisedPageRank, SpatioTemporal
 from masksem_graph.saliency import GradCam
 from masksem_graph.seeding import keyed_generator
-from masksem_graph.targets import Coordinates, VelocityAcceleration, standardise
+from masksem_graph.targets import Coordinates, Target, VelocityAcceleration, standardise
 from masksem_graph.targets.motion import Moment
-from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, build_pretrain
+from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, RandomNumbers, build_pretrain
 from masksem_graph.topology import load_topology
 from masksem_graph.training.optim import OptimConfig, build_adamw
 
@@ -47,19 +48,23 @@ def build(backbone: BackboneFactory | None = None, **method: Any) -> Pretrain:
         backbone=backbone or blocks,
         decoder=partial(blocks, depth=1),
     )
-    chosen: dict[str, Any] = {"scores": GradCam(), "target": VelocityAcceleration(), "operator": Adjacency} | method
-    task = build_pretrain(model, MethodConfig(**chosen), topology=TINY, channels=3)
-    task.reference.normal_()
+    chosen: dict[str, Any] = {"scores": GradCam(), "target": VelocityAcceleration(), "operator": Adjacency()} | method
+    task = build_pretrain(model, MethodConfig(**chosen), topologies=[TINY], channels=3)
+    task.reference().normal_()
     return task
 
 
-def some_clips(sequence: tuple[int, ...] = (0, 0, 1, 2)) -> ClipBatch:
-    x = torch.randn(len(sequence), FRAMES, 5, 3).cumsum(1)
-    return ClipBatch(x, torch.tensor(sequence), torch.zeros(max(sequence) + 1, dtype=torch.int64))
+def batch_of(frames: Tensor, sequence: Tensor) -> SkeletonBatch:
+    labels = torch.zeros(int(sequence.max()) + 1, dtype=torch.int64)
+    return SkeletonBatch.from_frames(frames, topology=TINY, segment=SEGMENT, sequence=sequence, y=labels)
 
 
-def uniform(bodies: int) -> Tensor:
-    return torch.rand(bodies, NODES)
+def some_clips(sequence: tuple[int, ...] = (0, 0, 1, 2)) -> SkeletonBatch:
+    return batch_of(torch.randn(len(sequence), FRAMES, 5, 3).cumsum(1), torch.tensor(sequence))
+
+
+def uniform(bodies: int) -> RandomNumbers:
+    return RandomNumbers(torch.rand(bodies, NODES))
 
 
 def without_gradient(task: Pretrain) -> list[str]:
@@ -108,7 +113,7 @@ def test_masks_follow_the_saliency() -> None:
     assert times[order[-5:]].float().mean() > 1.5 * times[order[:5]].float().mean()
 
 
-def by_hand(task: Pretrain, clips: ClipBatch, mask: Mask, pi: Tensor, predictions: dict[str, Tensor]) -> float:
+def by_hand(task: Pretrain, clips: SkeletonBatch, mask: Mask, pi: Tensor, predictions: dict[str, Tensor]) -> float:
     """The loss as METHOD.md, section 5, writes it, node by node."""
     total = 0.0
     for name, weight in task.target.weights.items():
@@ -139,8 +144,7 @@ def test_the_loss_node_by_node(weighting: str, heads: str) -> None:
 def test_the_parts_of_a_batch_add_up(weighting: str) -> None:
     """Though they hold different numbers of bodies: the loss is a sum over the global count."""
     task, clips, draws = build(weighting=weighting).double(), some_clips((0, 0, 1, 2, 2)), uniform(5)
-    task.operator.float()  # scores are smoothed in float32 whatever the networks compute in
-    clips = clips._replace(coordinates=clips.coordinates.double())
+    clips = clips.with_frames(clips.frames.double())
     whole = task(clips, draws)
     whole["loss"].backward()
     expected = {name: p.grad.clone() for name, p in task.named_parameters() if p.grad is not None}
@@ -148,8 +152,8 @@ def test_the_parts_of_a_batch_add_up(weighting: str) -> None:
     sums = dict.fromkeys(whole, 0.0)
     for part in (slice(0, 3), slice(3, 5)):  # sequences 0 and 1, and sequence 2
         sequence = clips.sequence[part] - clips.sequence[part][0]
-        piece = ClipBatch(clips.coordinates[part], sequence, torch.zeros(int(sequence.max()) + 1, dtype=torch.int64))
-        out = task(piece, draws[part], GlobalBatch(bodies=5, sequences=3, first=part.start))
+        piece = batch_of(clips.frames[part], sequence)
+        out = task(piece, RandomNumbers(draws.nodes[part]), GlobalBatch(bodies=5, first=part.start))
         out["loss"].backward()
         sums = {name: sums[name] + value.item() for name, value in out.items()}
     for name, value in whole.items():
@@ -164,8 +168,8 @@ def test_weights_of_a_uniform_distribution_are_one() -> None:
     losses = []
     for weighting in ("saliency", "uniform"):
         torch.manual_seed(1)
-        task = build(scores=Uniform(), operator=Identity, weighting=weighting)
-        losses.append(task(clips, torch.rand(4, NODES))["loss"])
+        task = build(scores=Uniform(), operator=Identity(), weighting=weighting)
+        losses.append(task(clips, uniform(4))["loss"])
     torch.testing.assert_close(losses[0], losses[1])
 
 
@@ -174,24 +178,23 @@ def test_weights_of_a_uniform_distribution_are_one() -> None:
 def test_what_is_masked_does_not_reach_the_prediction(part: Any, masked: str) -> None:
     task, clips = build(partial(part, depth=2, masked=masked)), some_clips((0,))
     mask = task.draw(clips, uniform(1)).mask
-    nodes = to_segments(clips.coordinates, SEGMENT).flatten(1, 2)
-    nodes = nodes.scatter(1, mask.masked[..., None].expand(-1, -1, 6), 1e3)
+    nodes = clips.dense.scatter(1, mask.masked[..., None].expand(-1, -1, 6), 1e3)
     frames = nodes.view(1, FRAMES // SEGMENT, 5, SEGMENT, 3).transpose(2, 3).reshape(1, FRAMES, 5, 3)
-    assert not torch.equal(frames, clips.coordinates)
-    other = clips._replace(coordinates=frames)
+    assert not torch.equal(frames, clips.frames)
+    other = clips.with_frames(frames)
     assert torch.equal(task.predict(clips, mask)["shared"], task.predict(other, mask)["shared"])
 
 
 def test_the_batchs_reference_is_the_one_that_is_given() -> None:
     task, clips, draws = build(reference="batch"), some_clips(), uniform(4)
     given = torch.randn(FRAMES, 5, 3)
-    pi = task.draw(clips, draws, GlobalBatch(bodies=4, sequences=3, reference=given)).pi
+    pi = task.draw(clips, draws, GlobalBatch(bodies=4, reference=given)).pi
     assert not torch.equal(pi, task.draw(clips, draws).pi)
-    task.reference.copy_(given)
+    task.reference().copy_(given)
     assert torch.equal(pi, task.draw(clips, draws).pi)
 
 
-OPERATORS = [Identity, partial(Adjacency, hops=2), PartAverage, PersonalisedPageRank, Heat, SpatioTemporal]
+OPERATORS = [Identity(), Adjacency(hops=2), PartAverage(), PersonalisedPageRank(), Heat(), SpatioTemporal()]
 TARGETS = [Coordinates(), VelocityAcceleration(beta=0.0), VelocityAcceleration(), VelocityAcceleration(beta=1.0)]
 WEIGHTINGS, HEADS = ["saliency", "uniform"], ["shared", "separate"]
 
@@ -221,6 +224,32 @@ def test_numbers_out_of_range(change: dict[str, Any], message: str) -> None:
         MethodConfig(scores=Uniform(), target=Coordinates(), **change)
 
 
+class OneChannel(Target):
+    """Somebody's target: how far each joint is from the centre."""
+
+    def __init__(self, *, channels: int = 1) -> None:
+        self.channels = channels
+
+    @property
+    def weights(self) -> dict[str, float]:
+        return {"distance": 1.0}
+
+    def values(self, batch: SkeletonData) -> dict[str, Tensor]:
+        return {"distance": batch.frames.norm(dim=-1, keepdim=True).expand(-1, -1, -1, self.channels)}
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_a_target_of_another_number_of_channels(channels: int, heads: str, weighting: str) -> None:
+    """One channel would broadcast against three: a loss like any other, and a wrong one."""
+    task = build(target=OneChannel(channels=channels), heads=heads, weighting=weighting)
+    with pytest.raises(InputError) as error:
+        task(some_clips(), uniform(4))
+    assert str(error.value) == f"method.target: distance has {channels} channels a joint; expected 3, as the clips have"
+    assert build(target=OneChannel(channels=3), heads=heads)(some_clips(), uniform(4))["loss"].isfinite()
+
+
 @pytest.mark.parametrize("moment", ["after_resize", "before_resize"])
 def test_the_loss_falls(tmp_path: Path, one_thread: None, moment: Moment) -> None:
     """Thirty steps on clips that swing, from the store to the optimiser."""
@@ -231,14 +260,20 @@ def test_the_loss_falls(tmp_path: Path, one_thread: None, moment: Moment) -> Non
             bodies = [Body(0, swing, np.ones(len(t), bool))] * (1 + i % 3 // 2)
             writer.add(Clip(name=str(i), label=0, bodies=tuple(bodies)))
     task = build(target=VelocityAcceleration(differentiate=moment), weighting="saliency", mask_ratio=0.6)
-    source = ClipSource(open_store(tmp_path / "store"), frames=FRAMES, segment=SEGMENT, derivatives=task.target.before_resize)
+    source = SkeletonLoader(
+        open_store(tmp_path / "store"),
+        frames=FRAMES,
+        segment=SEGMENT,
+        derivatives=task.target.before_resize,
+        transforms=[Rotate(x=0.3, y=0.3, z=0.3)],
+    )
     optimiser = build_adamw(task, OptimConfig(lr=1e-2))
     losses, crop = [], CropConfig(share=(0.9, 1.0))
     for step in range(30):
-        view = random_view(torch.arange(16), source.length, crop, AugmentConfig(), keyed_generator(step))
+        view = random_view(torch.arange(16), source.length, crop, source.transforms, keyed_generator(step))
         clips = source.load(source.plan(view))
         task.update_teacher()
-        loss = task(clips, torch.rand(len(clips.sequence), NODES, generator=keyed_generator(step, 1)))["loss"]
+        loss = task(clips, RandomNumbers(torch.rand(clips.num_bodies, NODES, generator=keyed_generator(step, 1))))["loss"]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -10,6 +10,7 @@ from typing import Any
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.readers.base import Reader
 from masksem_graph.errors import InputError
+from masksem_graph.trust import import_class
 
 __all__ = ["Reader", "load_reader", "option_names", "reader_class", "reader_names"]
 
@@ -27,16 +28,9 @@ def reader_class(name: str) -> type[Reader]:
     """
     if name in reader_names():
         return _defined_in(f"{__name__}.{name}")
-    module, _, attribute = name.rpartition(".")
-    if not module:
+    if "." not in name:
         raise InputError(f"format {name!r}: expected one of {', '.join(reader_names())}, or the dotted path of a Reader class")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"format {name!r}: cannot be imported: {error}") from None
-    if not (inspect.isclass(found) and issubclass(found, Reader)):
-        raise InputError(f"format {name!r}: found {found!r}, expected a subclass of {Reader.__module__}.Reader")
-    return found
+    return import_class(name, Reader, field="format")  # type: ignore[type-abstract]
 
 
 def load_reader(name: str, **options: Any) -> Reader:

@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from masksem_graph.data.clip import Clip
+from masksem_graph.data.missing import Missing
 from masksem_graph.data.source import file_of
+from masksem_graph.topology import Topology
 
 Origin = Literal["centre", "none"]
 """``centre``: the centre joint of actor 1's first present frame becomes zero; ``none``: coordinates stay as they are."""
@@ -33,6 +35,12 @@ class Reader(ABC):
     origin: ClassVar[Origin] = "centre"
     """What is done to this format's coordinates where nobody says otherwise."""
 
+    missing: Missing | None = None
+    """What is done about joints that were not found, where the format has such: `read` then leaves zeros or NaN there."""
+
+    missing_frames: int = 0
+    """For how many frames on end a joint may be missing."""
+
     @abstractmethod
     def sources(self, root: Path) -> Sequence[Any]:
         """What there is to read, in a fixed order, one clip each: a `Path`, or a `Part` of a file that holds several.
@@ -48,6 +56,10 @@ class Reader(ABC):
         Raises:
             InputError: the clip is bad; one line that names file and place, what was found and what was expected.
         """
+
+    def units_of(self, topology: Topology) -> str:
+        """The unit of the coordinates that `read` gives: the topology's, unless the reader converts them."""
+        return topology.units
 
     @abstractmethod
     def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

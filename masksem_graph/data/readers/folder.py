@@ -13,16 +13,18 @@ import numpy as np
 from jaxtyping import Float32
 
 from masksem_graph.data.arrays import map_npy
-from masksem_graph.data.cleaning import with_score
 from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.missing import Missing, with_score
 from masksem_graph.data.own_splits import Table, own_splits
 from masksem_graph.data.readers.base import Reader
 from masksem_graph.data.source import CLIP_BYTES, Part, read_text_file
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, shown
 from masksem_graph.files import read_yaml
+from masksem_graph.topology import load_topology
 
 DESCRIPTION, TABLE = "dataset.yaml", "clips.csv"
-FIELDS = ("topology", "classes", "splits")
+FIELDS = ("topology", "axes", "classes", "splits")
+AXES = "MTVC"
 GROUPS = ("subject", "camera", "setup")
 
 
@@ -48,11 +50,19 @@ class Row(Part):
 class FolderReader(Reader):
     """Any skeleton, any split, nothing to program; docs/data.md has an example from arrays to a trained encoder.
 
-    ``clips.csv`` has a line a clip: ``file`` (an .npy below the folder, [F, V, C] or [M, F, V, C], C 3, or 2 in an image; a
-    frame of zeros is one in which the body was not seen), ``label`` (the class's name, or nothing), ``subject``,
-    ``camera``, ``setup`` and any other column to split by. ``dataset.yaml`` names the ``topology`` (a file beside it, or a
-    shipped one), the ``classes`` in the order wanted (else the labels, sorted), and the ``splits``, see `own_splits`.
+    ``clips.csv`` has a line a clip: ``file`` (an .npy below the folder, [T, V, C] or [M, T, V, C]; in 3D C is x, y, z, in an
+    image x, y or x, y, score), ``label`` (the class's name, or nothing), ``subject``, ``camera``, ``setup`` and any other
+    column to split by. A joint of zeros or NaN was not found; a frame of them is one without this body. ``dataset.yaml``
+    names the ``topology`` (a file beside it, or a shipped one), the ``axes`` of the arrays where they are others (``CTVM``),
+    the ``classes`` in the order wanted (else the labels, sorted), and the ``splits``, see `own_splits`.
+
+    Args:
+        missing: what is done about joints that were not found, see `Missing`.
+        missing_frames: for how many frames on end a joint may be missing; a clip where it is longer is left out.
     """
+
+    def __init__(self, *, missing: Missing = "interpolate", missing_frames: int = 30) -> None:
+        self.missing, self.missing_frames = missing, missing_frames
 
     def sources(self, root: Path) -> Sequence[Row]:
         if not root.is_dir():
@@ -60,6 +70,8 @@ class FolderReader(Reader):
         described = _description(root / DESCRIPTION)
         named = root / described["topology"]
         self.topology = str(named) if named.is_file() else described["topology"]
+        skeleton = load_topology(self.topology)
+        self.joints, self.dimensions, self.axes = len(skeleton), skeleton.dimensions, described.get("axes")
         lines = _table(root / TABLE)
         self.classes = _classes(root / DESCRIPTION, described.get("classes"), [line["label"] for _, line in lines])
         numbered = {group: _numbers([line.get(group, "") for _, line in lines]) for group in GROUPS}
@@ -77,10 +89,7 @@ class FolderReader(Reader):
         if source.label == -2:
             known = ", ".join(self.classes[:6]) + (", ..." if len(self.classes) > 6 else "")
             raise InputError(f"{source}: label: found {source.text[:60]!r}, expected one of {known}")
-        array = _array(source)
-        bodies = array[None] if array.ndim == 3 else array
-        if bodies.shape[3] == 2:
-            bodies = with_score(bodies)
+        bodies = self._bodies(source.array)
         return Clip(
             name=source.clip,
             label=source.label,
@@ -89,6 +98,31 @@ class FolderReader(Reader):
             setup=source.groups[2],
             bodies=tuple(Body(start=0, frames=body, present=np.ones(len(body), bool)) for body in bodies),
         )
+
+    def _bodies(self, path: Path) -> Float32[np.ndarray, "M T V 3"]:
+        array = _array(path)
+        found = f"{path}: found shape {list(array.shape)}"
+        if self.axes is not None:
+            if array.ndim != len(self.axes):
+                raise InputError(f"{found}, but {DESCRIPTION} says axes: {self.axes}")
+            array = array.transpose([self.axes.index(axis) for axis in AXES if axis in self.axes])
+        bodies = array[None] if array.ndim == 3 else array
+        count, frames, joints, channels = bodies.shape
+        if joints != self.joints:
+            raise InputError(f"{found}, expected [T, V, C] or [M, T, V, C] of {self.joints} joints; see axes in {DESCRIPTION}")
+        if count > 1 and count >= frames and self.axes is None:
+            readings = f"{count} bodies over {frames} frames, or {frames} bodies over {count} frames"
+            raise InputError(f"{found}: {readings}? Expected axes: MTVC or TMVC in {DESCRIPTION}")
+        if self.dimensions == 3:
+            if channels != 3:
+                raise InputError(f"{found}, {channels} coordinates, but {self.topology} is in 3D, expected x, y, z")
+            return bodies
+        if channels not in (2, 3):
+            raise InputError(f"{found}, {channels} channels, but {self.topology} is in an image, expected x, y or x, y, score")
+        try:
+            return with_score(bodies[..., :2], bodies[..., 2] if channels == 3 else None)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
 
     def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return own_splits(self._splits, Table(self._described, clips, self._table))
@@ -102,13 +136,19 @@ class FolderReader(Reader):
 
 
 def _description(path: Path) -> dict[str, Any]:
-    fields = read_yaml(path)
+    # Text as it stands: a class may be called yes, and a subject 01.
+    fields = read_yaml(path, as_text=True)
     if not isinstance(fields, dict) or not isinstance(fields.get("topology"), str):
         raise InputError(f"{path}: topology: expected the name or the file of the clips' topology")
     if unknown := sorted(set(map(str, fields)) - set(FIELDS)):
         raise InputError(f"{path}: {unknown[0]}: unknown field, expected {', '.join(FIELDS)}")
     if not isinstance(fields.get("splits") or {}, dict):
         raise InputError(f"{path}: splits: found a {type(fields['splits']).__name__}, expected name: split")
+    axes = fields.get("axes", AXES)
+    if not isinstance(axes, str) or sorted(axes) not in (sorted(AXES), sorted(AXES[1:])):
+        raise InputError(
+            f"{path}: axes: found {shown(axes)}, expected the letters of MTVC or TVC in the order of the arrays' axes"
+        )
     return fields
 
 
@@ -136,9 +176,11 @@ def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
 def _classes(path: Path, named: Any, labels: Sequence[str]) -> tuple[str, ...]:
     if named is None:
         return tuple(sorted({label for label in labels if label}, key=_natural))
-    if not isinstance(named, list) or not named or len({str(name) for name in named}) != len(named):
+    if not isinstance(named, list) or not named or not all(isinstance(name, str) and name for name in named):
         raise InputError(f"{path}: classes: expected a list of names, each once")
-    return tuple(str(name) for name in named)
+    if len(set(named)) != len(named):
+        raise InputError(f"{path}: classes: expected a list of names, each once")
+    return tuple(named)
 
 
 def _natural(cell: str) -> tuple[float, str]:
@@ -157,18 +199,19 @@ def _numbers(cells: Sequence[str]) -> list[int]:
     return [number.get(cell, -1) for cell in cells]
 
 
-def _array(source: Row) -> Float32[np.ndarray, "..."]:
-    path = source.array
+def _array(path: Path) -> Float32[np.ndarray, "..."]:
     array = map_npy(path)
     if array.dtype.kind not in "fiu":
         raise InputError(f"{path}: found {array.dtype}, expected an array of numbers")
     if array.ndim not in (3, 4) or 0 in array.shape:
-        raise InputError(f"{path}: found shape {list(array.shape)}, expected [F, V, C] or [M, F, V, C], none of them 0")
+        raise InputError(f"{path}: found shape {list(array.shape)}, expected [T, V, C] or [M, T, V, C], none of them 0")
     if array.nbytes > CLIP_BYTES:
         raise InputError(f"{path}: found {array.nbytes:,} bytes, expected a clip of at most {CLIP_BYTES >> 20} MiB")
     with np.errstate(over="ignore"):
         values = np.array(array, np.float32)
-    if not np.isfinite(values).all():
-        at = [int(i) for i in np.argwhere(~np.isfinite(values))[0]]
-        raise InputError(f"{path}: {at}: found {array[tuple(at)]}, expected a finite number; zeros mean that nobody was seen")
+    if np.isinf(values).any():
+        at = [int(i) for i in np.argwhere(np.isinf(values))[0]]
+        raise InputError(
+            f"{path}: {at}: found {array[tuple(at)]}, expected a finite number, or NaN where a joint was not found"
+        )
     return values

@@ -106,8 +106,10 @@ def _labels(path: Path, part: str) -> tuple[np.ndarray, int]:
     x, y = NpzRows(path, f"x_{part}"), NpzRows(path, f"y_{part}")
     if len(x.shape) != 3 or not x.shape[1] or not x.shape[2] or x.shape[2] % (JOINTS * 3):
         raise InputError(f"{path}: x_{part}: found shape {list(x.shape)}, expected [clips, frames, bodies*{JOINTS}*3]")
-    if len(y.shape) != 2 or y.shape[0] != x.shape[0] or not y.shape[1]:
-        raise InputError(f"{path}: y_{part}: found shape {list(y.shape)}, expected [{x.shape[0]}, classes], one-hot")
+    if len(y.shape) != 2 or y.shape[0] != x.shape[0] or y.shape[1] < 2:
+        raise InputError(
+            f"{path}: y_{part}: found shape {list(y.shape)}, expected [{x.shape[0]}, classes], one-hot rows, no class numbers"
+        )
     if y.shape[1] > CLASSES_AT_MOST:
         raise InputError(f"{path}: y_{part}: found {y.shape[1]} classes, expected at most {CLASSES_AT_MOST}")
     rows = y.whole()

@@ -14,7 +14,7 @@ from jaxtyping import Float32
 from masksem_graph.data.cleaning import Cleaning, Track, clean_tracks
 from masksem_graph.data.clip import Clip
 from masksem_graph.data.readers.base import Reader
-from masksem_graph.data.source import Source, read_text_file, stem, zip_members
+from masksem_graph.data.source import Source, read_lines, read_text_file, stem, zip_members
 from masksem_graph.errors import InputError
 
 JOINTS = 25
@@ -22,6 +22,8 @@ COLUMNS = 12  # x, y, z, depth x and y, colour x and y, orientation w, x, y, z, 
 BODY_COLUMNS = 10
 BODY_LINES = 2 + JOINTS
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+ALMOST = re.compile(r"S\d+.?C\d+|C\d+.?P\d+|P\d+.?R\d+|R\d+.?A\d+", re.IGNORECASE)
+"""What only a clip's name looks like, also one that is mistyped."""
 
 NTU60 = 60
 NTU60_SUBJECTS = (1, 2, 4, 5, 8, 9, *range(13, 20), 25, 27, 28, 31, 34, 35, 38)
@@ -144,18 +146,28 @@ def read_names(path: Path) -> list[str]:
     Raises:
         InputError: the file is missing, holds no name, or something else between the names.
     """
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a readable list of clip names: {error}") from None
-    words = [(number, line.strip().removesuffix(".skeleton")) for number, line in enumerate(lines, 1) if line.strip()]
-    first = next((i for i, (_, word) in enumerate(words) if NAME.fullmatch(word)), None)
+    words = [(number, line.removesuffix(".skeleton")) for number, line in read_lines(path) if line]
+    first = next((i for i, (_, word) in enumerate(words) if ALMOST.search(word)), None)
     if first is None:
         raise InputError(f"{path}: holds no clip name, expected lines like S001C002P005R002A008")
     for number, word in words[first:]:
         if not NAME.fullmatch(word):
             raise InputError(f"{path}: line {number}: found {word[:60]!r}, expected a clip name like S001C002P005R002A008")
     return [word for _, word in words[first:]]
+
+
+def check_action(name: str, label: int) -> None:
+    """Hold a label against the action in an NTU clip's name.
+
+    Raises:
+        InputError: they are not the same; the line lacks the place, which the caller adds.
+    """
+    match = NAME.fullmatch(name)
+    if match and label != int(match[5]) - 1:
+        raise InputError(
+            f"label: found {label}, but the name {name} says action A{match[5]}, which is label {int(match[5]) - 1}; "
+            "expected labels from 0 in the order of the actions, or --class_names"
+        )
 
 
 def parse_skeleton(source: Source) -> tuple[list[Track], int]:

@@ -14,10 +14,12 @@ from jaxtyping import Float32
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.readers.base import Reader
 from masksem_graph.data.source import read_text_file
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, shown
 
 JOINTS = 20
 TRAINING_CAMERAS = (1, 2)
+ACTIONS = (1, 2, 3, 4, 5, 6, 8, 9, 11, 12)
+"""The numbers in the names, in the order of the labels."""
 NAME = re.compile(r"a(\d\d)_s(\d\d)_e(\d\d)_v(\d\d)")
 
 
@@ -57,16 +59,19 @@ class NWUCLAReader(Reader):
         fields = _parse(source)
         frames = _frames(source, fields.get("skeletons"))
         body = Body(start=0, frames=frames, present=np.ones(len(frames), bool))
-        _, subject, _, camera = map(int, match.groups())
-        label = self._label(source, fields.get("label"))
+        action, subject, _, camera = map(int, match.groups())
+        label = self._label(source, fields.get("label"), action)
         return Clip(name=source.stem, label=label, subject=subject, camera=camera, bodies=(body,))
 
     def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {"xview": np.isin(clips["camera"], TRAINING_CAMERAS)}
 
-    def _label(self, source: Path, label: Any) -> int:
+    def _label(self, source: Path, label: Any, action: int) -> int:
         if type(label) is not int or not 1 <= label <= len(self.classes):
-            raise InputError(f"{source}: label: found {label!r}, expected 1 to {len(self.classes)}")
+            raise InputError(f"{source}: label: found {shown(label)}, expected 1 to {len(self.classes)}")
+        if action not in ACTIONS or ACTIONS.index(action) + 1 != label:
+            wanted = f"which is label {ACTIONS.index(action) + 1}" if action in ACTIONS else "which is none of the ten"
+            raise InputError(f"{source}: label: found {label}, but the name says action a{action:02}, {wanted}")
         return label - 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -25,6 +27,7 @@ class AlternatingScores(Scores):
         self.even, self.odd = even, odd
         self.needs_features = even.needs_features or odd.needs_features
         self.needs_embeddings = even.needs_embeddings or odd.needs_embeddings
+        self.draws = even.draws + odd.draws
 
     def build(self, *, width: int) -> None:
         self.even.build(width=width)
@@ -34,7 +37,10 @@ class AlternatingScores(Scores):
         eta = torch.empty_like(evidence.nodes[..., 0], dtype=torch.float32)
         for first, scores in enumerate((self.even, self.odd)):
             if first < eta.shape[1]:
-                eta[:, first::2] = scores(evidence.of_segments(first, 2)).float()
+                own = evidence.of_segments(first, 2)
+                if evidence.uniform is not None:
+                    own = replace(own, uniform=evidence.uniform.tensor_split([self.even.draws], 1)[first])
+                eta[:, first::2] = scores(own).float()
         return eta
 
     def after_smoothing(self, eta: Float[Tensor, "B Te V"]) -> Float[Tensor, "B Te V"]:

@@ -279,6 +279,37 @@ def test_a_bomb_does_not_go_off(tmp_path: Path) -> None:
         NTUReader().read(source)
 
 
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        (b"\xef\xbb\xbfS001C001P001R001A001\r\nS001C001P001R001A002\r\n", 2),
+        (b"missing skeletons\r\n\r\nS001C001P001R001A001.skeleton", 1),
+        (b"\nS001C001P001R001A001\n", 1),
+    ],
+)
+def test_lists_of_names(tmp_path: Path, content: bytes, names: int) -> None:
+    (tmp_path / "list.txt").write_bytes(content)
+    assert len(read_names(tmp_path / "list.txt")) == names
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"S001C001P001R001A01\nS001C001P001R001A002\n", "line 1: found 'S001C001P001R001A01', expected a clip name"),
+        (b"S0O1C001P001R001A001\nS001C001P001R001A002\n", "line 1: found 'S0O1C001P001R001A001'"),
+        (b"head\ns001c001p001r001a001\nS001C001P001R001A002\n", "line 2: found 's001c001p001r001a001'"),
+        (b"S001C001P001R001A001\nbla\n", "line 2: found 'bla'"),
+        (b"\xff\xfeS\x000\x00", "line 1: is not UTF-8"),
+        (b"nothing\n", "holds no clip name"),
+    ],
+)
+def test_mistyped_lists(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "list.txt").write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_names(tmp_path / "list.txt")
+    assert str(error.value).startswith(f"{tmp_path}/list.txt: {message}")
+
+
 def test_sixty_actions_of_a_folder_with_both_sets(tmp_path: Path) -> None:
     for action in ("A050", "A061", "A120", "A121"):
         write(tmp_path, skeleton([["7"]]), NAME.replace("A050", action))

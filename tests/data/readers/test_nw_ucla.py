@@ -59,6 +59,7 @@ def test_the_real_set(shared: Path) -> None:
         ({"label": 0}, "label: found 0, expected 1 to 10"),
         ({"label": 11}, "label: found 11, expected 1 to 10"),
         ({"label": "1"}, "label: found '1', expected 1 to 10"),
+        ({"label": 9}, "label: found 9, but the name says action a12, which is label 10"),
     ],
 )
 def test_bad_files(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -68,6 +69,12 @@ def test_bad_files(tmp_path: Path, change: dict[str, Any], message: str) -> None
     assert message in str(error.value)
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_a_name_of_no_action(tmp_path: Path) -> None:
+    path = write(tmp_path).rename(tmp_path / "a07_s09_e04_v03.json")
+    with pytest.raises(InputError, match="label: found 10, but the name says action a07, which is none of the ten"):
+        NWUCLAReader().read(path)
 
 
 def test_bad_folders(tmp_path: Path) -> None:
@@ -81,7 +88,7 @@ def test_bad_folders(tmp_path: Path) -> None:
 @settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_mutated_files_raise_only_input_errors(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    text = json.dumps({"skeletons": [FRAME, FRAME], "label": 1})
+    text = json.dumps({"skeletons": [FRAME, FRAME], "label": 10})
     at = data.draw(st.integers(0, len(text)))
     new = data.draw(st.sampled_from(["", "]", "[", ",", "1e999", "-", "null", '"', "9" * 5000, "\x00", "é"]))
     path = write(tmp_path_factory.mktemp("mutated"), text=text[:at] + new + text[at + data.draw(st.integers(0, 40)) :])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from masksem_graph.data.clips import resize_positions
+from masksem_graph.data.loader import resize_positions
 from masksem_graph.data.prepare import cached_store
 from masksem_graph.data.store import Store
 from masksem_graph.data.transforms import ViewFrame, reference_pose, to_view, view_frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,16 +12,16 @@ from torch import Tensor
 from masksem_graph.masking import Evidence, Motion, Scores, Uniform
 from masksem_graph.methods.ha_cm import AlternatingScores, AttentionScores, HierarchyScores
 from masksem_graph.saliency import GradCam
+from tests.helpers import evidence_of
 
 
-def evidence(embedded: Tensor, context: Tensor | None = None, nodes: Tensor | None = None) -> Evidence:
+def evidence(embedded: Tensor, context: Tensor | None = None, nodes: Tensor | None = None, **more: Any) -> Evidence:
     bodies, segments, joints, width = embedded.shape
-    return Evidence(
-        nodes=torch.randn(bodies, segments, joints, 6) if nodes is None else nodes,
-        sequence=torch.arange(bodies),
-        sequences=bodies,
+    return evidence_of(
+        torch.randn(bodies, segments, joints, 6) if nodes is None else nodes,
         embedded=embedded,
         context=torch.zeros(bodies, segments, 0, width) if context is None else context,
+        **more,
     )
 
 
@@ -111,7 +112,7 @@ def test_alternating_of_any_two(segments: int, odd: Scores) -> None:
 
 def test_features_of_some_segments() -> None:
     features, reference = torch.randn(2, 12, 3), torch.randn(1, 12, 3)
-    whole = Evidence(torch.randn(2, 4, 3, 6), torch.arange(2), 2, features, reference)
+    whole = evidence_of(torch.randn(2, 4, 3, 6), features=features, reference=reference)
     half = whole.of_segments(1, 2)
     rows = [3, 4, 5, 9, 10, 11]
     assert half.features is not None and half.reference is not None
@@ -125,4 +126,26 @@ def test_features_of_some_segments() -> None:
 @pytest.mark.parametrize("scores", [HierarchyScores(), attention(4)])
 def test_embeddings_are_asked_for(scores: Scores) -> None:
     with pytest.raises(ValueError, match="needs the student's embedded nodes"):
-        scores(Evidence(torch.zeros(1, 1, 5, 6), torch.tensor([0]), 1))
+        scores(evidence_of(torch.zeros(1, 1, 5, 6)))
+
+
+class Drawn(Scores):
+    """What it was given, the same for all nodes of a body."""
+
+    def __init__(self, draws: int) -> None:
+        super().__init__()
+        self.draws = draws
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        assert evidence.uniform is not None and evidence.uniform.shape == (len(evidence.nodes), self.draws)
+        return evidence.uniform.sum(1)[:, None, None].expand(evidence.nodes.shape[:3])
+
+
+@pytest.mark.parametrize(("even", "odd"), [(2, 1), (0, 3), (1, 0)])
+def test_each_half_has_random_numbers_of_its_own(even: int, odd: int) -> None:
+    scores = AlternatingScores(even=Drawn(even), odd=Drawn(odd))
+    assert scores.draws == even + odd
+    uniform = torch.rand(2, even + odd)
+    eta = scores(evidence(torch.zeros(2, 5, 4, 1), uniform=uniform))
+    for first, own in ((0, uniform[:, :even]), (1, uniform[:, even:])):
+        assert torch.equal(eta[:, first::2], own.sum(1)[:, None, None].expand_as(eta[:, first::2]))

@@ -14,17 +14,18 @@ import torch
 import yaml
 
 from masksem_graph.backbones import Transformer
-from masksem_graph.config import parse_mapping
+from masksem_graph.data.preparation import Preparation
 from masksem_graph.encodings import Learned
 from masksem_graph.graph import to_segments
 from masksem_graph.methods.ha_cm import PoincareBall
 from masksem_graph.methods.ha_cm.hyperbolic import exponential_map
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder
-from masksem_graph.models.io import load_encoder, save_encoder
+from masksem_graph.models.io import EncoderDescription, create_encoder, load_encoder, save_encoder
 from masksem_graph.topology import load_topology
+from tests.helpers import grid
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LIMBS = load_topology("tiny5_limbs")
 
 
@@ -35,7 +36,7 @@ def encoder(space: Any = BALL, topology: str = "tiny5_limbs") -> SkeletonEncoder
     encodings: list[Any] = [partial(Learned, over="segments"), partial(Learned, over="joints")]
     blocks = partial(Transformer, depth=2, heads=2)
     config = ModelConfig(frames=6, segment=2, width=8, encodings=encodings, backbone=blocks, decoder=blocks, space=space)
-    return build_encoder(config, topology=load_topology(topology), channels=3).eval()
+    return build_encoder(config, topologies=[load_topology(topology)], channels=3).eval()
 
 
 def test_nodes_are_mapped_into_the_ball() -> None:
@@ -46,35 +47,37 @@ def test_nodes_are_mapped_into_the_ball() -> None:
 def test_the_backbone_sees_mapped_nodes() -> None:
     """All of them or some: the map comes after the encodings."""
     one, clips = encoder(), torch.randn(3, 6, 5, 3)
-    nodes = one.nodes(clips)
-    points = exponential_map(one.embed(nodes).flatten(1, 2))
-    torch.testing.assert_close(one.features(clips), one.backbone(points))
+    batch = one.batch(clips)
+    points = exponential_map(one.embed_nodes(batch))
+    torch.testing.assert_close(one.features(clips), one.backbone(points, batch))
     kept = torch.tensor([[0, 5], [1, 2], [3, 11]])
-    torch.testing.assert_close(one(nodes, kept), one.backbone(points.gather(1, kept[..., None].expand(-1, -1, 8))))
+    some = points.gather(1, kept[..., None].expand(-1, -1, 8))
+    torch.testing.assert_close(one(batch, kept), one.backbone(some, batch.subgraph(kept)))
 
 
 def test_context_is_no_node() -> None:
     one, clips = encoder(), torch.randn(2, 6, 5, 3)
-    assert one.grid == (3, 4)
-    assert torch.equal(one.nodes(clips), to_segments(clips[:, :, 1:], 2)), "the hip comes first in the data"
+    batch = one.batch(clips)
+    assert (batch.segments, len(batch.topology)) == (3, 4)
+    assert torch.equal(batch.dense, to_segments(clips[:, :, 1:], 2).flatten(1, 2)), "the hip comes first in the data"
     assert one.features(clips).shape == (2, 12, 8)
     moved = clips.clone()
     moved[:, :, 0] += 1
     assert torch.equal(one.features(moved), one.features(clips))
-    assert not torch.equal(one.embed_context(moved), one.embed_context(clips))
-    torch.testing.assert_close(one.embed_context(clips), one.embedding(to_segments(clips[:, :, :1], 2)))
+    assert not torch.equal(one.embed_context(one.batch(moved)), one.embed_context(batch))
+    torch.testing.assert_close(one.embed_context(batch), one.embedding(to_segments(clips[:, :, :1], 2)))
 
 
 def test_without_context() -> None:
     one, clips = encoder(topology="tiny5"), torch.randn(2, 6, 5, 3)
-    assert one.embed_context(clips).shape == (2, 3, 0, 8)
-    assert torch.equal(one.nodes(clips), to_segments(clips, 2))
+    assert one.embed_context(one.batch(clips)).shape == (2, 3, 0, 8)
+    assert torch.equal(one.batch(clips).dense, to_segments(clips, 2).flatten(1, 2))
 
 
 def test_embed_is_what_positions_add_to() -> None:
-    one, nodes = encoder(None), torch.randn(2, 3, 4, 6)
-    table = one.positions.table().view(3, 4, 8)
-    torch.testing.assert_close(one.embed(nodes), one.embedding(nodes) + table)
+    one, batch = encoder(None), grid(LIMBS, 3, bodies=2)
+    batch.x = torch.randn(24, 6)
+    torch.testing.assert_close(one.embed_nodes(batch), one.embedding(batch.dense) + one.positions.table(batch, 8))
 
 
 def test_rebuilt_from_disk(tmp_path: Path, one_thread: None) -> None:
@@ -83,9 +86,10 @@ def test_rebuilt_from_disk(tmp_path: Path, one_thread: None) -> None:
     model: dict[str, Any] = {"frames": 6, "segment": 2, "width": 8, "backbone": part, "decoder": part}
     model["encodings"] = [{"class_path": "masksem_graph.encodings.Learned", "init_args": {"over": "joints"}}]
     model |= {"space": {"class_path": "masksem_graph.methods.ha_cm.PoincareBall"}, "topology": "{data}_limbs"}
-    one = build_encoder(parse_mapping(ModelConfig, model, source="test"), topology=LIMBS, channels=3).eval()
-    save_encoder(tmp_path, one, model)
-    assert yaml.safe_load((tmp_path / "encoder.yaml").read_text())["topology"]["context"] == ["hip"]
+    described = EncoderDescription(model=model, topologies=[LIMBS.to_dict()], channels=3, input_spec=Preparation())
+    one = create_encoder(described).eval()
+    save_encoder(tmp_path, one)
+    assert yaml.safe_load((tmp_path / "encoder.yaml").read_text())["topologies"][0]["context"] == ["hip"]
     clips = torch.randn(3, 6, 5, 3)
     torch.save(clips, tmp_path / "clips.pt")
     script = (

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from masksem_graph.data.clips import ClipBatch
 from masksem_graph.methods.ha_cm import InPoincareBall
 from masksem_graph.targets import Coordinates, Target, VelocityAcceleration
+from tests.helpers import batch_of
 
 
 @pytest.mark.parametrize("target", [Coordinates(), VelocityAcceleration(beta=0.3), VelocityAcceleration(beta=0.0)])
 def test_each_vector_is_mapped(target: Target) -> None:
     x = torch.randn(2, 6, 5, 3)
-    clips = ClipBatch(x, torch.arange(2), torch.zeros(2, dtype=torch.int64))
+    clips = batch_of(x)
     ball = InPoincareBall(target=target)
     assert ball.weights == target.weights and ball.before_resize == target.before_resize
     mapped, plain = ball.values(clips), target.values(clips)
@@ -26,7 +26,7 @@ def test_each_vector_is_mapped(target: Target) -> None:
 
 def test_small_motion_hardly_changes() -> None:
     x = (0.01 * torch.randn(1, 8, 5, 3)).cumsum(1)
-    clips = ClipBatch(x, torch.arange(1), torch.zeros(1, dtype=torch.int64))
+    clips = batch_of(x)
     target = VelocityAcceleration(beta=0.0)
     torch.testing.assert_close(
         InPoincareBall(target=target).values(clips)["velocity"], target.values(clips)["velocity"], rtol=2e-3, atol=0

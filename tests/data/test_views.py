@@ -1,4 +1,4 @@
-"""Random views: crops stay in the clip, turns are turns, the same key gives the same numbers."""
+"""Random views: crops stay in the clip, transforms get their numbers, the same key gives the same ones."""
 
 from __future__ import annotations
 
@@ -10,17 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from masksem_graph.data.augment import (
-    AugmentConfig,
-    CropConfig,
-    central_view,
-    random_rotation,
-    random_shear,
-    random_view,
-    whole_view,
-)
+from masksem_graph.data.transforms import Rotate, SkeletonTransform
+from masksem_graph.data.views import CropConfig, central_view, random_view, whole_view
 from masksem_graph.errors import InputError
 from masksem_graph.seeding import keyed_generator
+from masksem_graph.topology import Topology
 
 lengths_of_clips = st.lists(st.integers(1, 400), min_size=1, max_size=8).map(torch.tensor)
 
@@ -36,7 +30,7 @@ lengths_of_clips = st.lists(st.integers(1, 400), min_size=1, max_size=8).map(tor
 def test_crops_stay_in_the_clip(lengths: Tensor, low: float, high: float, least: int, seed: int) -> None:
     low, high = sorted((low, high))
     crop = CropConfig(share=(low, high), min_frames=least)
-    view = random_view(torch.arange(len(lengths)), lengths, crop, AugmentConfig(), keyed_generator(seed))
+    view = random_view(torch.arange(len(lengths)), lengths, crop, (), keyed_generator(seed))
     assert (view.start >= 0).all() and (view.start + view.length <= lengths).all()
     shortest = torch.minimum(lengths, torch.tensor(max(least, 1)))
     assert (view.length >= shortest).all()
@@ -48,7 +42,7 @@ def test_every_crop_can_happen() -> None:
     """Of 4 frames with shares of a half and more: lengths 2 and 3 (4 has probability 0), every start of each."""
     lengths = torch.full((4000,), 4)
     crop = CropConfig(share=(0.5, 1.0), min_frames=1)
-    view = random_view(torch.arange(4000), lengths, crop, AugmentConfig(), keyed_generator(1))
+    view = random_view(torch.arange(4000), lengths, crop, (), keyed_generator(1))
     found = {pair: 0 for pair in [(0, 2), (1, 2), (2, 2), (0, 3), (1, 3)]}
     for pair in zip(view.start.tolist(), view.length.tolist(), strict=True):
         found[pair] += 1
@@ -60,7 +54,7 @@ def test_every_crop_can_happen() -> None:
 @given(lengths=lengths_of_clips, share=st.floats(0.01, 1.0))
 def test_the_centre_is_tested(lengths: Tensor, share: float) -> None:
     view = central_view(torch.arange(len(lengths)), lengths, CropConfig(test_share=share))
-    assert view.transform is None
+    assert view.uniform == ()
     assert torch.equal(view.start, lengths - view.start - view.length), "as much is left out before as after"
     assert (view.length >= 1).all()
     excess = view.length - lengths * share
@@ -75,63 +69,56 @@ def test_central_and_whole_by_hand() -> None:
     assert (view.clips.tolist(), view.start.tolist(), view.length.tolist()) == ([3, 5], [0, 0], [100, 39])
 
 
-def test_rotations_are_rotations() -> None:
-    turns = random_rotation(500, (3.0, 2.0, 1.0), keyed_generator(2))
-    torch.testing.assert_close(turns @ turns.mT, torch.eye(3).expand(500, 3, 3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(torch.linalg.det(turns), torch.ones(500), atol=1e-5, rtol=0)
+class Wants(SkeletonTransform):
+    def __init__(self, numbers: int) -> None:
+        self.numbers = numbers
+
+    def apply(self, frames: Tensor, uniform: Tensor, topology: Topology) -> Tensor:
+        return frames
 
 
-def test_angles_fill_their_ranges() -> None:
-    largest = (0.3, 1.2, 0.6)
-    turns = random_rotation(20_000, largest, keyed_generator(3))
-    # Of R_z R_y R_x: the angles can be read off again.
-    angles = (
-        torch.atan2(turns[:, 2, 1], turns[:, 2, 2]),
-        -torch.asin(turns[:, 2, 0]),
-        torch.atan2(turns[:, 1, 0], turns[:, 0, 0]),
-    )
-    for angle, limit in zip(angles, largest, strict=True):
-        counts = torch.histc(angle, bins=10, min=-limit, max=limit)
-        assert counts.sum() >= 20_000 - 2, "none outside, but for rounding"
-        assert ((counts - 2000) ** 2 / 2000).sum() < 27.9, "uniform: chi-square at 9 degrees of freedom, p = 0.001"
-    assert torch.corrcoef(torch.stack(angles)).fill_diagonal_(0).abs().max() < 0.03
+@pytest.mark.parametrize("numbers", [[], [0], [3], [9, 0, 1]])
+def test_each_transform_gets_the_numbers_that_it_needs(numbers: list[int]) -> None:
+    clips, lengths = torch.arange(2000), torch.full((2000,), 500)
+    view = random_view(clips, lengths, CropConfig(), [Wants(count) for count in numbers], keyed_generator(6))
+    assert [draws.shape for draws in view.uniform] == [(2000, count) for count in numbers]
+    for draws in view.uniform:
+        assert ((draws >= 0) & (draws < 1)).all()
+        for column in draws.T:
+            counts = torch.histc(column, bins=10, min=0, max=1)
+            assert ((counts - 200) ** 2 / 200).sum() < 27.9, "uniform: chi-square at 9 degrees of freedom, p = 0.001"
+    together = torch.cat([view.start[:, None].float(), *view.uniform], 1)
+    if together.shape[1] > 1:
+        assert torch.corrcoef(together.T).fill_diagonal_(0).abs().max() < 0.1, "each of its own"
 
 
-def test_one_axis_alone() -> None:
-    turn = random_rotation(50, (0.0, 1.0, 0.0), keyed_generator(4))
-    up = torch.tensor([0.0, 1.0, 0.0])
-    torch.testing.assert_close(turn @ up, up.expand(50, 3))
-    assert (turn[:, 0, 0] < 1).all()
+def test_transforms_do_not_change_the_crops() -> None:
+    clips, lengths = torch.arange(20), torch.arange(50, 70)
+    views = [random_view(clips, lengths, CropConfig(min_frames=8), some, keyed_generator(6)) for some in ([], [Wants(4)])]
+    assert torch.equal(views[0].start, views[1].start) and torch.equal(views[0].length, views[1].length)
 
 
-def test_shear() -> None:
-    shear = random_shear(1000, 0.4, keyed_generator(5))
-    assert torch.equal(shear.diagonal(dim1=1, dim2=2), torch.ones(1000, 3))
-    rest = shear[:, ~torch.eye(3, dtype=torch.bool)]
-    assert rest.abs().max() <= 0.4 and rest.min() < -0.39 and rest.max() > 0.39
-
-
-def test_a_view_shears_only_where_asked() -> None:
-    clips, lengths = torch.arange(20), torch.full((20,), 50)
-    for shear, orthogonal in ((0.0, True), (0.5, False)):
-        view = random_view(clips, lengths, CropConfig(), AugmentConfig(shear=shear), keyed_generator(6))
-        assert view.transform is not None
-        identity = torch.eye(3).expand(20, 3, 3)
-        assert torch.allclose(view.transform @ view.transform.mT, identity, atol=1e-5) == orthogonal
+def test_some_of_the_clips() -> None:
+    clips, lengths = torch.arange(9), torch.arange(60, 69)
+    view = random_view(clips, lengths, CropConfig(min_frames=8), [Wants(2), Wants(1)], keyed_generator(7))
+    part = view[2:5]
+    for field in ("clips", "start", "length"):
+        assert torch.equal(getattr(part, field), getattr(view, field)[2:5])
+    assert [torch.equal(some, every[2:5]) for some, every in zip(part.uniform, view.uniform, strict=True)] == [True, True]
 
 
 def test_the_same_key_gives_the_same_view() -> None:
     clips, lengths = torch.arange(9), torch.arange(60, 69)
 
-    def view(*key: int) -> list[Tensor | None]:
+    def view(*key: int) -> list[Tensor]:
         torch.rand(7)  # whatever else was drawn
-        drawn = random_view(clips, lengths, CropConfig(min_frames=8), AugmentConfig(shear=0.1), keyed_generator(*key))
-        return [drawn.start, drawn.length, drawn.transform]
+        drawn = random_view(clips, lengths, CropConfig(min_frames=8), [Rotate(), Wants(9)], keyed_generator(*key))
+        return [drawn.start, drawn.length, *drawn.uniform]
 
     for one, same in zip(view(3, 1, 4), view(3, 1, 4), strict=True):
-        assert one is not None and same is not None and torch.equal(one, same)
+        assert torch.equal(one, same)
     for one, other in zip(view(3, 1, 4), view(3, 1, 5), strict=True):
-        assert one is not None and other is not None and not torch.equal(one, other)
+        assert not torch.equal(one, other)
 
 
 @pytest.mark.parametrize("share", [(0.0, 1.0), (0.6, 0.5), (0.5, 1.1), (math.nan, 1.0)])

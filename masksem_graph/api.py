@@ -1,0 +1,213 @@
+"""``masksem_graph.pretrain`` and ``masksem_graph.evaluate``: the commands, from Python."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from masksem_graph import trust
+from masksem_graph.config import CLASS_PATH, GROUPS, HOMES, INIT_ARGS, Options, load_group
+from masksem_graph.declared import declared_fields
+from masksem_graph.errors import InputError
+
+if TYPE_CHECKING:
+    import masksem_graph.run_folder
+
+RUN, EVALUATION = "masksem_graph.training.config.RunConfig", "masksem_graph.evaluation.config.EvaluateConfig"
+OF_FURTHER_DATA = ("format", "split", "root", "origin", "options", "weight")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an evaluation found, in per cent.
+
+    Args:
+        top1: accuracy; of several repetitions the mean.
+        interval: its 95 % interval, by bootstrap over test clips.
+        top5: how often the class is among the five likeliest.
+        std: deviation of ``top1`` over the repetitions; 0 of one.
+        floors: accuracies that take no learning.
+        folder: where all of it is written.
+        figures: the contents of ``results.json``.
+    """
+
+    top1: float
+    interval: tuple[float, float]
+    top5: float
+    std: float
+    floors: dict[str, float]
+    folder: Path
+    figures: dict[str, Any]
+
+    def __repr__(self) -> str:
+        floors = ", ".join(f"{name}: {value:.1f}" for name, value in self.floors.items())
+        low, high = self.interval
+        return f"Result(top1={self.top1:.1f}, interval=({low:.1f}, {high:.1f}), top5={self.top5:.1f}, floors={{{floors}}})"
+
+
+def pretrain(
+    data: Any,
+    model: Any = "tiny",
+    method: Any = "masksem",
+    *,
+    output: str | os.PathLike[str],
+    backbone: Any = None,
+    augment: Any = None,
+    **fields: Any,
+) -> "masksem_graph.run_folder.RunFolder":
+    """Pre-train an encoder.
+
+    Args:
+        data: a `SkeletonDataset`, the name or file of a data set, its fields, or a list of several of these.
+        model: a name such as ``small``, a file, or the fields of `ModelConfig`.
+        method: a name such as ``masksem``, a file, or the fields of `MethodConfig`.
+        output: the run's folder; the same call goes on with a run that was interrupted.
+        backbone: a name such as ``gps``, a class, or its dotted path.
+        augment: a name such as ``wide_turn``, or a list of parts.
+        fields: any other field: ``epochs=20``, ``lr=1e-3``, ``**{"model.backbone.num_layers": 4}``.
+
+    Returns:
+        the run's folder.
+
+    Raises:
+        InputError: something cannot be used; the line names the field.
+    """
+    from masksem_graph.cli.train import read
+    from masksem_graph.training.run import pretrain as run
+
+    groups = {"data": data_section(data), "model": model, "method": method, "backbone": backbone, "augment": augment}
+    groups = {name: value for name, value in groups.items() if value is not None}
+    config, plain, competed = read(_options(groups, {**fields, "output": os.fspath(output)}, RUN, also="train"))
+    return run(config, plain, competed)
+
+
+def evaluate(
+    run: str | os.PathLike[str],
+    protocol: Any = "linear",
+    *,
+    data: Any = None,
+    labels: Any = None,
+    output: str | os.PathLike[str] | None = None,
+    **fields: Any,
+) -> Result:
+    """Evaluate a run.
+
+    Args:
+        run: its folder, or ``none`` with a ``model`` for freshly drawn weights.
+        protocol: a name such as ``linear``, a file, a class, or its dotted path.
+        data: other clips than the run's, as `pretrain` takes them.
+        labels: the labelled share, such as ``1%``.
+        output: folder for the results; by default one in the run's folder, named after the protocol.
+        fields: any other field: ``seed=1``, or one of the protocol's, ``epochs=30``.
+
+    Raises:
+        InputError: something cannot be used; the line names the field.
+    """
+    from masksem_graph.cli.evaluate import read
+    from masksem_graph.evaluation.run import evaluate as run_protocol
+
+    if output is None:
+        name = protocol if isinstance(protocol, str) else getattr(protocol, "__name__", "evaluation")
+        output = Path(run) / "_".join(filter(None, [Path(name).stem.rpartition(".")[2].lower(), str(labels or "").strip("%")]))
+    data = None if data is None else data_section(data)
+    groups = {name: value for name, value in {"protocol": protocol, "data": data, "labels": labels}.items() if value is not None}
+    fields = {**fields, "run": os.fspath(run), "output": os.fspath(output)}
+    found = run_protocol(*read(_options(groups, fields, EVALUATION, also="protocol")))
+    if found is None:
+        raise InputError("evaluate: the results are in the first process")
+    return Result(
+        top1=found["top1"],
+        interval=tuple(found["top1_interval"]),
+        top5=found["top5"],
+        std=found.get("std") or 0.0,
+        floors=found["floors"],
+        folder=Path(output),
+        figures=found,
+    )
+
+
+def data_section(data: Any) -> Any:
+    """What ``data`` means: a name stays one, several data sets become the first and those beside it.
+
+    Raises:
+        InputError: it is nothing of the kind.
+    """
+    if isinstance(data, str):
+        return data
+    if isinstance(data, Mapping):
+        return dict(data)
+    if isinstance(data, Sequence):
+        return _several([load_group("data", data_section(one), "data")[0] for one in data])
+    if hasattr(data, "store") and hasattr(data, "split"):
+        store = data.store
+        return {"format": store.format, "split": data.split, "root": str(store.path)}
+    raise InputError(f"data: expected a SkeletonDataset, a name, or a list of them, found {type(data).__name__}")
+
+
+def _several(sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    if not sections:
+        raise InputError("data: expected at least one data set, found an empty list")
+    first, also = dict(sections[0]), {}
+    for section in sections[1:]:
+        for name, value in section.items():
+            if name not in OF_FURTHER_DATA and value != first.get(name):
+                raise InputError(f"data: {name} is that of the first data set, found {value!r} for {section['format']} too")
+        name = str(section["format"]).rpartition(".")[2]
+        taken = {str(first["format"]).rpartition(".")[2], *also}
+        while name in taken:
+            name += "_2"
+        also[name] = {key: value for key, value in section.items() if key in OF_FURTHER_DATA}
+    return {**first, "also": {**first.get("also", {}), **also}} if also else first
+
+
+def _options(groups: Mapping[str, Any], fields: Mapping[str, Any], root: str, *, also: str) -> Options:
+    chosen = {name: _plain(value, name) for name, value in groups.items()}
+    overrides = {}
+    for name, value in fields.items():
+        if name in GROUPS and not isinstance(value, Mapping):
+            chosen[name] = _plain(value, name)
+        else:
+            overrides[_place(name, root, also)] = _plain(value, name)
+    return Options(chosen, (), overrides)
+
+
+def _place(name: str, root: str, also: str) -> str:
+    """The dotted name of a field that is given by its own name."""
+    top = declared_fields(root)
+    if "." in name or name in top:
+        return name
+    homes = {section: home for section, home in HOMES.items() if section in top}
+    if also in homes and name in declared_fields(homes[also]):
+        return f"{also}.{name}"
+    found = [f"{section}.{name}" for section, home in homes.items() if name in declared_fields(home)]
+    if len(found) == 1:
+        return found[0]
+    if not found and also not in homes:  # an option of the protocol's class
+        return f"{also}.{name}"
+    if found:
+        raise InputError(f"{name}: expected one of {', '.join(found)}, given as **{{'{found[0]}': ...}}")
+    near = difflib.get_close_matches(name, [*top, *(key for home in homes.values() for key in declared_fields(home))], n=1)
+    raise InputError(f"{name}: no such field" + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def _plain(value: Any, name: str) -> Any:
+    """A value as a configuration holds it; a class is trusted, since the caller has it already."""
+    if isinstance(value, type):
+        path = f"{value.__module__}.{value.__qualname__}"
+        trust.allow(path)
+        return {CLASS_PATH: path}
+    if isinstance(value, Mapping):
+        return {key: _plain(entry, name) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry, name) for entry in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if callable(options := getattr(value, "options", None)):
+        return {**_plain(type(value), name), INIT_ARGS: _plain(options(), name)}
+    raise InputError(f"{name}: expected plain data, a class, or a part that has `options()`, found a {type(value).__name__}")

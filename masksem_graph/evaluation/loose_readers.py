@@ -1,0 +1,166 @@
+"""Readers of single clips: any file name, no label, no split."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.pickles import PickledArray, read_pickle
+from masksem_graph.data.readers import Reader, load_reader, reader_names
+from masksem_graph.data.readers.folder import FolderReader
+from masksem_graph.data.readers.ntu import NTUReader
+from masksem_graph.data.readers.nw_ucla import NWUCLAReader, _frames, _parse
+from masksem_graph.data.readers.pyskl import Annotation, PysklReader
+from masksem_graph.errors import InputError
+from masksem_graph.topology import Topology, load_topology
+
+ENDINGS = {".skeleton": "ntu", ".json": "nw_ucla", ".npz": "npz", ".pkl": "pyskl", ".pickle": "pyskl"}
+"""Formats that a file's name gives away."""
+ARRAYS = (".npy", ".csv")
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif", ".m4v", ".mpg", ".mpeg", ".jpg", ".jpeg", ".png")
+
+
+def loose_reader(path: Path, format: str | None, usual: str | None, options: Mapping[str, Any], topology: Topology) -> Reader:
+    """What reads the clips of a file or a folder.
+
+    Args:
+        path: the file or folder.
+        format: named by the user; else what the file's ending says, else ``usual``.
+        usual: the format of the run's own clips.
+        options: of the reader.
+        topology: the run's skeleton, which arrays without a description are on.
+
+    Raises:
+        InputError: its format cannot be told, or it is a video.
+    """
+    suffix = path.suffix.lower()
+    if suffix in VIDEOS and path.is_file():
+        raise InputError(
+            f"{path}: is a video or an image, expected coordinates of joints; find the joints with a pose estimator such as "
+            f"MediaPipe or MMPose, and save them as an .npy [frames, {len(topology)}, {topology_channels(topology)}]"
+        )
+    if format is None and path.is_file() and (suffix in ARRAYS or (suffix == ".npz" and _single_array(path))):
+        return LooseArrays(topology)
+    chosen = format or (ENDINGS.get(suffix) if path.is_file() else None) or usual
+    if chosen is None:
+        raise InputError(f"{path}: its name does not tell its format; expected --format, one of {', '.join(reader_names())}")
+    reader = load_reader(chosen, **options)
+    loose = {NTUReader: LooseNTU, NWUCLAReader: LooseNWUCLA, PysklReader: LoosePyskl}.get(type(reader))  # type: ignore[type-abstract]
+    if loose is None or not path.is_file() or suffix == ".zip":
+        return reader
+    made = object.__new__(loose)
+    made.__dict__ |= vars(reader)
+    if isinstance(made, LoosePyskl):
+        made.given = topology
+    return made
+
+
+def loose_sources(path: Path, reader: Reader) -> Sequence[Any]:
+    """What there is to read: the file itself where it is a clip by itself."""
+    if isinstance(reader, LoosePyskl):
+        return reader.sources(path)
+    if isinstance(reader, LooseNTU | LooseNWUCLA | LooseArrays):
+        return [path]
+    source = typing.get_type_hints(type(reader).read).get("source")
+    alone = path.is_file() and path.suffix.lower() != ".zip" and Path in (source, *typing.get_args(source))
+    return [path] if alone else reader.sources(path)
+
+
+def topology_channels(topology: Topology) -> int:
+    """Coordinates of a joint in an array of a user's own."""
+    return int(getattr(topology, "dimensions", 3))
+
+
+class LooseNTU(NTUReader):
+    """A ``.skeleton`` file of any name."""
+
+    def _numbers(self, source: Any) -> tuple[int, int, int, int]:
+        return -1, -1, -1, -1
+
+
+class LooseNWUCLA(NWUCLAReader):
+    """An NW-UCLA file of any name, with or without a label."""
+
+    def read(self, source: Path) -> Clip:
+        frames = _frames(source, _parse(source).get("skeletons"))
+        return Clip(name=source.stem, label=-1, bodies=(Body(start=0, frames=frames, present=np.ones(len(frames), bool)),))
+
+
+class LoosePyskl(PysklReader):
+    """A pickle of one clip, of a list of them, or of a data set; neither splits nor labels are needed."""
+
+    given: Topology
+
+    def sources(self, root: Path) -> Sequence[Annotation]:
+        content = read_pickle(root)
+        if isinstance(content, dict):
+            content = content["annotations"] if "annotations" in content else [content]
+        if not isinstance(content, list | tuple) or not content or not all(isinstance(entry, dict) for entry in content):
+            raise InputError(f"{root}: expected a clip with a keypoint of shape [M, T, V, C], or a list of such clips")
+        self.topology = getattr(self, "topology", None) or self.given.name
+        self.dimensions = getattr(load_topology(self.topology), "dimensions", 3)
+        self.classes = ("unknown",)
+        return [self._annotation(root, i, entry, alone=len(content) == 1) for i, entry in enumerate(content)]
+
+    @staticmethod
+    def _annotation(root: Path, i: int, entry: Mapping[str, Any], *, alone: bool) -> Annotation:
+        fields = {name: value.values if isinstance(value, PickledArray) else value for name, value in entry.items()}
+        keypoint = fields.get("keypoint")
+        if isinstance(keypoint, np.ndarray) and keypoint.ndim == 4:
+            fields.setdefault("total_frames", keypoint.shape[1])
+        named = fields.get("frame_dir")
+        place = str(named) if isinstance(named, str) and named else f"[{i}]"
+        return Annotation(root, "keypoint" if alone and place.startswith("[") else place, {**fields, "frame_dir": "clip", "label": 0})
+
+
+class LooseArrays(FolderReader):
+    """An array of a user's own: ``.npy``, ``.npz`` with one array, or ``.csv`` with a row a frame, joint after joint."""
+
+    def __init__(self, topology: Topology) -> None:
+        super().__init__()
+        self.given, self.topology = topology, topology.name
+        self.joints, self.dimensions, self.axes = len(topology), topology_channels(topology), None
+
+    def read(self, source: Path) -> Clip:
+        with TemporaryDirectory() as folder:
+            path = source if source.suffix.lower() == ".npy" else Path(folder) / f"{source.name}.npy"
+            if path is not source:
+                np.save(path, _table(source, len(self.given)) if source.suffix.lower() == ".csv" else _only_array(source))
+            try:
+                bodies = self._bodies(path)
+            except InputError as error:
+                raise InputError(str(error).replace(str(path), str(source))) from None
+        parts = tuple(Body(start=0, frames=body, present=np.ones(len(body), bool)) for body in bodies)
+        return Clip(name=source.stem, label=-1, bodies=parts)
+
+
+def _single_array(path: Path) -> bool:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return len(file.files) == 1
+    except Exception:  # what it is instead, the format's reader says
+        return False
+
+
+def _only_array(path: Path) -> np.ndarray:
+    with np.load(path, allow_pickle=False) as file:
+        return np.asarray(file[file.files[0]])
+
+
+def _table(path: Path, joints: int) -> np.ndarray:
+    """A table of numbers as [T, V, C]; a first line of names is left out."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        first = lines[0].replace(",", "").replace(".", "").replace("-", "").replace("e", "").replace("+", "").strip() if lines else ""
+        rows = np.loadtxt(lines[0 if first.isdigit() else 1 :], delimiter=",", ndmin=2, dtype=np.float64)
+    except (OSError, ValueError, IndexError) as error:
+        raise InputError(f"{path}: not a table of numbers: {' '.join(str(error).split())[:120]}") from None
+    if not rows.size or rows.shape[1] % joints:
+        raise InputError(f"{path}: found {rows.shape[1]} columns, expected a multiple of {joints} joints: x, y, ... of each")
+    return rows.reshape(len(rows), joints, -1)

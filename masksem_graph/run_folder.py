@@ -1,0 +1,191 @@
+"""The folder of a run or of an evaluation: the names of its files, whose it is, and who is writing it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from masksem_graph.errors import InputError
+from masksem_graph.files import require_folder, write_beside
+from masksem_graph.plain_yaml import read_plain, write_plain
+
+Kind = Literal["run", "evaluation", "conversion"]
+
+MARKER, LOCK = ".masksem_graph", ".lock"
+NETWORKS = ("encoder.safetensors", "encoder.yaml", "head.safetensors", "head.yaml")
+FILES = (
+    "last.pt",
+    "previous.pt",
+    "metrics.csv",
+    "reference.safetensors",
+    "config.yaml",
+    "data.yaml",
+    "provenance.yaml",
+    "report.html",
+    "scores.npz",
+    "labelled.csv",
+    *NETWORKS,
+    "results.json",  # last: what is removed begins with the least and ends with the result
+)
+FOLDERS = ("figures", "tensorboard")
+
+
+class RunFolder:
+    """A folder that this package writes; a path itself, so that it can be given wherever one is expected.
+
+    A marker in it says that it is ours, and what it holds. Nothing is ever removed from a folder without one.
+
+    Args:
+        path: the folder, which need not exist.
+
+    Raises:
+        InputError: no path, or the path of a file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        if not os.fspath(path):
+            raise InputError("--output: expected a folder, found ''")
+        self.path = Path(path)
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path}: is a file; expected a folder")
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    @property
+    def config(self) -> Path:
+        """The configuration, fully resolved."""
+        return self / "config.yaml"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What a training goes on from."""
+        return self / "last.pt"
+
+    @property
+    def figures(self) -> Path:
+        """The pictures."""
+        return self / "figures"
+
+    @property
+    def page(self) -> Path:
+        """The page that shows all of it."""
+        return self / "report.html"
+
+    @property
+    def results(self) -> Path:
+        """What an evaluation found."""
+        return self / "results.json"
+
+    @property
+    def kind(self) -> str | None:
+        """What the marker says that the folder holds; None where there is none."""
+        marker = self / MARKER
+        return marker.read_text(encoding="utf-8", errors="replace").strip() if marker.is_file() else None
+
+    @property
+    def lost_checkpoint(self) -> bool:
+        """Whether this is a trained run without the file to go on from."""
+        if self.checkpoint.is_file():
+            return False
+        metrics = self / "metrics.csv"
+        # One row may be there before the first checkpoint is.
+        rows = len(list(csv.reader(metrics.open(newline="", encoding="utf-8", errors="replace")))) if metrics.is_file() else 0
+        return rows > 2 or self.page.is_file()
+
+    def read_config(self) -> dict[str, Any]:
+        """The configuration as plain data; empty where there is none.
+
+        Raises:
+            InputError: it is no mapping.
+        """
+        fields = read_plain(self.config) if self.config.is_file() else {}
+        if not isinstance(fields, dict):
+            raise InputError(f"{self.config}: expected a mapping, found {type(fields).__name__}")
+        return fields
+
+    def require_ours(self, kind: Kind) -> None:
+        """Make sure that the folder is new, empty, or of this kind.
+
+        Raises:
+            InputError: it holds something else, or cannot be written to.
+        """
+        require_folder(self.path)
+        there = sorted(entry.name for entry in self.path.iterdir()) if self.path.is_dir() else []
+        there = [name for name in there if name != LOCK]
+        if self.kind is None and there:
+            raise InputError(
+                f"--output: {self} holds {', '.join(there[:3])}{', ...' if len(there) > 3 else ''}, which no {MARKER} file calls "
+                f"ours; nothing is written among other files; expected a new or an empty folder"
+            )
+        if there and self.kind != kind:
+            raise InputError(f"--output: {self} holds {_a(self.kind)}; expected a folder of its own for {_a(kind)}")
+
+    @contextmanager
+    def writing(self, kind: Kind) -> Iterator[None]:
+        """Hold the folder for this process, and mark it as ours.
+
+        Raises:
+            InputError: it holds something else, or another process is writing it.
+        """
+        self.require_ours(kind)
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self / LOCK, blocking=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            who = (self / LOCK).read_text(encoding="utf-8", errors="replace").strip() or "another process"
+            raise InputError(f"--output: {self} is being written by {who}, which holds {self / LOCK}") from None
+        except OSError as error:
+            raise InputError(f"--output: {self}: cannot be written: {error.strerror or error}") from None
+        try:
+            (self / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            for leftover in self.path.glob(".*.partial"):  # of a process that was killed
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+            if self.kind is None:
+                with write_beside(self / MARKER) as partial:
+                    partial.write_text(f"{kind}\n")
+            yield
+        finally:
+            (self / LOCK).unlink(missing_ok=True)
+            lock.release()
+
+    def clear(self, keep: tuple[str, ...] = ()) -> None:
+        """Remove what an earlier run left, the results last; files of any other name stay.
+
+        Raises:
+            InputError: the folder is not ours.
+        """
+        if self.kind is None:
+            raise InputError(f"{self}: no {MARKER} file calls it ours; nothing is removed")
+        for name in FOLDERS:
+            if name not in keep:
+                shutil.rmtree(self / name, ignore_errors=True)
+        for name in FILES:
+            if name not in keep:
+                (self / name).unlink(missing_ok=True)
+
+    def write_yaml(self, name: str, fields: Any) -> None:
+        """Write plain data into one of its files."""
+        write_plain(self / name, fields)
+
+
+def _a(kind: str | None) -> str:
+    return f"an {kind}" if kind == "evaluation" else f"a {kind}"

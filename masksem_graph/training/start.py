@@ -1,0 +1,74 @@
+"""What is told at the start of a run: everything that it will do, in one block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from masksem_graph.config import CLASS_PATH, INIT_ARGS, Competed
+from masksem_graph.data.store import Store
+from masksem_graph.topology import Topology
+from masksem_graph.training.config import RunConfig
+
+
+def start_lines(
+    config: RunConfig,
+    plain: Mapping[str, Any],
+    stores: Mapping[str, Store],
+    topologies: Sequence[Topology],
+    task: nn.Module,
+    *,
+    steps: int,
+    competed: Sequence[Competed] = (),
+) -> Iterator[str]:
+    """The lines of the block.
+
+    Args:
+        config: of the run.
+        plain: the same as plain data.
+        stores: the data sets by name.
+        topologies: of each, as the encoder sees it.
+        task: its networks.
+        steps: of an epoch.
+        competed: fields that two sources set.
+    """
+    for (name, store), data, topology in zip(stores.items(), config.data.each.values(), topologies, strict=True):
+        split = store.splits[data.split]
+        view = f", view {data.view}" if hasattr(data, "view") else ""
+        yield _line(
+            "data",
+            f"{name} {data.split}: {len(split['train'])} training and {len(split['test'])} test clips, "
+            f"{len(store.classes)} classes, in {store.topology.units}, origin {store.origin}, stream {data.stream}{view}",
+        )
+        yield _line("skeleton", f"{topology.name}: {len(topology)} joints, {len(topology.bones)} bones")
+    model, method, train = plain["model"], plain["method"], config.train
+    numbers = sum(p.numel() for p in task.parameters() if p.requires_grad)
+    yield _line(
+        "model", f"{model['frames']} frames in segments of {model['segment']}, width {model['width']}, {numbers:,} parameters"
+    )
+    for name, part in (("backbone", model["backbone"]), ("decoder", model["decoder"])):
+        yield _line(name, part_line(part))
+    for name in ("scores", "operator", "target"):
+        yield _line(name, part_line(method.get(name)))
+    yield _line("transforms", ", ".join(map(part_line, plain.get("augment") or [])) or "none")
+    yield _line(
+        "steps", f"{train.epochs} epochs of {steps} steps, {train.batch_size} clips each, rate {train.lr:g} to {train.final_lr:g}"
+    )
+    for one in competed:
+        yield _line("decided", str(one))
+
+
+def part_line(part: Any) -> str:
+    """A part as one would call it: ``Transformer(depth=3, heads=4)``."""
+    if isinstance(part, list):
+        return f"[{', '.join(map(part_line, part))}]"
+    if not isinstance(part, Mapping) or CLASS_PATH not in part:
+        return str(part)
+    options = ", ".join(f"{name}={part_line(value)}" for name, value in (part.get(INIT_ARGS) or {}).items())
+    return f"{part[CLASS_PATH].rpartition('.')[2]}({options})"
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name:<11}{text}"

@@ -1,0 +1,126 @@
+"""Which classes may be imported because a file or an option names them.
+
+A run's folder or a configuration may come from a stranger. Parts of this package and of ``torch_geometric.nn`` are always
+imported. Any other module has to be named by the user: with ``--trust MODULE``, or by giving a class on the command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jsonargparse
+
+from masksem_graph.errors import InputError
+from masksem_graph.plain_yaml import parse_yaml
+
+PACKAGES = ("masksem_graph", "torch_geometric.nn")
+"""Always imported from."""
+
+Kind = TypeVar("Kind")
+
+_allowed: list[str] = list(PACKAGES)
+
+# A mapping with `class_path` under a field that takes anything stays a mapping: nothing is made of it.
+jsonargparse.set_parsing_settings(
+    import_path_denylist=["*"], import_path_allowlist=list(PACKAGES), instantiate_subclass_spec_in_any=False
+)
+jsonargparse.set_loader("yaml", lambda text: parse_yaml(text, "option"), exceptions=(InputError,))
+
+
+def allow(*names: str, beside: Path | None = None) -> None:
+    """Import from these modules, or these classes, too. Call it for what the user has named, never for what a file says.
+
+    Args:
+        names: dotted paths.
+        beside: a folder to find them in, after the current one.
+
+    Raises:
+        InputError: not a dotted path.
+    """
+    for name in names:
+        if not all(part.isidentifier() for part in name.split(".")) or name.split(".")[0] == "jsonargparse":
+            raise InputError(f"--trust: expected the name of a module, such as my_parts, found {name!r}")
+    for folder in (os.getcwd(), *([str(beside.resolve())] if beside else [])):
+        if folder not in sys.path:  # last, so that nothing there hides an installed package
+            sys.path.append(folder)
+    _allowed.extend(name for name in names if name not in _allowed)
+    jsonargparse.set_parsing_settings(import_path_allowlist=list(names))
+
+
+def allow_class(path: str, field: str) -> None:
+    """Import this class, which the user has named.
+
+    Raises:
+        InputError: there is none.
+    """
+    if is_allowed(path):
+        return
+    allow(path)
+    found = _import(path, field)
+    # jsonargparse looks at the module in which a class is defined, too.
+    allow(f"{found.__module__}.{found.__qualname__}")
+
+
+def is_allowed(path: str) -> bool:
+    """Whether a dotted path lies in what may be imported."""
+    return any(path == name or path.startswith(f"{name}.") for name in _allowed)
+
+
+def refusal(path: str) -> str:
+    """Why a class is not imported, and what to do."""
+    return (
+        f"{path} is not imported: it is no part of {' or '.join(PACKAGES)}; "
+        f"if you trust that code, add --trust {path.partition('.')[0]}"
+    )
+
+
+def import_class(path: str, kind: type[Kind], *, field: str) -> type[Kind]:
+    """The class that a dotted path names.
+
+    Args:
+        path: ``package.module.Class``.
+        kind: what it has to be a subclass of.
+        field: where the path stands, for the error line.
+
+    Raises:
+        InputError: it may not be imported, is not there, or is of another kind.
+    """
+    if not is_allowed(path):
+        raise InputError(f"{field}: {refusal(path)}")
+    found = _import(path, field)
+    if not is_allowed(f"{found.__module__}.{found.__qualname__}"):
+        raise InputError(f"{field}: {refusal(f'{found.__module__}.{found.__qualname__}')}")
+    if not issubclass(found, kind):
+        raise InputError(f"{field}: expected a subclass of {kind.__module__}.{kind.__qualname__}, found {path}")
+    return found
+
+
+def own_parts(fields: Any) -> dict[str, str]:
+    """The classes that plain data names and that are no part of `PACKAGES`, with the SHA-256 of the file of each."""
+    if isinstance(fields, list):
+        return {path: digest for value in fields for path, digest in own_parts(value).items()}
+    if not isinstance(fields, dict):
+        return {}
+    found = {path: digest for value in fields.values() for path, digest in own_parts(value).items()}
+    path = fields.get("class_path")
+    if isinstance(path, str) and not any(path.startswith(f"{name}.") for name in PACKAGES):
+        file = inspect.getsourcefile(_import(path, "class_path"))
+        found[path] = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "unknown"
+    return found
+
+
+def _import(path: str, field: str) -> type:
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"{field}: {path}: {' '.join(str(error).split())}") from None
+    if not inspect.isclass(found):
+        raise InputError(f"{field}: {path}: expected a class, found {type(found).__name__}")
+    return found
