@@ -1,10 +1,10 @@
 """Self-supervised learning from 3D human skeletons as spatio-temporal graphs.
 
-    import masksem_graph as mg
+import masksem_graph as mg
 
-    data = mg.SkeletonDataset("demo", split="xsub")
-    run = mg.pretrain(data, model="tiny", method="masksem", epochs=20, output="runs/first")
-    mg.evaluate(run, "linear")
+data = mg.SkeletonDataset("demo", split="xsub")
+run = mg.pretrain(data, model="tiny", method="masksem", epochs=20, output="runs/first")
+mg.evaluate(run, "linear")
 """
 
 from __future__ import annotations

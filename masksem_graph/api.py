@@ -114,7 +114,9 @@ def evaluate(
         name = protocol if isinstance(protocol, str) else getattr(protocol, "__name__", "evaluation")
         output = Path(run) / "_".join(filter(None, [Path(name).stem.rpartition(".")[2].lower(), str(labels or "").strip("%")]))
     data = None if data is None else data_section(data)
-    groups = {name: value for name, value in {"protocol": protocol, "data": data, "labels": labels}.items() if value is not None}
+    groups = {
+        name: value for name, value in {"protocol": protocol, "data": data, "labels": labels}.items() if value is not None
+    }
     fields = {**fields, "run": os.fspath(run), "output": os.fspath(output)}
     found = run_protocol(*read(_options(groups, fields, EVALUATION, also="protocol")))
     if found is None:

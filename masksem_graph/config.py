@@ -132,7 +132,9 @@ class Composed:
         if inner is None:
             inner = node[name] = {}
         if not isinstance(inner, dict):
-            raise InputError(f"--{dotted(path)}: is a {type(inner).__name__}, which has no fields; expected it to be given whole")
+            raise InputError(
+                f"--{dotted(path)}: is a {type(inner).__name__}, which has no fields; expected it to be given whole"
+            )
         return inner
 
     def _change_class(self, node: dict[str, Any], path: Path_) -> None:

@@ -42,7 +42,9 @@ Part = Literal["train", "test"]
 Where = str | os.PathLike[str]
 
 
-def saliency(run: Where, clip: str | int = 0, *, gif: bool = False, output: Where | None = None, **options: Any) -> list[Picture]:
+def saliency(
+    run: Where, clip: str | int = 0, *, gif: bool = False, output: Where | None = None, **options: Any
+) -> list[Picture]:
     """Where a clip differs from the average motion: a map of joints and segments, and on the skeleton over time.
 
     Args:

@@ -1,4 +1,4 @@
-"""One source of edges: one bone less in a file changes all that follows from the skeleton; without the graph nothing is made."""
+"""One source of edges: one bone less changes all that follows from the skeleton; without the graph nothing is made."""
 
 from __future__ import annotations
 

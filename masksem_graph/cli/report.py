@@ -7,6 +7,7 @@ from pathlib import Path
 
 from masksem_graph.config import Parser
 from masksem_graph.console import console
+from masksem_graph.report.names import cell
 from masksem_graph.report.page import write_page
 
 
@@ -15,4 +16,4 @@ def main(argv: Sequence[str]) -> None:
     parser = Parser(prog="masksem-graph report", description=__doc__)
     parser.add_argument("run", type=str, help="the folder of a run or of an evaluation")
     found = parser.parse_args(list(argv))
-    console.print(f"written: {write_page(Path(found.run))}", soft_wrap=True, markup=False)
+    console.print(cell(f"written: {write_page(Path(found.run))}"), soft_wrap=True)

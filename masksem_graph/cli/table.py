@@ -12,9 +12,9 @@ from rich.console import Console
 from masksem_graph.config import Parser
 from masksem_graph.console import console, print_whole
 from masksem_graph.files import write_beside
+from masksem_graph.report.names import cell
 from masksem_graph.report.published import load_published
-from masksem_graph.report.table_formats import FORMATS, terminal
-from masksem_graph.report.tables import Style, build_table, collect
+from masksem_graph.report.tables import FORMATS, Style, build_table, collect
 
 
 def main(argv: Sequence[str]) -> None:
@@ -22,21 +22,21 @@ def main(argv: Sequence[str]) -> None:
     parser = Parser(prog="masksem-graph table", description=__doc__)
     parser.add_argument("runs", type=str, nargs="*", help="evaluations, or runs with evaluations below them")
     parser.add_argument("--style", type=Style, default="I", help="I linear, II fine-tuned, III semi-supervised, IV transfer")
-    parser.add_argument("--format", type=Literal["terminal", "markdown", "latex"], default="terminal", help="how to write it")
+    formats = Literal["terminal", "markdown", "latex", "csv"]
+    parser.add_argument("--format", type=formats, default="terminal", help="how to write it")
     parser.add_argument("--benchmarks", type=list[str], default=[], help="the only ones to show, such as [nw_ucla_xview]")
     parser.add_argument("--output", type=str, help="a file to write it to, in place of the terminal")
     found = parser.parse_args(list(argv))
     table = build_table(found.style, collect([Path(run) for run in found.runs]), load_published(), found.benchmarks)
-    if found.output is None and found.format == "terminal":
-        print_whole(Console(), terminal(table))
+    if found.output is None:
+        if found.format == "terminal":
+            print_whole(Console(), table.terminal())
+        else:
+            sys.stdout.write(FORMATS[found.format](table))
         return
-    if found.format == "terminal":
-        with write_beside(found.output) as partial, partial.open("w") as file:
-            print_whole(Console(file=file, width=160), terminal(table))
-    elif found.output is None:
-        sys.stdout.write(FORMATS[found.format](table))
-    else:
-        with write_beside(found.output) as partial:
-            partial.write_text(FORMATS[found.format](table))
-    if found.output is not None:
-        console.print(f"written: {found.output}")
+    with write_beside(found.output) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        if found.format == "terminal":
+            print_whole(Console(file=file, width=160), table.terminal())
+        else:
+            file.write(FORMATS[found.format](table))
+    console.print(cell(f"written: {found.output}"), soft_wrap=True)

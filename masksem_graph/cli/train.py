@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from masksem_graph.cli._help import print_help
 from masksem_graph.config import Options, load_group, read_options
 from masksem_graph.console import console
-from masksem_graph.cli._help import print_help
 
 ROOT = "masksem_graph.training.config.RunConfig"
 GROUPS = ("data", "model", "method", "backbone", "encodings", "augment", "train")

@@ -113,7 +113,9 @@ def _parser(kind: str) -> Parser:
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
     if kind != "embedding":
         parser.add_argument("--clip", type=str, default="0", help="its number in the part of the split, its name, or a file")
-        parser.add_argument("--part", type=Literal["train", "test"], default="test", help="of the split, that --clip counts in")
+        parser.add_argument(
+            "--part", type=Literal["train", "test"], default="test", help="of the split, that --clip counts in"
+        )
         parser.add_argument("--rate", type=float, help="frames a second of the clip: time in seconds instead of frames")
     if kind in ("saliency", "smoothing", "masks"):
         parser.add_argument("--gif", type=bool, default=True, help="also make the animation")

@@ -12,10 +12,10 @@ from masksem_graph.data.augment import CropConfig
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
-from masksem_graph.plain_yaml import read_plain
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import describe_encoder, load_encoder, new_encoder, topology_for
+from masksem_graph.plain_yaml import read_plain
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.topology import encoder_topology
 

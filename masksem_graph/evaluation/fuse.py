@@ -11,7 +11,7 @@ import torch
 
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.run import score_figures
-from masksem_graph.report.evaluation import Scores, read_results, read_scores, write_results
+from masksem_graph.report.evaluation import ClassScores, read_results, read_scores, write_results
 from masksem_graph.report.page import write_pages
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.training.provenance import provenance
@@ -71,7 +71,7 @@ def fuse(
     }
     with target.writing("evaluation"):
         target.clear(keep=("results.json",))
-        write_results(output, results, Scores(np.asarray(total), scores.label, scores.name), classes=classes)
+        write_results(output, results, ClassScores(np.asarray(total), scores.label, scores.name), classes=classes)
         write_pages(output)
     return results
 

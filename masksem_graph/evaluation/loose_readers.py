@@ -116,7 +116,9 @@ class LoosePyskl(PysklReader):
             fields.setdefault("total_frames", keypoint.shape[1])
         named = fields.get("frame_dir")
         place = str(named) if isinstance(named, str) and named else f"[{i}]"
-        return Annotation(root, "keypoint" if alone and place.startswith("[") else place, {**fields, "frame_dir": "clip", "label": 0})
+        return Annotation(
+            root, "keypoint" if alone and place.startswith("[") else place, {**fields, "frame_dir": "clip", "label": 0}
+        )
 
 
 class LooseArrays(FolderReader):
@@ -157,7 +159,11 @@ def _table(path: Path, joints: int) -> np.ndarray:
     """A table of numbers as [T, V, C]; a first line of names is left out."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-        first = lines[0].replace(",", "").replace(".", "").replace("-", "").replace("e", "").replace("+", "").strip() if lines else ""
+        first = (
+            lines[0].replace(",", "").replace(".", "").replace("-", "").replace("e", "").replace("+", "").strip()
+            if lines
+            else ""
+        )
         rows = np.loadtxt(lines[0 if first.isdigit() else 1 :], delimiter=",", ndmin=2, dtype=np.float64)
     except (OSError, ValueError, IndexError) as error:
         raise InputError(f"{path}: not a table of numbers: {' '.join(str(error).split())[:120]}") from None

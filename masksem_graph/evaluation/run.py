@@ -34,7 +34,8 @@ from masksem_graph.pictures.embedding import Embedding, embed, embedding_picture
 from masksem_graph.pictures.picture import write_pictures
 from masksem_graph.protocols import Evaluation, OwnHead
 from masksem_graph.protocols.metrics import bootstrap_interval, classification_figures, summary
-from masksem_graph.report.evaluation import Scores, write_results
+from masksem_graph.report.evaluation import ClassScores, write_results
+from masksem_graph.report.figures import drawing
 from masksem_graph.report.page import write_pages
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.classify import Classify
@@ -111,9 +112,7 @@ def _evaluate(
     return results
 
 
-def _start_lines(
-    config: EvaluateConfig, plain: dict[str, Any], store: Store, competed: Sequence[Competed]
-) -> Iterator[str]:
+def _start_lines(config: EvaluateConfig, plain: dict[str, Any], store: Store, competed: Sequence[Competed]) -> Iterator[str]:
     train, test = labelled_split(config.data, store)
     run = "no run: freshly drawn weights" if config.run == SCRATCH else config.run
     yield f"run        {run}{', weights drawn anew' if config.untrained else ''}"
@@ -165,11 +164,12 @@ def _conclude(
         _write_labelled(folder.path, store, runs)
     if (classifier := runs[-1].classifier) is not None:
         _save(folder, classifier, config, store, plain)
-    scored = Scores(scores.numpy(), truth.numpy(), np.array(store.name[test.numpy()]))
+    scored = ClassScores(scores.numpy(), truth.numpy(), np.array(store.name[test.numpy()]))
     write_results(folder.path, results, scored, classes=store.classes)
     if (found := runs[0].map) is not None:
         title = f"{config.data.format} {config.data.split}{', untrained encoder' if config.scratch else ''}"
-        write_pictures([embedding_picture(found, store.classes, title=title)], folder.figures)
+        with drawing("embedding"):
+            write_pictures([embedding_picture(found, store.classes, title=title)], folder.figures)
     write_pages(folder.path)
     return results
 
@@ -202,7 +202,9 @@ def _run(config: EvaluateConfig, store: Store, fabric: Fabric, seed: int, *, com
     if not (config.figures and outcome.encoder is None and seed == config.seed):
         return run
     known = outcome.figures.get("top1_k1")
-    return replace(run, map=embed(evaluation, seed=seed, most=MAPPED_CLIPS, accuracy=known))
+    with drawing("embedding"):
+        run = replace(run, map=embed(evaluation, seed=seed, most=MAPPED_CLIPS, accuracy=known))
+    return run
 
 
 def _crop(config: EvaluateConfig) -> CropConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from jaxtyping import Float
 
 from masksem_graph.data.augment import whole_view
 from masksem_graph.data.clips import ClipBatch, ClipSource
-from masksem_graph.report.skeleton import shown
+from masksem_graph.report.names import drawn
+from masksem_graph.report.skeleton import long_links
 from masksem_graph.topology import Topology
 
 
@@ -29,6 +31,7 @@ class ShownClip:
         segment: l, frames of a segment.
         length: frames of the clip before it was resized.
         rate: frames that it has a second, where that is known.
+        compared: a topology with the same joints whose bones are drawn, in place of the nodes' own.
     """
 
     name: str
@@ -39,11 +42,24 @@ class ShownClip:
     segment: int
     length: int
     rate: float | None = None
+    compared: Topology | None = None
+
+    @property
+    def bones(self) -> Topology:
+        """The topology whose bones are drawn."""
+        return self.compared or self.topology
+
+    @cached_property
+    def links(self) -> set[frozenset[str]]:
+        """Bones that are drawn otherwise than those of a body: new ones of `compared`, or long ones of the nodes' own."""
+        if self.compared is None:
+            return long_links(self.topology)
+        return {frozenset(bone) for bone in self.compared.bones} - {frozenset(bone) for bone in self.topology.bones}
 
     @property
     def title(self) -> str:
         """Name and class."""
-        return self.name if self.action is None else f"{self.name}: {shown(self.action)}"
+        return drawn(self.name if self.action is None else f"{self.name}: {self.action}")
 
     @property
     def places(self) -> Float[np.ndarray, "B T V 2"]:

@@ -13,15 +13,19 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
+from masksem_graph.errors import InputError
 from masksem_graph.pictures.picture import Picture
 from masksem_graph.protocols import Evaluation
 from masksem_graph.protocols.knn import knn_scores
-from masksem_graph.report.skeleton import COLOURS, shown
+from masksem_graph.report.names import drawn
+from masksem_graph.report.skeleton import COLOURS
 from masksem_graph.seeding import keyed_generator
 
 Method = Literal["tsne", "pca"]
 POINTS = 12  # what a keyed generator is for
 MOST_POINTS = 2000
+ALIKE = 1e-6
+"""Features of unit length that differ by less in every dimension are the same but for rounding."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*", "h", "d", "8", "H")
 """As many as have no common factor with the number of colours: 120 classes look different."""
 
@@ -61,6 +65,9 @@ def embed(
         seed: of t-SNE, and of the choice where there are more than ``most``.
         most: clips on the map.
         accuracy: of the nearest neighbour, where it is known already: the training clips are then not encoded.
+
+    Raises:
+        InputError: the features are not finite, or all alike.
     """
     test, truth = evaluation.encode_test(evaluation.test), evaluation.labels(evaluation.test)
     chosen = torch.randperm(len(test), generator=keyed_generator(seed, POINTS))[:most].sort().values
@@ -85,6 +92,19 @@ def _nearest_neighbour(evaluation: Evaluation, test: Float[Tensor, "S D"]) -> fl
 def _lay_out(
     features: Float[np.ndarray, "S D"], method: Method, seed: int
 ) -> tuple[Float[np.ndarray, "S 2"], tuple[str, str]]:
+    """Places and the names of the axes.
+
+    Raises:
+        InputError: features that are not numbers, or all alike: t-SNE would crash on them (scikit-learn 1.9 with a fault of
+            its memory), and there is nothing to see.
+    """
+    if not np.isfinite(features).all():
+        raise InputError(
+            f"embedding: features of {(~np.isfinite(features).all(1)).sum()} clips are not finite: nothing to draw"
+        )
+    spread = float(np.ptp(features, axis=0).max())
+    if len(features) > 1 and spread < ALIKE:
+        raise InputError(f"embedding: all {len(features)} clips have the same features: nothing to draw")
     components = min(2, *features.shape)
     if method == "tsne" and len(features) > 3:
         perplexity = min(30.0, (len(features) - 1) / 3)
@@ -111,7 +131,7 @@ def embedding_picture(found: Embedding, classes: tuple[str, ...], *, title: str)
 
 
 def embedding_figure(found: Embedding, classes: tuple[str, ...], *, title: str) -> Figure:
-    """See `embedding_picture`."""
+    """The figure of `embedding_picture`."""
     there = [label for label in range(len(classes)) if (found.label == label).any()]
     columns = -(-len(there) // 30)
     figure = Figure(figsize=(6.4 + 1.9 * columns, 5.8), layout="constrained")
@@ -120,11 +140,11 @@ def embedding_figure(found: Embedding, classes: tuple[str, ...], *, title: str) 
     for label in there:
         own = found.label == label
         colour, marker = COLOURS[label % len(COLOURS)], MARKERS[label % len(MARKERS)]
-        name = f"{shown(classes[label])} ({own.sum()})"
+        name = f"{drawn(classes[label])} ({own.sum()})"
         x, y = found.places[own].T
         axes.scatter(x, y, s=size, c=colour, marker=marker, edgecolors="white", linewidths=0.4, label=name)
     axes.set(xlabel=found.axes[0], ylabel=found.axes[1])
-    axes.set_title(f"{title}\n1 nearest neighbour: {found.accuracy:.1f} % of the test clips", fontsize=11)
+    axes.set_title(f"{drawn(title)}\n1 nearest neighbour: {found.accuracy:.1f} % of the test clips", fontsize=11)
     figure.legend(
         loc="outside right center", ncols=columns, frameon=False, fontsize=8, title="class (test clips drawn)", markerscale=1.2
     )

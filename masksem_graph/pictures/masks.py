@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -14,24 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from masksem_graph.masking import Motion as MotionScores
-from masksem_graph.masking import Uniform
+from masksem_graph.masking import Motion, Uniform
 from masksem_graph.operators import Identity
-from masksem_graph.pictures.canvas import (
-    bone_lines,
-    centred_places,
-    draw_bones,
-    draw_map,
-    draw_strip,
-    hidden_or_seen,
-    part_order,
-    say_when,
-    strip_shape,
-)
+from masksem_graph.pictures.canvas import body_names, draw_map, draw_strip, hidden_or_seen, motion_figure, strip_shape
 from masksem_graph.pictures.clip import ShownClip
-from masksem_graph.pictures.picture import Motion, Picture, shown_frames
+from masksem_graph.pictures.picture import Picture
 from masksem_graph.pictures.tasks import by_itself, with_scores
-from masksem_graph.report.skeleton import shown
+from masksem_graph.report.names import drawn
+from masksem_graph.report.skeleton import joint_names, part_order
 from masksem_graph.saliency import GradCam, ReleasedGradCam
 from masksem_graph.seeding import keyed_generator
 from masksem_graph.tasks.pretrain import Pretrain
@@ -42,7 +33,7 @@ AT_ONCE = 100
 TITLES = {
     GradCam: "semantic (Grad-CAM)",
     ReleasedGradCam: "semantic (as released)",
-    MotionScores: "motion",
+    Motion: "motion",
     Uniform: "uniform",
 }
 LOOKS = (("#000000", "o", "-"), ("#D55E00", "s", "--"), ("#0072B2", "^", ":"), ("#009E73", "D", "-."))
@@ -72,7 +63,7 @@ def strategies(task: Pretrain, semantic: Pretrain, *, known: bool = True) -> dic
     still = Identity(topology=task.student.topology, segments=task.student.grid[0])
     own = TITLES.get(type(task.scores), type(task.scores).__name__)
     chosen = {f"{own}, this run's" if known else own: task}
-    for scores in (GradCam, MotionScores, Uniform):
+    for scores in (GradCam, Motion, Uniform):
         if type(task.scores) is scores or (scores is GradCam and task is semantic):
             continue
         chosen[TITLES[scores]] = semantic if scores is GradCam else with_scores(task, scores(), still)
@@ -124,51 +115,57 @@ def mask_pictures(clip: ShownClip, masks: Mapping[str, Masks], *, draws: int = D
     """
     bodies = len(clip.coordinates)
     names = ["masks"] if bodies == 1 else [f"masks_body{body + 1}" for body in range(bodies)]
-    still = [Picture(name, maps_figure(clip, masks, draws=draws, body=body)) for body, name in enumerate(names)]
-    still.append(Picture("masks_skeleton", skeleton_figure(clip, masks)))
-    return still + ([Picture("masks_skeleton", *skeleton_motion(clip, masks))] if moving else [])
+    pictures = [Picture(name, maps_figure(clip, masks, draws=draws, body=body)) for body, name in enumerate(names)]
+    pictures.append(Picture("masks_skeleton", skeleton_figure(clip, masks)))
+    if moving:
+        paints = {name: hidden_or_seen(found.hidden) for name, found in masks.items()}
+        pictures.append(Picture("masks_skeleton", *motion_figure(clip, paints, title=clip.title, legend=_node_legend())))
+    return pictures
 
 
 def maps_figure(clip: ShownClip, masks: Mapping[str, Masks], *, draws: int, body: int) -> Figure:
-    """A column a strategy: one draw above the frequency over many; at the left what moved, and each joint's mean frequency."""
-    joints = len(clip.topology)
-    height = max(0.15 * joints, 1.8)
-    figure = Figure(figsize=(3.1 + 2.7 * len(masks) + 1.2, 2 * height + 1.9), layout="constrained")
+    """A column a strategy: one draw above the frequency over many; at the left what moved, and each joint's mean frequency.
+
+    All bodies of a clip have the same scales.
+    """
+    height = max(0.15 * len(clip.topology), 1.8)
+    figure = Figure(figsize=(3.1 + 2.7 * len(masks) + 1.2, 2 * height + 2.6), layout="constrained")
     cells = figure.subplots(2, 1 + len(masks), squeeze=False)
-    moved = speed(clip, clip.coordinates)[body]
-    image = draw_map(cells[0][0], clip, moved, norm=Normalize(0, float(moved.max()) or 1))
+    moved = speed(clip, clip.coordinates)
+    image = draw_map(cells[0][0], clip, moved[body], norm=Normalize(0, float(moved.max()) or 1))
     cells[0][0].set_title("what moved", fontsize=10)
-    figure.colorbar(
-        image, ax=cells[0][0], label=f"mean speed ({clip.topology.units}/{clip.tick})", location="left", shrink=0.8
-    )
+    unit = f"mean speed ({drawn(clip.topology.units)}/{clip.tick})"
+    figure.colorbar(image, ax=cells[0][0], label=unit, location="left", shrink=0.8)
     _draw_profiles(cells[1][0], clip, masks, body)
-    lowest = min(float(found.frequency[body].min()) for found in masks.values())
+    lowest = min(float(found.frequency.min()) for found in masks.values())
     norm = Normalize(np.floor(20 * lowest) / 20, 1)
     two = ListedColormap(["#FFFFFF", "#595959"])
     for i, (name, found) in enumerate(masks.items(), start=1):
         draw_map(cells[0][i], clip, found.hidden[body].astype(float), norm=Normalize(0, 1), colours=two, names="none")
-        cells[0][i].set_title(name, fontsize=10)
+        cells[0][i].set_title(drawn(name), fontsize=10)
         image = draw_map(cells[1][i], clip, found.frequency[body], norm=norm, names="none", clock=False)
     figure.colorbar(image, ax=cells[1][-1], label=f"hidden, share of {draws} draws", shrink=0.8)
     patches = [Patch(facecolor=c, edgecolor="#303030", label=n) for c, n in (("#595959", "hidden"), ("#FFFFFF", "seen"))]
     cells[0][-1].legend(handles=patches, title="one draw", loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
-    which = f", body {body + 1} of {len(clip.places)}" if len(clip.places) > 1 else ""
+    which = f", {body_names(clip)[body]} of {len(clip.places)}" if len(clip.places) > 1 else ""
     figure.suptitle(f"{clip.title}{which}", fontsize=11)
     return figure
 
 
 def _draw_profiles(axes: Axes, clip: ShownClip, masks: Mapping[str, Masks], body: int) -> None:
+    """Each joint's mean frequency; the legend stands below the figure, clear of the axis."""
     order = part_order(clip.topology)
-    for (name, found), (colour, marker, line) in zip(masks.items(), LOOKS, strict=False):
+    for (name, found), (colour, marker, line) in zip(masks.items(), cycle(LOOKS), strict=False):
         means = found.frequency[body].mean(0)[order]
-        axes.plot(means, range(len(order)), line, color=colour, marker=marker, ms=3.5, lw=1, label=name)
-    names = [shown(clip.topology.joints[joint]) for joint in order]
-    axes.set_yticks(range(len(order)), names, fontsize=7 if len(order) > 20 else 8)
+        axes.plot(means, range(len(order)), line, color=colour, marker=marker, ms=3.5, lw=1, label=drawn(name))
+    axes.set_yticks(range(len(order)), joint_names(clip.topology), fontsize=7 if len(order) > 20 else 8)
     axes.set_ylim(len(order) - 0.5, -0.5)
     axes.set_xlabel("hidden, mean share", fontsize=9)
     axes.tick_params(axis="x", labelsize=8)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.16), frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Figure)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=len(masks), frameon=False, fontsize=8)
 
 
 def skeleton_figure(clip: ShownClip, masks: Mapping[str, Masks]) -> Figure:
@@ -179,7 +176,7 @@ def skeleton_figure(clip: ShownClip, masks: Mapping[str, Masks]) -> Figure:
     cells = figure.subplots(len(masks), 1, squeeze=False)[:, 0]
     for axes, (name, found) in zip(cells, masks.items(), strict=True):
         draw_strip(axes, clip, hidden_or_seen(found.hidden), labels=axes is cells[-1])
-        axes.set_title(f"{name}: {100 * found.hidden.mean():.0f} % hidden", fontsize=9, loc="left")
+        axes.set_title(f"{drawn(name)}: {100 * found.hidden.mean():.0f} % hidden", fontsize=9, loc="left")
     figure.suptitle(clip.title, fontsize=11)
     figure.legend(handles=_node_legend(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure
@@ -188,34 +185,3 @@ def skeleton_figure(clip: ShownClip, masks: Mapping[str, Masks]) -> Figure:
 def _node_legend() -> list[Line2D]:
     seen = Line2D([], [], color="black", marker="o", markeredgecolor="white", linestyle="", markersize=6, label="seen")
     return [seen, Line2D([], [], color="#56B4E9", marker="x", linestyle="", markersize=5, label="hidden")]
-
-
-def skeleton_motion(clip: ShownClip, masks: Mapping[str, Masks]) -> tuple[Figure, Motion]:
-    """One draw of each strategy on the moving skeleton."""
-    figure = Figure(figsize=(2.3 * len(masks) + 0.2, 3.4))
-    cells = figure.subplots(1, len(masks), squeeze=False)[0]
-    figure.subplots_adjust(0.01, 0.08, 0.99, 0.84, 0.02)
-    places, low, high = centred_places(clip)
-    drawn = []
-    for axes, (name, found) in zip(cells, masks.items(), strict=True):
-        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
-        axes.set_axis_off()
-        axes.set_title(name, fontsize=8)
-        for body, there in enumerate(places):
-            lines = draw_bones(axes, clip.topology, there[0])
-            crosses = axes.scatter([], [], s=18, c="#56B4E9", marker="x", linewidths=1, zorder=2)
-            dots = axes.scatter([], [], s=34, c="black", edgecolors="white", linewidths=0.5, zorder=3)
-            drawn.append((body, found.hidden[body], lines, crosses, dots))
-    figure.text(0.02, 0.94, clip.title, fontsize=9)
-    when = figure.text(0.98, 0.94, "", fontsize=9, ha="right")
-    figure.legend(handles=_node_legend(), loc="lower center", ncols=2, frameon=False, fontsize=8, borderaxespad=0)
-
-    def update(frame: int) -> None:
-        for body, hidden, lines, crosses, dots in drawn:
-            now, there = hidden[frame // clip.segment], places[body, frame]
-            lines.set_segments(bone_lines(clip.topology, there))
-            crosses.set_offsets(there[now])
-            dots.set_offsets(there[~now])
-        when.set_text(say_when(clip, frame))
-
-    return figure, Motion(shown_frames(clip.frames), update)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from inspect import signature
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,11 +27,19 @@ from masksem_graph.operators import (
     PartAverage,
     PersonalisedPageRank,
     SpatioTemporal,
-    hop_distance,
 )
-from masksem_graph.pictures.canvas import COLOURS, EDGE, draw_bones, node_sizes, part_order
+from masksem_graph.pictures.canvas import COLOURS, EDGE, node_sizes
 from masksem_graph.pictures.picture import Picture
-from masksem_graph.report.skeleton import front_view, shown
+from masksem_graph.report.names import drawn, shown
+from masksem_graph.report.skeleton import (
+    draw_bones,
+    draw_matrix,
+    draw_skeleton,
+    front_view,
+    part_legend,
+    topology_title,
+    write_names,
+)
 from masksem_graph.topology import Topology
 
 NAMES: dict[str, type[Operator]] = {
@@ -54,8 +61,9 @@ SIDE_BY_SIDE: dict[str, OperatorFactory] = {
 }
 SEGMENTS = 5
 """An impulse starts in the middle of so many."""
-COLUMNS = 3
-LINK = "#0072B2"
+COLUMNS = 4
+EDGE_COLOUR = "#0072B2"
+UNIT = "weight (square-root scale)"
 WIDEST = 4.5
 """Width in points of the edge with the largest weight."""
 
@@ -73,8 +81,7 @@ def named_operator(name: str, numbers: Mapping[str, Any]) -> dict[str, OperatorF
     kind = NAMES[name] if name in NAMES else _own(name)
     if unknown := numbers.keys() - signature(kind).parameters.keys():
         raise InputError(f"--{min(unknown)}: the operator {name} has no such option")
-    told = "".join(f", {option} {value:g}" for option, value in numbers.items())
-    called = name.rpartition(".")[2].replace("_", "-") + told
+    called = name.rpartition(".")[2].replace("_", "-") + "".join(f", {option} {value:g}" for option, value in numbers.items())
     return {"none": Identity} | ({} if kind is Identity else {called: partial(kind, **numbers)})
 
 
@@ -101,7 +108,7 @@ def spread(factory: OperatorFactory, topology: Topology, segments: int = SEGMENT
 def operator_pictures(
     topology: Topology, operators: Mapping[str, OperatorFactory], impulses: Sequence[str] = ()
 ) -> list[Picture]:
-    """The operators as matrices, on the graph, and what becomes of an impulse.
+    """The operators as matrices, on the graph, and what becomes of an impulse; a weight has the same colour in all three.
 
     Args:
         topology: the skeleton.
@@ -109,10 +116,11 @@ def operator_pictures(
         impulses: joints that an impulse starts at; chosen by `far_joints` where none is given.
     """
     responses = {name: spread(factory, topology) for name, factory in operators.items()}
+    joints = impulses or far_joints(topology)
     return [
         Picture("smoothing_matrices", matrices_figure(topology, responses)),
         Picture("smoothing_graphs", graphs_figure(topology, responses)),
-        Picture("smoothing_impulse", impulse_figure(topology, responses, impulses or far_joints(topology))),
+        Picture("smoothing_impulse", impulse_figure(topology, responses, joints)),
     ]
 
 
@@ -121,18 +129,29 @@ def _telling(responses: Mapping[str, Float[np.ndarray, "V Te V"]]) -> dict[str, 
     return {name: response for name, response in responses.items() if name != "none" or len(responses) == 1}
 
 
+def _norm(responses: Mapping[str, Float[np.ndarray, "V Te V"]]) -> PowerNorm:
+    """The colours of weights."""
+    return PowerNorm(0.5, 0, max(float(response.max()) for response in _telling(responses).values()))
+
+
 def far_joints(topology: Topology, count: int = 3) -> list[str]:
-    """The centre and joints that are far from it and from each other, in other parts, of a mirror pair only one."""
-    hops, chosen = hop_distance(topology).numpy(), [topology.centre]
+    """The centre and joints that are far from it and from each other, in other parts, of a mirror pair only one.
+
+    Far in the rest pose, so that skeletons of one body that differ in their bones show the same joints.
+    """
+    places = front_view(topology) if not topology.rest_pose else topology.rest_pose
+    where = np.array([places[joint] for joint in topology.joints])
+    chosen = [topology.centre]
     while len(chosen) < count:
-        away = hops[[topology.index[joint] for joint in chosen]].min(0)
+        away = np.linalg.norm(where[:, None] - [places[joint] for joint in chosen], axis=2).min(1)
         taken = set(chosen) | {topology.mirror[joint] for joint in chosen}
         for joints in topology.parts.values():
             if taken & set(joints):
                 away[[topology.index[joint] for joint in joints]] = 0
         if not away.any():
             break
-        chosen.append(topology.joints[int(away.argmax())])
+        # Of a mirror pair the first, whatever rounding says.
+        chosen.append(topology.joints[int(np.round(away, 6).argmax())])
     return chosen
 
 
@@ -140,7 +159,7 @@ def _grid(count: int, cell: tuple[float, float], **options: Any) -> tuple[Figure
     """A figure with so many cells, at most `COLUMNS` in a row."""
     rows = -(-count // COLUMNS)
     columns = -(-count // rows)
-    figure = Figure(figsize=(cell[0] * columns + 1.6, cell[1] * rows + 0.6), layout="constrained")
+    figure = Figure(figsize=(cell[0] * columns + 1.6, cell[1] * rows + 0.9), layout="constrained")
     cells = list(figure.subplots(rows, columns, squeeze=False, **options).ravel())
     for unused in cells[count:]:
         unused.set_axis_off()
@@ -149,60 +168,52 @@ def _grid(count: int, cell: tuple[float, float], **options: Any) -> tuple[Figure
 
 def matrices_figure(topology: Topology, responses: Mapping[str, Float[np.ndarray, "V Te V"]]) -> Figure:
     """Each operator as a matrix: from the joint of a row to that of a column, and into the next segment where it goes."""
-    middle, order = SEGMENTS // 2, part_order(topology)
+    middle = SEGMENTS // 2
     panels = {name: response[:, middle] for name, response in _telling(responses).items()}
     for name, response in responses.items():
         if response[:, middle + 1].any():
             panels[f"{name}: to the next segment"] = response[:, middle + 1]
-    norm = PowerNorm(0.5, 0, max(float(matrix.max()) for matrix in panels.values()))
-    names = [shown(topology.joints[joint]) for joint in order]
-    edges = [0, *np.cumsum([len(joints) for joints in topology.parts.values()]).tolist()]
-    middles = [(low + high - 1) / 2 for low, high in pairwise(edges)]
-    size = max(0.125 * len(topology), 1.6)
-    figure, cells = _grid(len(panels), (size + 0.3, size + (0.95 if len(panels) > 2 else 1.4)))
-    fontsize = 6.5 if len(topology) > 16 else 8
+    size, many = max(0.125 * len(topology), 1.6), len(panels) > 2
+    figure, cells = _grid(len(panels), (size + 0.3, size + (0.95 if many else 1.4)))
     for axes, (name, matrix) in zip(cells, panels.items(), strict=True):
-        image = axes.imshow(matrix[np.ix_(order, order)], cmap=COLOURS, norm=norm, interpolation="nearest")
-        for edge in edges[1:-1]:
-            axes.axhline(edge - 0.5, color="white", linewidth=1.2)
-            axes.axvline(edge - 0.5, color="white", linewidth=1.2)
-        if len(panels) > 2:
-            parts = [shown(part) for part in topology.parts]
-            axes.set_xticks(middles, parts, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
-        else:
-            axes.set_xticks(range(len(names)), names, rotation=90, fontsize=fontsize)
         first = axes.get_subplotspec().is_first_col()  # type: ignore[union-attr]
-        axes.set_yticks(range(len(names)), names if first else [], fontsize=fontsize)
-        axes.tick_params(length=0)
-        axes.set_title(name, fontsize=10)
+        image = draw_matrix(axes, topology, matrix, names=first, parts=many, cmap=COLOURS, norm=_norm(responses))
+        axes.set_title(drawn(name), fontsize=10)
         axes.set_xlabel("to joint", fontsize=9)
-        if first:
-            axes.set_ylabel("from joint", fontsize=9)
-    figure.colorbar(image, ax=cells, label="weight (square-root scale)", shrink=0.7, aspect=30)
+        axes.set_ylabel("from joint" if first else "", fontsize=9)
+    figure.suptitle(topology_title(topology), fontsize=10)
+    figure.colorbar(image, ax=cells, label=UNIT, shrink=0.7, aspect=30)
     return figure
 
 
 def graphs_figure(topology: Topology, responses: Mapping[str, Float[np.ndarray, "V Te V"]]) -> Figure:
-    """Each operator on the skeleton: what stays at a joint as its shade, what goes to another as an edge's width."""
+    """The joints by name, then each operator: what stays at a joint as its shade, what goes to another as an edge's width."""
     panels = {name: response[:, SEGMENTS // 2] for name, response in _telling(responses).items()}
     places = front_view(topology)
     where = np.array([places[joint] for joint in topology.joints])
     largest = max(float((m - np.diag(np.diag(m))).max()) for m in panels.values()) or 1.0
-    norm = Normalize(0, max(float(m.diagonal().max()) for m in panels.values()))
-    figure, cells = _grid(len(panels), (2.6, 3.5))
+    figure, (first, *cells) = _grid(1 + len(panels), (3.3, 3.7))
+    draw_skeleton(first, topology, size=20)
+    first.set_title("joints and bones", fontsize=10)
+    first.margins(0.35, 0.05)
     for axes, (name, matrix) in zip(cells, panels.items(), strict=True):
         _draw_weights(axes, where, (matrix + matrix.T) / 2, largest)
-        stays = matrix.diagonal()
-        dots = axes.scatter(where[:, 0], where[:, 1], s=54, c=stays, norm=norm, cmap=COLOURS, **EDGE)
-        axes.set_title(name, fontsize=10)
+        dots = axes.scatter(*where.T, s=54, c=matrix.diagonal(), norm=_norm(responses), cmap=COLOURS, **EDGE)
+        axes.set_title(drawn(name), fontsize=10)
+        if topology.rest_pose:
+            for side, align in (("right", "left"), ("left", "right")):
+                axes.text(0.02 if align == "left" else 0.98, 0.02, side, transform=axes.transAxes, ha=align, fontsize=8)
         axes.set_aspect("equal")
         axes.margins(0.12, 0.05)
         axes.set_axis_off()
-    figure.colorbar(dots, ax=cells, label="weight that stays at the joint", shrink=0.6, aspect=30)
+    figure.suptitle(topology_title(topology), fontsize=10)
+    figure.colorbar(dots, ax=[first, *cells], label=f"{UNIT} that stays at the joint", shrink=0.6, aspect=30)
     widths = [round(share * largest, 2) for share in (0.25, 0.5, 1)]
-    lines = [Line2D([], [], color=LINK, lw=WIDEST * w / largest, label=f"{w:.2f}") for w in widths]
-    title = "weight between two joints"
-    figure.legend(handles=lines, title=title, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    label = "between two joints: "
+    lines = [Line2D([], [], color=EDGE_COLOUR, lw=WIDEST * w / largest, label=f"{label}{w:.2f}") for w in widths]
+    handles = [*part_legend(topology), *lines]
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+    write_names(first, topology, places, fontsize=5.5)
     return figure
 
 
@@ -210,7 +221,8 @@ def _draw_weights(axes: Axes, where: Float[np.ndarray, "V 2"], weights: Float[np
     """Edges as wide as their weights; those too thin to be seen are left out."""
     pairs = [(i, j) for i in range(len(weights)) for j in range(i) if weights[i, j] > 0.01 * largest]
     widths = [WIDEST * weights[i, j] / largest for i, j in pairs]
-    axes.add_collection(LineCollection([where[list(p)] for p in pairs], colors=LINK, linewidths=widths, alpha=0.75, zorder=1))
+    look: dict[str, Any] = {"colors": EDGE_COLOUR, "linewidths": widths, "alpha": 0.75, "zorder": 1}
+    axes.add_collection(LineCollection([where[list(p)] for p in pairs], **look))
 
 
 def impulse_figure(
@@ -225,39 +237,31 @@ def impulse_figure(
         raise InputError(
             f"--joints: {topology.name} has no joint called {unknown[0]!r}, expected some of {', '.join(topology.joints)}"
         )
-    panels = _telling(responses)
-    places = front_view(topology)
-    where = np.array([places[joint] for joint in topology.joints])
-    norm = PowerNorm(0.5, 0, max(float(r[topology.index[j]].max()) for r in panels.values() for j in impulses))
-    down, across = [f"1 at {shown(joint)}" for joint in impulses], [name.replace(", ", ",\n") for name in panels]
-    cells = [[(response[topology.index[joint]], topology.index[joint]) for response in panels.values()] for joint in impulses]
+    panels, norm = _telling(responses), _norm(responses)
+    down, across = [f"1 at {shown(joint)}" for joint in impulses], [drawn(name).replace(", ", ",\n") for name in panels]
+    cells = [[(response[topology.index[joint]], joint) for response in panels.values()] for joint in impulses]
     if len(panels) == 1:  # joints side by side, rather than below each other
         down, across, cells = across, down, [list(column) for column in zip(*cells, strict=True)]
-    figure = Figure(figsize=(1.75 * len(across) + 1.2, 2.1 * len(down) + 0.5), layout="constrained")
-    drawn = figure.subplots(len(down), len(across), squeeze=False)
-    for row, told, found in zip(drawn, down, cells, strict=True):
+    figure = Figure(figsize=(1.75 * len(across) + 1.2, 2.1 * len(down) + 0.8), layout="constrained")
+    grid = figure.subplots(len(down), len(across), squeeze=False)
+    for row, told, found in zip(grid, down, cells, strict=True):
         for axes, (response, joint) in zip(row, found, strict=True):
-            dots = _draw_impulse(axes, topology, where, response, joint, norm)
+            dots = _draw_impulse(axes, topology, response, joint, norm)
         look: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "right", "fontsize": 9}
         row[0].text(-0.06, 0.5, told, transform=row[0].transAxes, **look)
-    for axes, told in zip(drawn[0], across, strict=True):
+    for axes, told in zip(grid[0], across, strict=True):
         axes.set_title(told, fontsize=9)
-    figure.colorbar(dots, ax=drawn, label="what a joint then has\n(square-root scale)", shrink=0.7)
+    figure.suptitle(topology_title(topology), fontsize=10)
+    figure.colorbar(dots, ax=grid, label=f"{UNIT}\nthat a joint then has", shrink=0.7)
     return figure
 
 
-def _draw_impulse(
-    axes: Axes,
-    topology: Topology,
-    where: Float[np.ndarray, "V 2"],
-    response: Float[np.ndarray, "Te V"],
-    joint: int,
-    norm: Normalize,
-) -> Any:
-    here = response[SEGMENTS // 2]
-    draw_bones(axes, topology, where)
-    dots = axes.scatter(where[:, 0], where[:, 1], s=node_sizes(here, norm, 80), c=here, norm=norm, cmap=COLOURS, **EDGE)
-    axes.scatter(where[joint, 0], where[joint, 1], s=150, facecolors="none", edgecolors="black", linewidths=1, zorder=4)
+def _draw_impulse(axes: Axes, topology: Topology, response: Float[np.ndarray, "Te V"], joint: str, norm: Normalize) -> Any:
+    places, here = front_view(topology), response[SEGMENTS // 2]
+    x, y = np.array([places[name] for name in topology.joints]).T
+    draw_bones(axes, topology, places)
+    dots = axes.scatter(x, y, s=node_sizes(here, norm, 80), c=here, norm=norm, cmap=COLOURS, **EDGE)
+    axes.scatter(*places[joint], s=150, facecolors="none", edgecolors="black", linewidths=1, zorder=4)
     beside = np.delete(response, SEGMENTS // 2, axis=0)
     told = f"sum {here.sum():.2f}" + (f", and {beside.sum():.2f} in time" if beside.any() else "")
     axes.text(0.5, 0.0, told, transform=axes.transAxes, ha="center", va="top", fontsize=8)

@@ -1,4 +1,4 @@
-"""A picture with a name: still, or moving, and how it is written."""
+"""A picture with a name: still, or moving; how it is written, and shown in a window."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from masksem_graph.errors import InputError
 from masksem_graph.files import write_beside
 from masksem_graph.report.figures import save_figure
 
@@ -20,7 +21,7 @@ MOST_FRAMES = 48
 
 
 @dataclass(frozen=True)
-class Motion:
+class Animation:
     """What moves in a figure.
 
     Args:
@@ -44,7 +45,7 @@ class Picture:
 
     name: str
     figure: Figure
-    motion: Motion | None = None
+    motion: Animation | None = None
 
 
 def shown_frames(frames: int) -> list[int]:
@@ -69,7 +70,7 @@ def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
     return written
 
 
-def _write_gif(figure: Figure, motion: Motion, path: Path) -> Path:
+def _write_gif(figure: Figure, motion: Animation, path: Path) -> Path:
     FigureCanvasAgg(figure)
     motion.update(motion.frames[0])  # a fault in a drawing shows here; Pillow's writer would hide it behind one of its own
     animation = FuncAnimation(figure, motion.update, frames=motion.frames, init_func=lambda: [], cache_frame_data=False)
@@ -79,3 +80,37 @@ def _write_gif(figure: Figure, motion: Motion, path: Path) -> Path:
         animation.save(drawn, writer=PillowWriter(fps=FRAMES_A_SECOND), dpi=90)
         partial.write_bytes(drawn.read_bytes())
     return path
+
+
+def require_display() -> None:
+    """Raises ``InputError`` where no window can be opened; before anything is computed."""
+    import matplotlib
+    from matplotlib import pyplot
+    from matplotlib.backends import BackendFilter, backend_registry
+
+    try:
+        pyplot.switch_backend(matplotlib.rcParams["backend"])  # which tries what is installed, in turn
+        found = str(matplotlib.get_backend()).lower()
+    except ImportError as error:
+        found = " ".join(str(error).split())
+    if found not in backend_registry.list_builtin(BackendFilter.INTERACTIVE):
+        raise InputError(f"--show: found no display to open a window on (matplotlib: {found}); expected one, or no --show")
+
+
+def show_pictures(pictures: Sequence[Picture]) -> None:
+    """Open a window for each picture and wait until all are closed."""
+    from matplotlib import pyplot
+
+    playing = []
+    for picture in pictures:
+        window = pyplot.figure(num=picture.name + (" (moving)" if picture.motion else ""))
+        manager = window.canvas.manager
+        assert manager is not None
+        # The window was made for an empty figure; it shows the picture's instead.
+        manager.canvas.figure = picture.figure
+        picture.figure.set_canvas(manager.canvas)
+        if picture.motion is not None:
+            interval = round(1000 / FRAMES_A_SECOND)
+            motion = picture.motion
+            playing.append(FuncAnimation(picture.figure, motion.update, frames=motion.frames, interval=interval))
+    pyplot.show()

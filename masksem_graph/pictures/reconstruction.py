@@ -21,7 +21,7 @@ from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.pictures.masks import MASKS
 from masksem_graph.pictures.picture import Picture
 from masksem_graph.pictures.tasks import by_itself
-from masksem_graph.report.skeleton import shown
+from masksem_graph.report.names import drawn, shown
 from masksem_graph.seeding import keyed_generator
 from masksem_graph.targets import standardise
 from masksem_graph.tasks.pretrain import SHARED, Pretrain
@@ -130,13 +130,16 @@ def moving_joints(clip: ShownClip, body: int = 0, count: int = JOINTS) -> list[s
     return [clip.topology.joints[joint] for joint in np.argsort(-way, kind="stable")[:count]]
 
 
-def reconstruction_pictures(clip: ShownClip, found: Sequence[Reconstruction], joints: Sequence[str] = ()) -> list[Picture]:
+def reconstruction_pictures(
+    clip: ShownClip, found: Sequence[Reconstruction], joints: Sequence[str] = (), *, shared: bool = True
+) -> list[Picture]:
     """A picture for each target and body.
 
     Args:
         clip: the clip.
         found: its targets.
         joints: which to show; `moving_joints` where none is given.
+        shared: one scale for all rows of a picture, so that amplitudes compare; else one for each joint.
 
     Raises:
         InputError: the topology has no such joint.
@@ -149,21 +152,23 @@ def reconstruction_pictures(clip: ShownClip, found: Sequence[Reconstruction], jo
         which = f"_body{body + 1}" if len(clip.coordinates) > 1 else ""
         chosen = list(joints) or moving_joints(clip, body)
         for target in found:
-            figure = reconstruction_figure(clip, target, chosen, body=body)
+            figure = reconstruction_figure(clip, target, chosen, body=body, shared=shared)
             pictures.append(Picture(f"reconstruction_{target.name}{which}", figure))
     return pictures
 
 
-def reconstruction_figure(clip: ShownClip, target: Reconstruction, joints: Sequence[str], *, body: int) -> Figure:
+def reconstruction_figure(
+    clip: ShownClip, target: Reconstruction, joints: Sequence[str], *, body: int, shared: bool = True
+) -> Figure:
     """A row a joint, a column a coordinate: truth, prediction, and what the encoder saw."""
     channels = target.true.shape[-1]
     figure = Figure(figsize=(3.6 * channels + 0.4, 1.55 * len(joints) + 1.6), layout="constrained")
-    cells = figure.subplots(len(joints), channels, squeeze=False, sharex=True, sharey="row")
+    cells = figure.subplots(len(joints), channels, squeeze=False, sharex=True, sharey="all" if shared else "row")
     for row, joint in zip(cells, joints, strict=True):
         v = clip.topology.index[joint]
         for c, axes in enumerate(row):
             _draw_curve(axes, clip, target, body, v, c)
-        row[0].set_ylabel(f"{shown(joint)}\n({target.unit})", fontsize=8)
+        row[0].set_ylabel(f"{shown(joint)}\n({drawn(target.unit)})", fontsize=8)
     for c, axes in enumerate(cells[0]):
         axes.set_title(f"{'xyz'[c] if channels <= 3 else c}", fontsize=10)
     for axes in cells[-1]:
@@ -172,8 +177,9 @@ def reconstruction_figure(clip: ShownClip, target: Reconstruction, joints: Seque
     which = f", body {body + 1} of {len(clip.coordinates)}" if len(clip.coordinates) > 1 else ""
     ratio = 100 * target.hidden[body].mean()
     figure.suptitle(
-        f"{clip.title}{which}\n{target.name}, {ratio:.0f} % of the nodes hidden; {told}, "
-        f"standardised error {target.error:.2f} (of zero everywhere: {target.nothing:.2f})",
+        f"{clip.title}{which}\n{drawn(target.name)}, {ratio:.0f} % of the nodes hidden; {told}\n"
+        f"standardised error {target.error:.2f}, {100 * target.error / max(target.nothing, 1e-9):.0f} % of that of "
+        f"zero everywhere ({target.nothing:.2f}); {'one scale for all joints' if shared else 'a scale for each joint'}",
         fontsize=10,
     )
     figure.legend(handles=_legend(target), loc="outside lower center", ncols=3, frameon=False, fontsize=9)

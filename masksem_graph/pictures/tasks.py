@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from masksem_graph.data.clips import ClipSource
 from masksem_graph.masking import Scores
 from masksem_graph.models.build import ModelConfig, build_decoder
 from masksem_graph.models.io import describe_encoder, load_encoder
-from masksem_graph.operators import Adjacency, Operator
+from masksem_graph.operators import Adjacency, Identity, Operator
 from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.saliency import GradCam
 from masksem_graph.targets import VelocityAcceleration
@@ -49,7 +50,7 @@ def task_of(run: Path) -> Pretrain:
 
 def with_scores(task: Pretrain, scores: Scores, operator: Operator) -> Pretrain:
     """The same networks under other scores, drawn from the whole body and masked; its student stands in for a teacher."""
-    config = replace(task.config, scores=scores, select="mask", sampling="whole")
+    config = replace(task.config, scores=scores, operator=type(operator), select="mask", sampling="whole")
     other = Pretrain(
         student=task.student,
         decoder=task.decoder,
@@ -76,6 +77,13 @@ def semantic(task: Pretrain, reference: Callable[[], Float[Tensor, "T V C"]]) ->
     if not task.reference.any():
         task.reference.copy_(reference())
     return task
+
+
+def operator_name(task: Pretrain) -> str:
+    """A task's smoothing operator and its options: ``Adjacency, hops 2``."""
+    options = task.config.operator.keywords if isinstance(task.config.operator, partial) else {}
+    told = "".join(f", {option} {value}" for option, value in options.items())
+    return "no operator" if isinstance(task.operator, Identity) else type(task.operator).__name__ + told
 
 
 def by_itself(task: Pretrain, clip: ShownClip) -> GlobalBatch:

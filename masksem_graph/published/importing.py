@@ -50,8 +50,7 @@ def import_run(file: Path, run: Path, *, topology: str = "ntu25", heads: int | N
     encoder = _encoder(model, found, skeleton, file)
     with write_beside(run) as partial:
         partial.mkdir()
-        (partial / MARKER).write_text("conversion
-")
+        (partial / MARKER).write_text("conversion\n")
         save_encoder(partial, encoder)
         if "head" in found.parts:
             head = _head(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from rich.table import Table
 
 from masksem_graph.errors import InputError
 from masksem_graph.files import write_beside
-from masksem_graph.report.figures import confusion_figure, save_figure
+from masksem_graph.report.figures import confusion_figure, drawing, save_figure
+from masksem_graph.report.names import cell, line
 
 SCORES = "scores.npz"
 WRITTEN = (
@@ -32,7 +34,7 @@ WRITTEN = (
 
 
 @dataclass(frozen=True)
-class Scores:
+class ClassScores:
     """What the runs of an evaluation scored.
 
     Args:
@@ -65,35 +67,85 @@ def clear_results(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def write_results(folder: Path, results: dict[str, Any], scores: Scores, *, classes: tuple[str, ...]) -> None:
-    """Write an evaluation's figures; ``results.json`` comes last, so that it stands only beside what belongs to it."""
-    runs = len(results["seeds"])
-    title = f"{results['data']} {results['split']}, {results['protocol']}: {results['top1']:.1f} %"
-    title += f" ({runs} runs added up)" if runs > 1 else ""
-    save_figure(confusion_figure(results["confusion"], classes, title=title), folder / "figures" / "confusion")
+def write_results(folder: Path, results: dict[str, Any], scores: ClassScores, *, classes: tuple[str, ...]) -> None:
+    """Write an evaluation's figures, ``results.json`` after the scores; then draw the confusion matrix, if that works."""
     with write_beside(folder / SCORES) as partial, partial.open("wb") as file:
         np.savez(file, scores=scores.scores, label=scores.label, name=scores.name, classes=np.array(classes))
     with write_beside(folder / "results.json") as partial:
         partial.write_text(json.dumps(results, indent=1) + "\n")
+    runs = len(results["seeds"])
+    title = f"{results['data']} {results['split']}, {results['protocol']}: {results['top1']:.1f} %"
+    title += f" ({runs} runs added up)" if runs > 1 else ""
+    with drawing("confusion"):
+        save_figure(confusion_figure(results["confusion"], classes, title=title), folder / "figures" / "confusion")
 
 
 def read_results(folder: Path) -> dict[str, Any]:
     """What an evaluation found.
 
     Raises:
-        InputError: the folder holds no results.
+        InputError: the folder holds no results, or a field that is missing or of another type.
     """
     path = folder / "results.json"
     try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not the results of an evaluation: {error}") from None
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not the results of an evaluation: {line(error)}") from None
     if not isinstance(found, dict) or "top1" not in found:
         raise InputError(f"{path}: not the results of an evaluation: expected an object with top1, protocol, data, ...")
+    for name in REQUIRED:
+        if name not in found:
+            raise InputError(f"{path}: {name}: this field is missing")
+    found = {**dict.fromkeys(OPTIONAL), **found}
+    for name, (fits, expected) in (REQUIRED | OPTIONAL).items():
+        if not (fits(found[name]) or (found[name] is None and name in OPTIONAL)):
+            raise InputError(f"{path}: {name}: expected {expected}, found {line(repr(found[name]))[:80]}")
     return found
 
 
-def read_scores(folder: Path) -> tuple[Scores, tuple[str, ...]]:
+Check = tuple[Callable[[Any], bool], str]
+
+
+def _a(kind: type | tuple[type, ...], told: str) -> Check:
+    return lambda value: isinstance(value, kind) and (kind is bool or not isinstance(value, bool)), told
+
+
+def _list_of(check: Check, told: str, length: int | None = None) -> Check:
+    return lambda value: isinstance(value, list) and all(map(check[0], value)) and length in (None, len(value)), told
+
+
+def _with(told: str, **fields: Check) -> Check:
+    return lambda value: isinstance(value, dict) and all(check[0](value.get(name)) for name, check in fields.items()), told
+
+
+def _square(value: Any) -> bool:
+    return isinstance(value, list) and all(_list_of(NUMBER, "", len(value))[0](row) for row in value)
+
+
+NUMBER, TEXT, MAPPING = _a((int, float), "a number"), _a(str, "a text"), _a(dict, "a mapping")
+NUMBERS, TEXTS = _list_of(NUMBER, "a list of numbers"), _list_of(TEXT, "a list of texts")
+DATA_SET = _with("format, topology, classes and clips", format=TEXT, topology=TEXT, classes=NUMBER, clips=NUMBER)
+REQUIRED: dict[str, Check] = {
+    **dict.fromkeys(("protocol", "data", "split", "stream"), TEXT),
+    **dict.fromkeys(("top1", "top5", "mean_class_accuracy", "test_clips", "wall_seconds"), NUMBER),
+    "data_set": DATA_SET,
+    "top1_interval": _list_of(NUMBER, "two numbers", 2),
+    "seeds": NUMBERS,
+    "untrained": _a(bool, "true or false"),
+}
+OPTIONAL: dict[str, Check] = {
+    **dict.fromkeys(("top1_interval_is", "checkpoint", "encoder_sha256", "device", "device_name", "commit"), TEXT),
+    **dict.fromkeys(("std", "labelled_clips", "best_epoch_top1_chosen_on_test"), NUMBER),
+    **dict.fromkeys(("top1_by_seed", "seconds_by_seed", "weights"), NUMBERS),
+    **dict.fromkeys(("fused", "streams"), TEXTS),
+    **dict.fromkeys(("pretraining", "config", "versions"), MAPPING),
+    "per_class_recall": (lambda found: MAPPING[0](found) and NUMBERS[0](list(found.values())), "a number for each class"),
+    "confusion": (_square, "a square of numbers"),
+    "pretrained_on": DATA_SET,
+}
+
+
+def read_scores(folder: Path) -> tuple[ClassScores, tuple[str, ...]]:
     """What an evaluation scored, and the names of the classes.
 
     Raises:
@@ -104,21 +156,22 @@ def read_scores(folder: Path) -> tuple[Scores, tuple[str, ...]]:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("scores", "label", "name", "classes")}
     except Exception as error:  # numpy's reader of damaged bytes raises many things
-        raise InputError(f"{path}: not the scores of an evaluation: {' '.join(str(error).split())[:200]}") from None
+        raise InputError(f"{path}: not the scores of an evaluation: {line(error)[:200]}") from None
     if arrays["scores"].ndim != 3 or arrays["scores"].shape[1:] != (len(arrays["label"]), len(arrays["classes"])):
         raise InputError(f"{path}: scores: expected [runs, clips, classes], found {list(arrays['scores'].shape)}")
-    return Scores(arrays["scores"], arrays["label"], arrays["name"]), tuple(map(str, arrays["classes"]))
+    return ClassScores(arrays["scores"], arrays["label"], arrays["name"]), tuple(map(str, arrays["classes"]))
 
 
 def print_results(console: Console, results: dict[str, Any], folder: Path) -> None:
     """The main figures as a table."""
-    table = Table(title=f"{results['protocol']} on {results['data']} {results['split']}", title_justify="left")
+    title = cell(f"{results['protocol']} on {results['data']} {results['split']}")
+    table = Table(title=title, title_justify="left")
     for column in ("encoder", "top-1 %", "95 % interval", "top-5 %", "class mean %", "test clips", "seconds"):
         table.add_column(column, justify="left" if column == "encoder" else "right")
     runs = len(results["seeds"])
     low, high = results["top1_interval"]
     table.add_row(
-        Path(encoder_name(results)).name,
+        cell(Path(encoder_name(results)).name),
         f"{results['top1']:.1f}" + (f" ± {results['std']:.1f} ({runs} runs)" if runs > 1 else ""),
         f"{low:.1f} to {high:.1f}",
         f"{results['top5']:.1f}",
@@ -129,11 +182,11 @@ def print_results(console: Console, results: dict[str, Any], folder: Path) -> No
     console.print(table)
     if (best := results.get("best_epoch_top1_chosen_on_test")) is not None:
         console.print(f"the result is the last epoch's; the best epoch, chosen on test data: {best:.1f} %")
-    console.print(f"written: {folder}")
+    console.print(cell(f"written: {folder}"), soft_wrap=True)
 
 
 def encoder_name(results: dict[str, Any]) -> str:
     """Which encoder an evaluation is of, in a word or a path."""
-    if "fused" in results:
-        return " + ".join(results["streams"])
+    if results.get("fused"):
+        return " + ".join(results["streams"] or results["fused"])
     return "untrained" if results["untrained"] else str(results["checkpoint"])

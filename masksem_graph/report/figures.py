@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from masksem_graph.console import console
 from masksem_graph.files import write_beside
+from masksem_graph.report.names import drawn, line
 
 LOSSES = ("loss", "velocity", "acceleration", "coordinates", "contrast")
 NEIGHBOURS = re.compile(r"knn_(?:(.+)_)?top1_k(\d+)$")
@@ -19,6 +23,15 @@ STYLES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 4)))
 
 # The same picture gives the same bytes: no random ids, no date.
 matplotlib.rcParams["svg.hashsalt"] = "masksem_graph"
+
+
+@contextmanager
+def drawing(what: str) -> Iterator[None]:
+    """Say in one line that a picture could not be drawn; results never die of their pictures."""
+    try:
+        yield
+    except Exception as error:  # whatever matplotlib, scikit-learn or the disk may raise
+        console.print(line(f"{what}: not drawn: {type(error).__name__}: {error}"), soft_wrap=True, markup=False)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -45,22 +58,16 @@ def confusion_figure(confusion: list[list[int]], classes: tuple[str, ...], *, ti
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
-    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(classes)), [f"{name} ({int(n)})" for name, n in zip(classes, counts.sum(1), strict=True)])
+    names = [drawn(name) for name in classes]
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), [f"{name} ({int(n)})" for name, n in zip(names, counts.sum(1), strict=True)])
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class (test clips)")
-    axes.set_title(title)
+    axes.set_title(drawn(title))
     if len(classes) <= 30:
         for i, j in zip(*np.nonzero(counts), strict=True):
-            axes.text(
-                j,
-                i,
-                f"{share[i, j]:.0f}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if share[i, j] > 55 else "black",
-            )
+            ink = "white" if share[i, j] > 55 else "black"
+            axes.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", fontsize=8, color=ink)
     figure.colorbar(image, ax=axes, label="share of the true class's clips (%)", shrink=0.8)
     return figure
 
@@ -77,14 +84,13 @@ def curves_figure(rows: list[dict[str, float]]) -> Figure:
     figure = Figure(figsize=(9 if neighbours else 5, 3.6), layout="constrained")
     left, *right = figure.subplots(1, 2 if neighbours else 1, squeeze=False)[0]
     for name, style in zip(shown, cycle(STYLES), strict=False):
-        left.plot(*_points(rows, name), linestyle=style, label=name.replace("loss_", "loss, "))
+        left.plot(*_points(rows, name), linestyle=style, label=drawn(name.replace("loss_", "loss, ")))
     left.set(xlabel="epoch", ylabel="loss (standardised units)", title="Pre-training")
     left.legend(frameon=False)
     for axes in right:
         for (name, (data_set, k)), style in zip(neighbours.items(), cycle(("o-", "s--", "^:", "d-.")), strict=False):
-            axes.plot(
-                *_points(rows, name), style, label=f"{data_set}, {k} nearest" if data_set else f"{k} nearest", markersize=4
-            )
+            told = drawn(f"{data_set}, {k} nearest" if data_set else f"{k} nearest")
+            axes.plot(*_points(rows, name), style, label=told, markersize=4)
         axes.set(xlabel="epoch", ylabel="test accuracy (%)", title="k nearest neighbours")
         axes.legend(frameon=False)
     for axes in (left, *right):

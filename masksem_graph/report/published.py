@@ -12,6 +12,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.files import find_yaml, read_yaml
 
 TRANSFER = "transfer"
+FACTS = ("stream", "pool", "epochs", "chosen", "note")
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,32 @@ class PublishedRow:
         method: what the paper calls it.
         source: where the figures were read.
         top1: benchmark (``source>target`` for transfer) -> per cent.
+        stream: ``joint``, or several that were added up.
+        pool: ``mean`` over all nodes, or ``joints`` kept apart; of the protocols that pool.
+        epochs: that the classifier was trained for.
+        chosen: which epoch's figure it is.
+        note: what else a reader has to know.
     """
 
     method: str
     source: str
     top1: dict[str, float]
+    stream: str | None = None
+    pool: str | None = None
+    epochs: int | None = None
+    chosen: str | None = None
+    note: str | None = None
+
+    @property
+    def footnote(self) -> str:
+        """The source, and how the figures came about, as far as it says."""
+        facts = {"stream": self.stream, "pool": self.pool, "epochs": self.epochs, "epoch": self.chosen}
+        told = ", ".join(f"{name}: {value}" for name, value in facts.items() if value is not None)
+        return "; ".join(part for part in (self.source, told, self.note) if part)
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedTables:
     """All of the file.
 
     Args:
@@ -79,11 +97,11 @@ class Published:
     def title(self, name: str) -> str:
         """What heads the column of a benchmark, or of a pair ``source>target``."""
         source, arrow, target = name.rpartition(">")
-        title = self.benchmarks[target].title if target in self.benchmarks else target.replace("_", " ")
+        title = self.benchmarks[target].title if target in self.benchmarks else target
         return f"{self.title(source)} to {title}" if arrow else title
 
 
-def load_published(path: Path | None = None) -> Published:
+def load_published(path: Path | None = None) -> PublishedTables:
     """Read and check the file.
 
     Raises:
@@ -94,17 +112,21 @@ def load_published(path: Path | None = None) -> Published:
     sources = fields.pop("sources")
     benchmarks = {name: parse_mapping(Benchmark, about, source=path) for name, about in fields.pop("benchmarks").items()}
     rows = {protocol: [_row(path, row, sources, benchmarks) for row in listed] for protocol, listed in fields.items()}
-    return Published(benchmarks, rows)
+    return PublishedTables(benchmarks, rows)
 
 
-def _row(path: Path, row: dict[str, Any], sources: Mapping[str, str], benchmarks: Mapping[str, Benchmark]) -> PublishedRow:
+def _row(
+    path: Path, row: dict[str, Any], sources: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Benchmark]
+) -> PublishedRow:
+    """A row; what it does not say of itself, its source says."""
     about = f"{path}: {row.get('method')}"
     if row.get("source") not in sources:
         raise InputError(f"{about}: source: expected one of {', '.join(sources)}, found {row.get('source')!r}")
-    top1 = {name: value for name, value in row.items() if name not in ("method", "source")}
+    facts = {name: row.get(name, sources[row["source"]].get(name)) for name in FACTS}
+    top1 = {name: value for name, value in row.items() if name not in ("method", "source", *FACTS)}
     for name, value in top1.items():
         if any(part not in benchmarks for part in name.split(">")):
             raise InputError(f"{about}: expected benchmarks of this file, found {name!r}")
         if type(value) not in (int, float) or not 0 < value <= 100:
             raise InputError(f"{about}: {name}: expected a percentage, found {value!r}")
-    return PublishedRow(row["method"], sources[row["source"]], top1)
+    return PublishedRow(row["method"], sources[row["source"]]["where"], top1, **facts)

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import accumulate, pairwise
 from typing import Any
 
 import networkx as nx
 import numpy as np
-from jaxtyping import Float
+from adjustText import adjust_text
+from jaxtyping import Float, Shaped
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
 
+from masksem_graph.report.names import drawn, shown
 from masksem_graph.topology import Topology
 
 # Okabe and Ito's colours, told apart with any colour vision; the markers tell parts apart in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "p", "X", "h")
+BONE, LINK = "#9A9A9A", "#0072B2"
+FAR = 4
 CLOSEST, CLOSEST_OF_MANY, MANY = 0.085, 0.105, 28
 """Joints are drawn at least this far apart, in heights of the body; further where there are many."""
-POINTS = 420
-"""About how many points high a body is drawn where its joints have names."""
 
 
 def front_view(topology: Topology) -> dict[str, Float[np.ndarray, "2"]]:
@@ -58,47 +65,46 @@ def _apart(places: Float[np.ndarray, "V 2"], closest: float) -> Float[np.ndarray
     return places
 
 
-def draw_skeleton(
+def long_links(topology: Topology) -> set[frozenset[str]]:
+    """Bones that somebody added to a body: no part of the tree of shortest bones, with ends `FAR` hops apart without them."""
+    if not topology.rest_pose or len(topology.bones) < len(topology):
+        return set()
+    graph, found = topology.graph.copy(), set()
+    for a, b in graph.edges:
+        graph[a][b]["length"] = float(np.linalg.norm(np.subtract(topology.rest_pose[a], topology.rest_pose[b])))
+    tree = {frozenset(bone) for bone in nx.minimum_spanning_edges(graph, weight="length", data=False)}
+    for a, b in topology.bones:
+        graph.remove_edge(a, b)
+        if frozenset((a, b)) not in tree and nx.shortest_path_length(graph, a, b) >= FAR:
+            found.add(frozenset((a, b)))
+        graph.add_edge(a, b)
+    return found
+
+
+def draw_bones(
     axes: Axes,
     topology: Topology,
+    places: Mapping[str, Float[np.ndarray, "2"]],
     *,
-    accent: Collection[frozenset[str]] = (),
-    names: bool = True,
-    size: float = 34,
-    fontsize: float = 7,
+    accent: Collection[frozenset[str]] | None = None,
+    width: float = 1.3,
 ) -> None:
-    """Draw a topology: a colour and a marker for each part, a ring around the centre, small crosses for context joints.
+    """Draw the bones of a topology; hair lines where they are very many.
 
     Args:
         axes: where to.
         topology: the skeleton.
-        accent: bones to mark by black dashes, or by hair lines where they are very many.
-        names: write the joints' names.
-        size: of a joint, square points.
-        fontsize: of the names, points.
+        places: of its joints.
+        accent: bones to draw as blue dashes; `long_links` where omitted.
+        width: of a bone, points.
     """
-    places = front_view(topology)
-    looks = part_looks(topology)
-    for marked in (False, True):
-        bones = [bone for bone in topology.bones if (frozenset(bone) in accent) == marked]
-        width, colour, style = _line(many=is_dense(len(bones), topology), marked=marked, any_marked=bool(accent))
-        lines = [[tuple(places[a]), tuple(places[b])] for a, b in bones]
-        axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, linestyles=[style], zorder=1 + marked))
-    for part, joints in topology.parts.items():
-        colour, marker = looks[part]
-        x, y = np.array([places[joint] for joint in joints]).T
-        axes.scatter(x, y, s=size, c=colour, marker=marker, edgecolors="white", linewidths=0.6, zorder=3)
-    aside = [places[joint] for joint in topology.context if joint in places]
-    if aside:
-        x, y = np.array(aside).T
-        axes.scatter(x, y, s=size * 0.6, c="#7F7F7F", marker="x", linewidths=1, zorder=3)
-    x, y = places[topology.centre]
-    axes.scatter([x], [y], s=size * 3.2, facecolors="none", edgecolors="black", linewidths=1, zorder=6)
-    if names:
-        _write_names(axes, topology, places, fontsize)
-    axes.set_aspect("equal")
-    axes.margins(0.3 if names else 0.08, 0.04)
-    axes.set_axis_off()
+    marked = long_links(topology) if accent is None else accent
+    for chosen, colour, style in ((False, BONE, "solid"), (True, LINK, (0, (3, 1.5)))):
+        bones = [bone for bone in topology.bones if (frozenset(bone) in marked) == chosen]
+        look: dict[str, Any] = {"colors": colour, "linewidths": width, "linestyles": [style], "zorder": 1 - 0.5 * chosen}
+        if is_dense(len(bones), topology):
+            look |= {"linewidths": 0.3, "linestyles": ["solid"]}
+        axes.add_collection(LineCollection([np.array([places[a], places[b]]) for a, b in bones], **look))
 
 
 def is_dense(bones: int, topology: Topology) -> bool:
@@ -106,87 +112,126 @@ def is_dense(bones: int, topology: Topology) -> bool:
     return bones > 3 * len(topology)
 
 
-def _line(*, many: bool, marked: bool, any_marked: bool) -> tuple[float, str, Any]:
-    """Width in points, colour and style of bones."""
-    if many:
-        return 0.35, "#606060" if marked else "#9A9A9A", "solid"
-    if marked:
-        return 1.8, "black", (0, (3, 1.5))
-    return (1.2 if any_marked else 2.0), "#9A9A9A", "solid"
-
-
-def _write_names(axes: Axes, topology: Topology, places: Mapping[str, Float[np.ndarray, "2"]], fontsize: float) -> None:
-    for joint, (box, align) in place_names(topology, places, fontsize).items():
-        middle = box.mean(0)
-        x = {"left": box[0, 0], "right": box[1, 0], "center": middle[0]}[align]
-        text = axes.text(x, middle[1], shown(joint), ha=align, va="center", fontsize=fontsize, zorder=5)
-        text.set_path_effects([withStroke(linewidth=2, foreground="white")])
-
-
-def shown(name: str) -> str:
-    """A joint's or a part's name as a reader sees it."""
-    return name.replace("_", " ")
-
-
-def place_names(
-    topology: Topology, places: Mapping[str, Float[np.ndarray, "2"]], fontsize: float
-) -> dict[str, tuple[Float[np.ndarray, "2 2"], str]]:
-    """Where names stand: beside, above or below their joints, covering as little as possible of each other and of the bones.
+def draw_skeleton(
+    axes: Axes, topology: Topology, *, accent: Collection[frozenset[str]] | None = None, size: float = 34
+) -> dict[str, Float[np.ndarray, "2"]]:
+    """Draw a topology: a colour and a marker for each part, a ring around the centre, small crosses for context joints.
 
     Args:
+        axes: where to.
         topology: the skeleton.
-        places: of all joints.
-        fontsize: points.
+        accent: see `draw_bones`.
+        size: of a joint, square points.
 
     Returns:
-        for each joint the name's lower left and upper right corner, and how it is aligned in this box.
+        the places of the joints, for `write_names`.
     """
-    point = 1 / POINTS
-    height, gap = 1.15 * fontsize * point, 6 * point
+    places = front_view(topology)
+    draw_bones(axes, topology, places, accent=accent, width=1.8)
+    for part, (colour, marker) in part_looks(topology).items():
+        x, y = np.array([places[joint] for joint in topology.parts[part]]).T
+        axes.scatter(x, y, s=size, c=colour, marker=marker, edgecolors="white", linewidths=0.6, zorder=3)
+    aside = [places[joint] for joint in topology.context if joint in places]
+    if aside:
+        axes.scatter(*np.array(aside).T, s=size * 0.6, c="#7F7F7F", marker="x", linewidths=1, zorder=3)
+    axes.scatter(*places[topology.centre], s=size * 3.2, facecolors="none", edgecolors="black", linewidths=1, zorder=6)
+    axes.set_aspect("equal")
+    axes.margins(0.08, 0.04)
+    axes.set_axis_off()
+    return places
+
+
+def write_names(
+    axes: Axes, topology: Topology, places: Mapping[str, Float[np.ndarray, "2"]], *, fontsize: float = 8
+) -> list[Text]:
+    """Write the joints' names beside them, moved by adjustText until they cover neither each other nor joints nor bones.
+
+    The figure is laid out for good first: draw everything else before.
+
+    Args:
+        axes: where to.
+        topology: the skeleton.
+        places: of its joints.
+        fontsize: points.
+    """
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Figure)
+    FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     dots = np.array([places[joint] for joint in topology.joints])
-    ends = np.array([(places[a], places[b]) for a, b in topology.bones]).reshape(-1, 2, 2)
-    along = np.linspace(0.06, 0.94, 24)[:, None]
-    lines = np.concatenate([dots[:0], *(start + along * (end - start) for start, end in ends)])
-    taken: list[Float[np.ndarray, "2 2"]] = []
-    out: dict[str, tuple[Float[np.ndarray, "2 2"], str]] = {}
-    # From the outside inwards: those in the middle have more to choose from.
-    for joint in sorted(topology.joints, key=lambda name: (-abs(round(float(places[name][0]), 3)), topology.index[name])):
-        size = np.array((0.56 * fontsize * len(joint) * point, height))
-        options = [(_box(places[joint], size, way, gap), way) for way in _directions(float(places[joint][0]))]
-        costs = [
-            0.3 * rank + _inside(lines, box) + 12 * _inside(dots, box) + 60 * sum(_overlap(box, other) for other in taken)
-            for rank, (box, _) in enumerate(options)
-        ]
-        box, (across, _) = options[int(np.argmin(costs))]
-        taken.append(box)
-        out[joint] = box, ("right", "center", "left")[across + 1]
-    return out
+    gap = 0.025 * max(float(np.ptp(dots, axis=0).max()), 1e-9)
+    texts = []
+    for joint, (x, y) in zip(topology.joints, dots, strict=True):
+        left = x < dots[:, 0].mean() - 1e-3
+        look: dict[str, Any] = {"ha": "right" if left else "left", "va": "center", "fontsize": fontsize, "zorder": 5}
+        texts.append(axes.text(x - gap if left else x + gap, y, shown(joint), **look))
+        texts[-1].set_path_effects([withStroke(linewidth=2, foreground="white")])
+    around = [dots + 0.5 * gap * np.array(way) for way in ((1, 0), (-1, 0), (0, 1), (0, -1))]
+    body = [bone for bone in topology.bones if frozenset(bone) not in long_links(topology)]
+    along = [places[a] + share * (places[b] - places[a]) for a, b in body for share in (0.2, 0.4, 0.6, 0.8)]
+    x, y = np.concatenate([*around, np.array(along).reshape(-1, 2)]).T
+    # Bounded by steps, not by time: the same names stand in the same places on any machine.
+    adjust_text(
+        texts,
+        x,
+        y,
+        target_x=dots[:, 0],
+        target_y=dots[:, 1],
+        ax=axes,
+        iter_lim=100,
+        force_static=(0.05, 0.1),
+        force_explode=(0, 0),
+        explode_radius=1,
+        ensure_inside_axes=False,
+        min_arrow_len=14,
+        arrowprops={"arrowstyle": "-", "color": BONE, "linewidth": 0.5},
+    )
+    return texts
 
 
-def _box(
-    place: Float[np.ndarray, "2"], size: Float[np.ndarray, "2"], way: tuple[int, int], gap: float
-) -> Float[np.ndarray, "2 2"]:
-    (across, up), (width, height) = way, size
-    rise = up * (gap + height / 2 if across == 0 else 0.6 * gap)
-    low = place + np.array((gap * across + (across - 1) / 2 * width, rise - height / 2))
-    return np.stack([low, low + size])
+def part_edges(topology: Topology) -> tuple[list[int], list[float]]:
+    """Where parts begin and end when joints are ordered by them, and their middles."""
+    edges = [0, *accumulate(len(joints) for joints in topology.parts.values())]
+    return edges, [(low + high - 1) / 2 for low, high in pairwise(edges)]
 
 
-def _inside(points: Float[np.ndarray, "n 2"], box: Float[np.ndarray, "2 2"]) -> int:
-    return int(((points > box[0]) & (points < box[1])).all(1).sum())
+def part_order(topology: Topology) -> list[int]:
+    """Joints part by part."""
+    return [topology.index[joint] for joints in topology.parts.values() for joint in joints]
 
 
-def _overlap(one: Float[np.ndarray, "2 2"], other: Float[np.ndarray, "2 2"]) -> float:
-    """Area in common, as a share of the first."""
-    common = np.clip(np.minimum(one[1], other[1]) - np.maximum(one[0], other[0]), 0, None)
-    return float(np.prod(common) / np.prod(one[1] - one[0]))
+def joint_names(topology: Topology) -> list[str]:
+    """In `part_order`, as a reader sees them."""
+    return [shown(topology.joints[joint]) for joint in part_order(topology)]
 
 
-def _directions(x: float) -> list[tuple[int, int]]:
-    """(across, up) to try, the nicest first: outwards, then above and below."""
-    outward = -1 if x < -1e-3 else 1
-    beside = [(outward, 0), (outward, 1), (outward, -1), (0, 1), (0, -1)]
-    return [*beside, (-outward, 0), (-outward, 1), (-outward, -1)]
+def draw_matrix(
+    axes: Axes, topology: Topology, values: Shaped[np.ndarray, "V V"], *, names: bool = True, parts: bool = True, **look: Any
+) -> AxesImage:
+    """A value for each pair of joints, in the order of their parts, which lines keep apart.
+
+    Args:
+        axes: where to.
+        topology: whose joints.
+        values: rows and columns in the order of the topology.
+        names: write the joints' names at the rows.
+        parts: write the parts' names below the columns; else the joints'.
+        look: colours, for ``imshow``.
+    """
+    order, (edges, middles), fontsize = part_order(topology), part_edges(topology), 6.5 if len(topology) > 16 else 8
+    image = axes.imshow(values[np.ix_(order, order)], interpolation="nearest", **look)
+    for edge in edges[1:-1]:
+        axes.axhline(edge - 0.5, color="#808080", linewidth=0.6)
+        axes.axvline(edge - 0.5, color="#808080", linewidth=0.6)
+    if parts:
+        told = [shown(part) for part in topology.parts]
+        axes.set_xticks(middles, told, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    else:
+        axes.set_xticks(range(len(order)), joint_names(topology), rotation=90, fontsize=fontsize)
+    axes.set_yticks(range(len(order)) if names else [], joint_names(topology) if names else [], fontsize=fontsize)
+    axes.tick_params(length=0)
+    return image
 
 
 def part_looks(topology: Topology) -> dict[str, tuple[str, str]]:
@@ -204,3 +249,10 @@ def part_legend(topology: Topology) -> list[Line2D]:
         entries.append(Line2D([], [], color="#7F7F7F", marker="x", linestyle="", label="context: input, no node"))
     ring = Line2D([], [], color="black", marker="o", markerfacecolor="none", linestyle="", markersize=10, label="centre")
     return [*entries, ring]
+
+
+def topology_title(topology: Topology) -> str:
+    """Name, joints, bones, and its `long_links`."""
+    links = len(long_links(topology))
+    further = f" and {links} long links" if links else ""
+    return f"{drawn(topology.name)}: {len(topology)} joints, {len(topology.bones) - links} bones{further}"

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import accumulate, pairwise
 from typing import Any
 
 import networkx as nx
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
+from rich.text import Text
 
 from masksem_graph.operators import heat_kernel, hop_distance, normalised_adjacency, personalised_pagerank
-from masksem_graph.report.skeleton import MANY, draw_skeleton, is_dense, part_legend, shown
+from masksem_graph.report.names import cell, drawn
+from masksem_graph.report.skeleton import MANY, draw_matrix, draw_skeleton, is_dense, part_legend, topology_title, write_names
 from masksem_graph.topology import Topology
 
 SMOOTHING = {
@@ -70,54 +71,51 @@ def bone_share(topology: Topology) -> str:
 
 def check_table(topology: Topology) -> Table:
     """The facts of one."""
-    table = Table(title=topology.name, title_justify="left", show_header=False)
+    table = Table(title=cell(topology.name), title_justify="left", show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts(topology).items():
-        table.add_row(name, value)
+        table.add_row(name, cell(value))
     return table
 
 
 def compare_table(one: Topology, other: Topology) -> Table:
     """The facts of two, what they share, and how much of a score each operator leaves at its joint."""
-    table = Table(title=f"{one.name} and {other.name}", title_justify="left")
+    table = Table(title=cell(f"{one.name} and {other.name}"), title_justify="left")
     for column in ("", one.name, other.name):
-        table.add_column(column, overflow="fold")
+        table.add_column(cell(column), overflow="fold")
     of_one, of_other = facts(one), facts(other)
     for name in of_one:
         if name != "source":
-            table.add_row(name, of_one[name], of_other[name])
-    table.add_row("joints of this one alone", *map(_listed, _alone(set(one.joints), set(other.joints))))
-    table.add_row("bones of this one alone", *map(_listed, _alone(_bone_names(one), _bone_names(other))))
+            table.add_row(name, cell(of_one[name]), cell(of_other[name]))
+    table.add_row(
+        "joints of this one alone", *map(_listed, (set(one.joints) - set(other.joints), set(other.joints) - set(one.joints)))
+    )
+    bones, others = ({" - ".join(sorted(bone)) for bone in topology.bones} for topology in (one, other))
+    table.add_row("bones of this one alone", _listed(bones - others), _listed(others - bones))
     for name, matrix in SMOOTHING.items():
         stays = [f"{100 * matrix(topology).diagonal().mean():.0f} %" for topology in (one, other)]
         table.add_row(f"stays at a joint: {name}", *stays)
-    table.add_row("source", of_one["source"], of_other["source"])
+    table.add_row("source", cell(of_one["source"]), cell(of_other["source"]))
     return table
 
 
-def _bone_names(topology: Topology) -> set[str]:
-    return {" - ".join(sorted(bone)) for bone in topology.bones}
-
-
-def _alone(one: set[str], other: set[str]) -> tuple[set[str], set[str]]:
-    return one - other, other - one
-
-
-def _listed(names: set[str], at_most: int = 8) -> str:
+def _listed(names: set[str], at_most: int = 8) -> Text:
     ordered = sorted(names)
     more = f" and {len(ordered) - at_most} more" if len(ordered) > at_most else ""
-    return f"{len(ordered)}" + (f": {', '.join(ordered[:at_most])}{more}" if ordered else "")
+    return cell(f"{len(ordered)}" + (f": {', '.join(ordered[:at_most])}{more}" if ordered else ""))
 
 
 def check_figure(topology: Topology) -> Figure:
     """A topology with the names of its joints, as seen from the front."""
     figure = Figure(figsize=(6.4, 7.4), layout="constrained")
     axes = figure.add_subplot()
-    draw_skeleton(axes, topology, size=46, fontsize=8 if len(topology) <= MANY else 6.5)
+    places = draw_skeleton(axes, topology, size=46)
+    axes.margins(0.3, 0.04)
     figure.legend(handles=part_legend(topology), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     seen = "; seen from the front, at rest, close joints pushed apart" if topology.rest_pose else ""
-    axes.set_title(f"{topology.name}: {len(topology)} joints, {len(topology.bones)} bones{seen}", fontsize=9)
+    axes.set_title(f"{topology_title(topology)}{seen}", fontsize=9)
+    write_names(axes, topology, places, fontsize=8 if len(topology) <= MANY else 6.5)
     return figure
 
 
@@ -140,51 +138,22 @@ def _draw_row(row: FigureBase, topology: Topology, against: Topology, *, hops: i
     axes = row.subplots(1, 2 + len(SMOOTHING), width_ratios=(1.25, 1, 1, 1, 1))
     theirs = {frozenset(bone) for bone in against.bones}
     own = {frozenset(bone) for bone in topology.bones} - theirs
-    draw_skeleton(axes[0], topology, accent=own if len(own) < len(topology.bones) else (), names=False)
-    axes[0].set_title(f"{topology.name}: {len(topology)} joints, {len(topology.bones)} bones", fontsize=11)
+    draw_skeleton(axes[0], topology, accent=own if len(own) < len(topology.bones) else ())
+    axes[0].set_title(f"{drawn(topology.name)}: {len(topology)} joints, {len(topology.bones)} bones", fontsize=11)
     if 0 < len(own) < len(topology.bones):
-        note = f"{'hair lines' if is_dense(len(own), topology) else 'dashed'}: {len(own)} bones that {against.name} lacks"
+        look = "blue hair lines" if is_dense(len(own), topology) else "blue dashes"
+        note = f"{look}: {len(own)} bones that {drawn(against.name)} lacks"
         axes[0].text(0.5, 0, note, transform=axes[0].transAxes, ha="center", va="top", fontsize=9)
-    look: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.06), "ncols": 3, "frameon": False, "fontsize": 8}
-    axes[0].legend(handles=part_legend(topology), handletextpad=0.1, columnspacing=0.9, **look)
-    order = [topology.index[joint] for joints in topology.parts.values() for joint in joints]
-    distance = hop_distance(topology).numpy()[np.ix_(order, order)]
-    _draw_matrix(row, axes[1], distance, topology, "hop distance", "bones", "viridis_r", hops, names=True)
-    for place, (name, matrix) in zip(axes[2:], SMOOTHING.items(), strict=True):
-        values = matrix(topology).numpy()[np.ix_(order, order)]
-        _draw_matrix(row, place, values, topology, name, "weight", "magma_r", strength)
-
-
-def _draw_matrix(
-    row: FigureBase,
-    axes: Axes,
-    values: Shaped[np.ndarray, "V V"],
-    topology: Topology,
-    title: str,
-    unit: str,
-    colours: str,
-    largest: float,
-    *,
-    names: bool = False,
-) -> None:
-    """Joints in the order of their parts, which lines keep apart."""
-    image = axes.imshow(values, cmap=colours, vmin=0, vmax=largest, interpolation="nearest")
-    edges = [0, *accumulate(len(joints) for joints in topology.parts.values())]
-    for edge in edges[1:-1]:
-        axes.axhline(edge - 0.5, color="#808080", linewidth=0.6)
-        axes.axvline(edge - 0.5, color="#808080", linewidth=0.6)
-    middles = [(low + high - 1) / 2 for low, high in pairwise(edges)]
-    parts = [shown(part) for part in topology.parts]
-    axes.set_xticks(middles, parts, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
-    if names:
-        ordered = [shown(joint) for joints in topology.parts.values() for joint in joints]
-        axes.set_yticks(range(len(ordered)), ordered, fontsize=5.5 if len(ordered) > 26 else 6.5)
-    else:
-        axes.set_yticks([])
-    axes.tick_params(length=0)
-    axes.set_title(title, fontsize=10)
-    ticks = MaxNLocator(nbins=5, integer=unit == "bones")
-    row.colorbar(image, ax=axes, shrink=0.7, location="bottom", label=unit, pad=0.02, ticks=ticks)
+    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.06), "ncols": 3}
+    axes[0].legend(handles=part_legend(topology), handletextpad=0.1, columnspacing=0.9, frameon=False, fontsize=8, **place)
+    panels: list[tuple[str, Any, str, str, float]] = [("hop distance", hop_distance, "bones", "viridis_r", hops)]
+    panels += [(name, matrix, "weight", "magma_r", strength) for name, matrix in SMOOTHING.items()]
+    for cells, (name, matrix, unit, colours, largest) in zip(axes[1:], panels, strict=True):
+        look = {"names": cells is axes[1], "cmap": colours, "vmin": 0, "vmax": largest}
+        image = draw_matrix(cells, topology, matrix(topology).numpy(), **look)
+        cells.set_title(name, fontsize=10)
+        ticks = MaxNLocator(nbins=5, integer=unit == "bones")
+        row.colorbar(image, ax=cells, shrink=0.7, location="bottom", label=unit, pad=0.02, ticks=ticks)
 
 
 def _draw_spectra(axes: Axes, one: Topology, other: Topology) -> None:
@@ -192,7 +161,9 @@ def _draw_spectra(axes: Axes, one: Topology, other: Topology) -> None:
         values = spectrum(topology)
         places = np.linspace(0, 1, len(values))
         face = colour if marker == "o" else "white"
-        axes.plot(places, values, color=colour, marker=marker, markerfacecolor=face, markersize=5, lw=1, label=topology.name)
+        axes.plot(
+            places, values, color=colour, marker=marker, markerfacecolor=face, markersize=5, lw=1, label=drawn(topology.name)
+        )
     axes.set(xlabel="eigenvalue's place, from the first to the last", ylabel="eigenvalue", ylim=(-0.05, 2.05))
     axes.set_title("Spectrum of the symmetric normalised Laplacian", fontsize=11)
     axes.legend(frameon=False)
@@ -205,7 +176,7 @@ def _draw_hops(axes: Axes, one: Topology, other: Topology) -> None:
         counts = np.bincount(pairs, minlength=2)[1:]
         share = 100 * counts / max(counts.sum(), 1)
         look: dict[str, Any] = {"facecolor": "white" if hatch else colour, "edgecolor": colour, "hatch": hatch}
-        axes.bar(np.arange(1, len(counts) + 1) + shift, share, 0.4, label=topology.name, **look)
+        axes.bar(np.arange(1, len(counts) + 1) + shift, share, 0.4, label=drawn(topology.name), **look)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="hops between two joints", ylabel="pairs of joints (%)")
     axes.set_title("How far joints are apart", fontsize=11)

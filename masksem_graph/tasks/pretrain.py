@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -303,7 +303,7 @@ def build_pretrain(
     *,
     topologies: Sequence[Topology],
     channels: int,
-    student: SkeletonEncoder | None = None,
+    student: SkeletonEncoder | Callable[[], SkeletonEncoder] | None = None,
 ) -> Pretrain:
     """The task of a configuration, freshly initialised.
 
@@ -311,13 +311,17 @@ def build_pretrain(
         model, method: the configuration.
         topologies: the skeleton of each data set.
         channels: coordinates of a joint in all of them.
-        student: the encoder, where it is there already.
+        student: the encoder, or what makes it, where it is not simply the model's.
     """
     heads = [SHARED] if method.heads == "shared" else list(method.target.weights)
     scores = copy.deepcopy(method.scores)
     scores.build(width=model.width)
+    if student is None:
+        student = build_encoder(model, topologies=topologies, channels=channels)
+    elif not isinstance(student, SkeletonEncoder):
+        student = student()  # after the scores: the order in which weights are drawn is part of a run
     return Pretrain(
-        student=student or build_encoder(model, topologies=topologies, channels=channels),
+        student=student,
         decoder=build_decoder(model, topologies=topologies, channels=channels, heads=heads),
         scores=scores,
         config=method,

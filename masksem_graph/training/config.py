@@ -55,7 +55,9 @@ class TrainConfig:
             if not least <= value <= most:
                 raise InputError(f"train.{name}: expected a number from {least} to {most}, found {value}")
         if self.accumulate > self.batch_size:
-            raise InputError(f"train.accumulate: expected at most train.batch_size = {self.batch_size}, found {self.accumulate}")
+            raise InputError(
+                f"train.accumulate: expected at most train.batch_size = {self.batch_size}, found {self.accumulate}"
+            )
         shares = {"warmup": self.warmup, "betas": min(self.betas), "betas ": max(self.betas)}
         for name, share in shares.items():
             if not 0 <= share <= 1:

@@ -4,39 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
 from masksem_graph.encodings import AttentionBias, Encoding
-from masksem_graph.errors import InputError
-
-
-@dataclass(frozen=True)
-class OptimConfig:
-    """AdamW with linear warm-up and cosine decay.
-
-    Args:
-        lr: learning rate after warm-up.
-        final_lr: learning rate of the last step.
-        betas: AdamW's decay rates of the moments.
-        weight_decay: on matrices; never on biases and norms.
-        decay_encodings: weight decay on positional encodings and mask tokens too, as in the authors' code.
-    """
-
-    lr: float = 1e-3
-    final_lr: float = 5e-4
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 0.05
-    decay_encodings: bool = False
-
-    def __post_init__(self) -> None:
-        if self.lr <= 0 or self.final_lr < 0:
-            raise InputError(
-                f"optim.lr, optim.final_lr: expected a rate above 0 and one of at least 0, found {self.lr}, {self.final_lr}"
-            )
+from masksem_graph.training.config import TrainConfig
 
 
 def undecayed(module: nn.Module, *, decay_encodings: bool) -> set[int]:
@@ -53,7 +27,7 @@ def undecayed(module: nn.Module, *, decay_encodings: bool) -> set[int]:
     return {id(p) for p in module.parameters() if not (decay_encodings if id(p) in places else p.ndim > 1)}
 
 
-def decay_groups(module: nn.Module, config: OptimConfig) -> list[dict[str, Any]]:
+def decay_groups(module: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
     """Trainable parameters in two groups, with weight decay and without; see `undecayed`."""
     spared = undecayed(module, decay_encodings=config.decay_encodings)
     decayed = [p for p in module.parameters() if p.requires_grad and id(p) not in spared]
@@ -85,7 +59,7 @@ def layer_groups(
     return groups
 
 
-def build_adamw(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+def build_adamw(module: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     """Fused AdamW over `decay_groups`."""
     return torch.optim.AdamW(decay_groups(module, config), lr=config.lr, betas=config.betas, fused=True)
 

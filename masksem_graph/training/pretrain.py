@@ -24,41 +24,12 @@ from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain, RandomNumbers
 from masksem_graph.training.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
+from masksem_graph.training.config import TrainConfig
 from masksem_graph.training.metrics import MetricsLog
-from masksem_graph.training.optim import OptimConfig, build_adamw, warmup_cosine
+from masksem_graph.training.optim import build_adamw, warmup_cosine
 from masksem_graph.training.signals import StopRequest
 
 AGREE_EVERY = 16  # steps between the moments at which several processes look at each other's signals
-
-
-@dataclass(frozen=True)
-class LoopConfig:
-    """How long and in which portions to train.
-
-    Args:
-        epochs: passes over the training clips.
-        batch_size: sequences in a step, over all processes.
-        accumulate: parts that a process's share of a batch is handled in; fewer sequences in memory, the same step.
-        warmup: share of the steps that the learning rate rises in.
-        seed: of everything random.
-        checkpoint_minutes: a checkpoint is also written within an epoch when the last one is this old.
-        evaluate_every: epochs between k-NN checks; 0 for none.
-    """
-
-    epochs: int
-    batch_size: int
-    accumulate: int = 1
-    warmup: float = 0.05
-    seed: int = 0
-    checkpoint_minutes: float = 10.0
-    evaluate_every: int = 10
-
-    def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("evaluate_every", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name}: expected at least {least}, found {getattr(self, name)}")
-        if not 0 <= self.warmup <= 1:
-            raise InputError(f"warmup: expected a share of the steps in [0, 1], found {self.warmup}")
 
 
 @dataclass
@@ -92,7 +63,7 @@ class PretrainLoop:
         fabric: launched.
         task: what to train; on the CPU as built or loaded.
         sets: the data sets, in the task's order, their sources on Fabric's device.
-        config, optim, crop: the numbers.
+        config, crop: the numbers.
         folder: the run's folder.
         save_encoder: called with the student's encoder at every checkpoint.
         evaluate: called every few epochs with the student's encoder; its figures go into the metrics.
@@ -106,8 +77,7 @@ class PretrainLoop:
         fabric: Fabric,
         task: Pretrain,
         sets: Sequence[TrainingSet],
-        config: LoopConfig,
-        optim: OptimConfig,
+        config: TrainConfig,
         crop: CropConfig,
         folder: Path,
         save_encoder: Callable[[SkeletonEncoder], None],
@@ -117,7 +87,7 @@ class PretrainLoop:
     ) -> None:
         self.zero_levels = dict(zero_levels or {})
         self.fabric, self.sets, self.config = fabric, tuple(sets), config
-        self.optim, self.crop, self.folder = optim, crop, folder
+        self.crop, self.folder = crop, folder
         self.save_encoder, self.evaluate = save_encoder, evaluate
         self.mixture = Mixture(sets, batch_size=config.batch_size, seed=config.seed)
         self.steps_per_epoch = self.mixture.steps
@@ -126,7 +96,7 @@ class PretrainLoop:
             for network in (task.student, task.teacher, task.decoder):
                 if network is not None:
                     compile_layers(network)
-        self.wrapped, self.optimiser = fabric.setup(task, build_adamw(task, optim))
+        self.wrapped, self.optimiser = fabric.setup(task, build_adamw(task, config))
         self.progressed = Progressed()
         self.saved_at = time.monotonic()
 
@@ -192,8 +162,8 @@ class PretrainLoop:
             epoch * self.steps_per_epoch + step,
             steps=self.config.epochs * self.steps_per_epoch,
             warmup=round(self.config.warmup * self.config.epochs * self.steps_per_epoch),
-            peak=self.optim.lr,
-            final=self.optim.final_lr,
+            peak=self.config.lr,
+            final=self.config.final_lr,
         )
         for group in self.optimiser.param_groups:
             group["lr"] = lr
@@ -297,7 +267,7 @@ class PretrainLoop:
         if bad := [name for name, value in figures.items() if not math.isfinite(value)]:
             raise NonFiniteLoss(
                 f"{bad[0]}: found {figures[bad[0]]} in epoch {state.epoch + 1}, expected a finite number; "
-                f"try a smaller --optim.lr. The last good checkpoint is kept in {self.checkpoint}"
+                f"try a smaller --train.lr. The last good checkpoint is kept in {self.checkpoint}"
             )
         return figures
 

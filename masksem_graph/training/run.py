@@ -16,22 +16,23 @@ from safetensors.torch import save_file
 from masksem_graph import trust
 from masksem_graph.config import Competed, flatten
 from masksem_graph.console import console, progress_bars
-from masksem_graph.data.augment import whole_view
-from masksem_graph.data.clips import ClipSource, Plan
 from masksem_graph.data.config import DataConfig, identity, open_each_on_first
+from masksem_graph.data.input_spec import InputSpec
+from masksem_graph.data.loader import BodyPlan, SkeletonLoader
 from masksem_graph.data.mixture import TrainingSet
 from masksem_graph.data.store import Store
+from masksem_graph.data.views import whole_view
 from masksem_graph.errors import InputError
 from masksem_graph.files import write_beside
-from masksem_graph.plain_yaml import read_plain
 from masksem_graph.models.encoder import SkeletonEncoder
-from masksem_graph.models.io import save_encoder
+from masksem_graph.models.io import EncoderDescription, create_encoder
 from masksem_graph.pictures.after import draw_training
+from masksem_graph.plain_yaml import read_plain
 from masksem_graph.protocols import KNN, Evaluation
 from masksem_graph.report.page import write_page
 from masksem_graph.run_folder import RunFolder
-from masksem_graph.tasks.pretrain import Pretrain
-from masksem_graph.tasks.several import SeveralPretrain, build_several
+from masksem_graph.tasks.pretrain import Pretrain, build_pretrain
+from masksem_graph.tasks.zero_level import zero_levels
 from masksem_graph.topology import encoder_topology
 from masksem_graph.training.checkpoint import load_checkpoint
 from masksem_graph.training.config import RunConfig
@@ -83,11 +84,9 @@ def _pretrain(
     if resume:
         _check_same_data(folder, identities)
     torch.manual_seed(config.train.seed)
-    topologies = [encoder_topology(config.model.topology, store.topology) for store in stores.values()]
-    channels = stores[config.data.name].frames.shape[-1]
-    task = build_several(config.model, config.method, topologies=topologies, channels=channels)
+    task = build_task(config, plain["model"], stores)
     if config.train.init_from and not resume:
-        initialise_from(task.each[0], Path(config.train.init_from))
+        initialise_from(task, Path(config.train.init_from))
     sets = training_sets(config, stores, fabric.device)
     loop = make_loop(
         config,
@@ -95,11 +94,11 @@ def _pretrain(
         task,
         sets,
         folder=folder.path,
-        save_encoder=lambda encoder: save_encoder(folder, encoder, plain["model"], topologies[1:]),
+        save_encoder=lambda encoder: encoder.save(folder),
         evaluate=neighbours(config, stores, sets),
     )
     if fabric.is_global_zero:
-        for line in start_lines(config, plain, stores, topologies, task, steps=loop.steps_per_epoch, competed=competed):
+        for line in start_lines(config, plain, stores, task, steps=loop.steps_per_epoch, competed=competed):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     references = {} if resume else average_clips(task, sets)
     if resume:
@@ -122,16 +121,49 @@ def _pretrain(
         write_page(folder.path)
 
 
+def build_task(config: RunConfig, model: dict[str, Any], stores: Mapping[str, Store]) -> Pretrain:
+    """The task of a configuration on the skeletons of its stores, freshly initialised.
+
+    Args:
+        config: the run's.
+        model: its model as plain data, which the encoder saves with itself.
+        stores: of the data sets by name; the first says what the encoder's clips are like.
+    """
+    first, data = stores[config.data.name], config.data
+    topologies = [encoder_topology(config.model.topology, store.topology) for store in stores.values()]
+    described = EncoderDescription(
+        model=model,
+        topologies=[topology.to_dict() for topology in topologies],
+        channels=first.frames.shape[-1],
+        input_spec=InputSpec(
+            origin=first.origin,  # type: ignore[arg-type]
+            view=data.view,
+            view_of=data.view_of,
+            stream=data.stream,
+            absent_frames=data.absent_frames,
+        ),
+        recorded=[store.topology.to_dict() for store in stores.values()],
+    )
+    return build_pretrain(
+        config.model,
+        config.method,
+        topologies=topologies,
+        channels=described.channels,
+        student=lambda: create_encoder(described),
+    )
+
+
 def make_loop(
     config: RunConfig,
     fabric: Fabric,
-    task: Pretrain | SeveralPretrain,
+    task: Pretrain,
     sets: Sequence[TrainingSet],
     *,
     folder: str | os.PathLike[str],
     save_encoder: Callable[[SkeletonEncoder], None],
-    evaluate: Callable[[Sequence[SkeletonEncoder]], dict[str, float]] | None,
+    evaluate: Callable[[SkeletonEncoder], dict[str, float]] | None,
 ) -> PretrainLoop:
+    """The loop of a configuration, ready to run."""
     compiles = config.device.compile
     if compiles and (fault := compiler_fault(fabric.device)):
         console.print(f"device.compile: skipped, a trial failed: {fault}", markup=False)
@@ -142,12 +174,22 @@ def make_loop(
         sets=sets,
         config=config.train,
         crop=config.model.crop,
-        augment=config.augment,
         folder=Path(folder),
         save_encoder=save_encoder,
         evaluate=evaluate,
         compile=compiles,
+        zero_levels=levels_of_zero(config, sets),
     )
+
+
+def levels_of_zero(config: RunConfig, sets: Sequence[TrainingSet], most: int = 1024) -> dict[str, float]:
+    """`zero_levels` of the whole training clips, or of evenly spaced ones where there are many."""
+
+    def chosen(clips: torch.Tensor) -> torch.Tensor:
+        return clips[torch.linspace(0, len(clips) - 1, min(most, len(clips))).long()]
+
+    batches = (one.source.load(plan) for one in sets for plan in whole_plans(one.source, chosen(one.clips)))
+    return zero_levels(config.method.target, batches, config.model.segment)
 
 
 def _resumes(folder: RunFolder, plain: dict[str, Any], *, overwrite: bool) -> bool:
@@ -208,13 +250,11 @@ def _prepare_folder(
             save_file(dict(references), partial)
 
 
-def _draw(config: RunConfig, task: Pretrain | SeveralPretrain, sets: Sequence[TrainingSet], folder: RunFolder) -> None:
+def _draw(config: RunConfig, task: Pretrain, sets: Sequence[TrainingSet], folder: RunFolder) -> None:
     one = sets[0]
     clip, *_ = *one.source.store.splits[config.data.split]["test"], *one.clips
     try:
-        draw_training(
-            task.each[0], one.source, train=one.clips, clip=int(clip), folder=folder.figures, seed=config.train.seed
-        )
+        draw_training(task.each[0], one.source, train=one.clips, clip=int(clip), folder=folder.figures, seed=config.train.seed)
     except Exception as error:  # a run does not die of its pictures
         console.print(f"not drawn: {type(error).__name__}: {' '.join(str(error).split())[:200]}", markup=False)
 
@@ -239,9 +279,9 @@ def training_sets(config: RunConfig, stores: Mapping[str, Store], device: torch.
     ]
 
 
-def build_source(store: Store, config: RunConfig, device: torch.device) -> ClipSource:
+def build_source(store: Store, config: RunConfig, device: torch.device) -> SkeletonLoader:
     """Views of a store as the configuration wants them."""
-    return ClipSource(
+    return SkeletonLoader(
         store,
         frames=config.model.frames,
         segment=config.model.segment,
@@ -251,40 +291,43 @@ def build_source(store: Store, config: RunConfig, device: torch.device) -> ClipS
         stream=config.data.stream,
         derivatives=config.method.target.before_resize,
         topology=encoder_topology(config.model.topology, store.topology),
+        transforms=config.augment,
+        view=config.data.view,
+        view_of=config.data.view_of,
     )
 
 
-def whole_plans(source: ClipSource, clips: torch.Tensor, portion: int = 256) -> Iterator[Plan]:
+def whole_plans(source: SkeletonLoader, clips: torch.Tensor, portion: int = 256) -> Iterator[BodyPlan]:
     """Plans of the whole clips, a portion at a time."""
     return (source.plan(whole_view(part, source.length[part])) for part in clips.split(portion))
 
 
-def average_clips(task: Pretrain | SeveralPretrain, sets: Sequence[TrainingSet]) -> dict[str, torch.Tensor]:
+def average_clips(task: Pretrain, sets: Sequence[TrainingSet]) -> dict[str, torch.Tensor]:
     """Give the task the average clip of each data set where it needs them.
 
     Returns:
         what ``reference.safetensors`` holds: the first one's as ``reference``, the others' as ``reference_NAME``.
     """
     found: dict[str, torch.Tensor] = {}
-    for part, one in zip(task.each, sets, strict=True):
-        if part.needs_reference and part.config.reference == "dataset":
-            part.reference.copy_(average_clip(one.source, whole_plans(one.source, one.clips)))
-            found[f"reference_{one.name}" if found else "reference"] = part.reference.cpu()
+    for i, one in enumerate(sets if task.needs_reference and task.config.reference == "dataset" else []):
+        reference = task.reference(i)
+        reference.copy_(average_clip(one.source, whole_plans(one.source, one.clips)))
+        found[f"reference_{one.name}" if found else "reference"] = reference.cpu()
     return found
 
 
 def neighbours(
     config: RunConfig, stores: Mapping[str, Store], sets: Sequence[TrainingSet]
-) -> Callable[[Sequence[SkeletonEncoder]], dict[str, float]] | None:
+) -> Callable[[SkeletonEncoder], dict[str, float]] | None:
     """The k-NN check of the training loop, of each data set; None where no split has labelled test clips."""
     datas = config.data.each
     checks = [_neighbours(config, datas[one.name], stores[one.name], one.source) for one in sets]
     if not any(checks):
         return None
 
-    def check(encoders: Sequence[SkeletonEncoder]) -> dict[str, float]:
+    def check(encoder: SkeletonEncoder) -> dict[str, float]:
         found: dict[str, float] = {}
-        for one, look, encoder in zip(sets, checks, encoders, strict=True):
+        for one, look in zip(sets, checks, strict=True):
             prefix = f"knn_{one.name}" if len(sets) > 1 else "knn"
             found |= {f"{prefix}_{name}": value for name, value in look(encoder).items()} if look else {}
         return found
@@ -293,7 +336,7 @@ def neighbours(
 
 
 def _neighbours(
-    config: RunConfig, data: DataConfig, store: Store, source: ClipSource
+    config: RunConfig, data: DataConfig, store: Store, source: SkeletonLoader
 ) -> Callable[[SkeletonEncoder], dict[str, float]] | None:
     split = {name: torch.from_numpy(store.splits[data.split][name]) for name in ("train", "test")}
     split = {name: clips[source.label[clips] >= 0] for name, clips in split.items()}
@@ -309,7 +352,6 @@ def _neighbours(
             test=split["test"],
             classes=store.classes,
             crop=config.model.crop,
-            augment=config.augment,
             bf16=config.device.precision == "bf16-mixed",
         )
         with progress_bars(disable=True) as silent:
@@ -338,10 +380,14 @@ def initialise_from(task: Pretrain, run: Path) -> None:
     for part, state in by_part.items():
         network = getattr(task, part)
         if part == "decoder" and not state:
-            console.print(f"train.init_from: {run} has no decoder, a new one starts from scratch", soft_wrap=True, markup=False)
+            console.print(
+                f"train.init_from: {run} has no decoder, a new one starts from scratch", soft_wrap=True, markup=False
+            )
             continue
         try:
             if network is not None:
                 network.load_state_dict(state)
         except RuntimeError as error:
-            raise InputError(f"train.init_from: {run}: its {part} does not fit this model: {' '.join(str(error).split())}") from None
+            raise InputError(
+                f"train.init_from: {run}: its {part} does not fit this model: {' '.join(str(error).split())}"
+            ) from None

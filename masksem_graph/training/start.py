@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import nn
-
 from masksem_graph.config import CLASS_PATH, INIT_ARGS, Competed
 from masksem_graph.data.store import Store
-from masksem_graph.topology import Topology
+from masksem_graph.tasks.pretrain import Pretrain
 from masksem_graph.training.config import RunConfig
 
 
@@ -17,8 +15,7 @@ def start_lines(
     config: RunConfig,
     plain: Mapping[str, Any],
     stores: Mapping[str, Store],
-    topologies: Sequence[Topology],
-    task: nn.Module,
+    task: Pretrain,
     *,
     steps: int,
     competed: Sequence[Competed] = (),
@@ -29,18 +26,16 @@ def start_lines(
         config: of the run.
         plain: the same as plain data.
         stores: the data sets by name.
-        topologies: of each, as the encoder sees it.
-        task: its networks.
+        task: its networks, which know the skeletons.
         steps: of an epoch.
         competed: fields that two sources set.
     """
-    for (name, store), data, topology in zip(stores.items(), config.data.each.values(), topologies, strict=True):
+    for (name, store), data, topology in zip(stores.items(), config.data.each.values(), task.student.topologies, strict=True):
         split = store.splits[data.split]
-        view = f", view {data.view}" if hasattr(data, "view") else ""
         yield _line(
             "data",
             f"{name} {data.split}: {len(split['train'])} training and {len(split['test'])} test clips, "
-            f"{len(store.classes)} classes, in {store.topology.units}, origin {store.origin}, stream {data.stream}{view}",
+            f"{len(store.classes)} classes, in {store.topology.units}, origin {store.origin}, stream {data.stream}, view {data.view}",
         )
         yield _line("skeleton", f"{topology.name}: {len(topology)} joints, {len(topology.bones)} bones")
     model, method, train = plain["model"], plain["method"], config.train
@@ -54,7 +49,8 @@ def start_lines(
         yield _line(name, part_line(method.get(name)))
     yield _line("transforms", ", ".join(map(part_line, plain.get("augment") or [])) or "none")
     yield _line(
-        "steps", f"{train.epochs} epochs of {steps} steps, {train.batch_size} clips each, rate {train.lr:g} to {train.final_lr:g}"
+        "steps",
+        f"{train.epochs} epochs of {steps} steps, {train.batch_size} clips each, rate {train.lr:g} to {train.final_lr:g}",
     )
     for one in competed:
         yield _line("decided", str(one))

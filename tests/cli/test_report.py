@@ -10,7 +10,7 @@ import yaml
 
 from masksem_graph.cli import main
 from masksem_graph.cli.train import parse, pretrain
-from masksem_graph.report.page.provenance import short
+from masksem_graph.report.page.filters import short
 from masksem_graph.training.pretrain import Interrupted, PretrainLoop
 from masksem_graph.training.provenance import commit
 

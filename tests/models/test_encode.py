@@ -16,8 +16,8 @@ import masksem_graph.models.encode as encode
 from masksem_graph.backbones import Transformer
 from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.input_spec import InputSpec
+from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.store import StoreWriter, open_store
 from masksem_graph.data.views import CropConfig
 from masksem_graph.encodings import Learned
@@ -183,7 +183,10 @@ def changed(at: tuple[int, ...], value: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (np.zeros((9, 4, 3)), r"expected frames \[F, V, C\] = \[F, 5, 3\] of one body, found \[9, 4, 3\]; several clips are a"),
+        (
+            np.zeros((9, 4, 3)),
+            r"expected frames \[F, V, C\] = \[F, 5, 3\] of one body, found \[9, 4, 3\]; several clips are a",
+        ),
         (np.ones((9, 5, 2)), r"expected frames .*, found \[9, 5, 2\]"),
         (np.ones((5, 3)), r"expected frames .*, found \[5, 3\]"),
         (torch.ones(2, 9, 5, 3), r"expected frames .*, found \[2, 9, 5, 3\]; several clips are a list"),

@@ -43,9 +43,7 @@ ENCODINGS = [
 
 
 def encoder(backbone: BackboneFactory, **options: Any) -> SkeletonEncoder:
-    model = ModelConfig(
-        frames=8, segment=2, width=16, encodings=ENCODINGS, backbone=backbone, decoder=backbone, **options
-    )
+    model = ModelConfig(frames=8, segment=2, width=16, encodings=ENCODINGS, backbone=backbone, decoder=backbone, **options)
     return build_encoder(model, topologies=[TINY, NTU, KINECT, LIMBS], channels=3).eval()
 
 

@@ -22,7 +22,7 @@ def test_moments(one: ShownClip) -> None:
     timed = replace(one, rate=12.0)
     assert timed.time(-0.5) == 0 and timed.time(11.5) == pytest.approx(2.0), "from the start to the end, in seconds"
     assert (one.clock, timed.clock) == ("frame of the clip", "time (s)")
-    assert one.title == "one: go right"
+    assert one.title == "one: go_right"
 
 
 def test_speed_by_hand(one: ShownClip) -> None:
@@ -50,3 +50,11 @@ def test_an_image_runs_downwards(one: ShownClip) -> None:
     image = replace(one, topology=replace(TINY, units="pixels"))
     np.testing.assert_array_equal(image.places[..., 1], -one.places[..., 1])
     np.testing.assert_array_equal(image.places[..., 0], one.places[..., 0])
+
+
+def test_bones_of_a_compared_topology(one: ShownClip) -> None:
+    link = ("foot", "left_hand")
+    other = replace(TINY, name="other", bones=(*TINY.bones, link))
+    assert one.bones is one.topology and one.links == set()
+    compared = replace(one, compared=other)
+    assert compared.bones is other and compared.links == {frozenset(link)}

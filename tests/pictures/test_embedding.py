@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from masksem_graph.data.augment import AugmentConfig, CropConfig
 from masksem_graph.data.clips import ClipSource
+from masksem_graph.errors import InputError
 from masksem_graph.pictures.embedding import MARKERS, _lay_out, embed, embedding_figure
 from masksem_graph.protocols import KNN, Evaluation
 from masksem_graph.report.skeleton import COLOURS
@@ -64,5 +65,28 @@ def test_classes_look_different() -> None:
 def test_title_and_legend(evaluation: Evaluation) -> None:
     figure = embedding_figure(embed(evaluation, method="pca"), ("go_right", "sway"), title="mine")
     assert figure.axes[0].get_title() == "mine\n1 nearest neighbour: 100.0 % of the test clips"
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["go right (4)", "sway (4)"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["go_right (4)", "sway (4)"]
     assert figure.axes[0].get_xlabel().startswith("component 1")
+
+
+@pytest.mark.parametrize("method", ["tsne", "pca"])
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (np.full((20, 4), 0.5), "all 20 clips have the same features"),
+        (np.full((20, 4), 0.5) + 1e-9 * np.arange(20)[:, None], "all 20 clips have the same features"),
+        (np.where(np.eye(20, 4) > 0, np.nan, 1.0), "features of 4 clips are not finite"),
+        (np.where(np.eye(20, 4) > 0, np.inf, 1.0), "features of 4 clips are not finite"),
+    ],
+)
+def test_features_with_nothing_to_see_are_refused(features: np.ndarray, message: str, method: str) -> None:
+    with pytest.raises(InputError, match=message):
+        _lay_out(features, method, 0)  # type: ignore[arg-type]
+
+
+def test_features_that_are_nearly_alike_are_laid_out() -> None:
+    features = np.full((20, 4), 0.5) + 1e-5 * np.arange(20)[:, None]
+    for method in ("tsne", "pca"):
+        assert np.isfinite(_lay_out(features, method, 0)[0]).all()  # type: ignore[arg-type]
+    twins = np.repeat(np.eye(4)[:2], 10, axis=0)
+    assert np.isfinite(_lay_out(twins, "tsne", 0)[0]).all()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from masksem_graph.masking import Motion, Uniform
 from masksem_graph.methods.ha_cm import AlternatingScores, AttentionScores, HierarchyScores
@@ -96,5 +97,19 @@ def test_units_and_legends(make_task: Make, one: ShownClip) -> None:
     figure = maps_figure(one, {"uniform": draw_masks(task, one, draws=5)}, draws=5, body=0)
     labels = {axes.get_ylabel() for axes in figure.axes} | {axes.get_xlabel() for axes in figure.axes}
     assert {"mean speed (metres/frame)", "hidden, share of 5 draws", "hidden, mean share"} <= labels
-    legends = [text.get_text() for axes in figure.axes if axes.get_legend() for text in axes.get_legend().get_texts()]
+    found = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+    legends = [text.get_text() for legend in found for text in legend.get_texts()]
     assert {"hidden", "seen", "uniform"} <= set(legends)
+
+
+def test_bodies_share_their_scales_and_the_legend_is_clear(make_task: Make, two: ShownClip) -> None:
+    task = make_task(scores=Uniform(), operator=Identity)
+    found = {"uniform": draw_masks(task, two, draws=20)}
+    figures = [maps_figure(two, found, draws=20, body=body) for body in (0, 1)]
+    scales = [[(shown.norm.vmin, shown.norm.vmax) for axes in figure.axes for shown in axes.images] for figure in figures]
+    assert scales[0] == scales[1]
+    FigureCanvasAgg(figures[0])
+    figures[0].draw_without_rendering()
+    (legend,) = figures[0].legends
+    profiles = next(axes for axes in figures[0].axes if axes.get_xlabel() == "hidden, mean share")
+    assert legend.get_window_extent().y1 <= profiles.xaxis.label.get_window_extent().y0

@@ -60,8 +60,9 @@ def test_what_is_refused(name: str, numbers: dict[str, float], message: str) -> 
 
 
 def test_joints_far_apart() -> None:
-    assert far_joints(TINY) == ["hip", "left_hand", "foot"]
-    assert far_joints(load_topology("ntu25")) == ["spine_middle", "left_hand_tip", "left_foot"]
+    assert far_joints(TINY) == ["hip", "foot", "left_hand"]
+    for name in ("ntu25", "ntu25_long", "ntu25_hands", "ntu25_full"):  # one body, other bones
+        assert far_joints(load_topology(name)) == ["spine_middle", "left_foot", "left_hand_tip"]
     assert far_joints(TINY, 1) == ["hip"]
 
 
@@ -86,3 +87,24 @@ def test_every_panel_says_what_it_is() -> None:
 def test_three_pictures_of_one_operator() -> None:
     pictures = operator_pictures(TINY, named_operator("parts", {}))
     assert [picture.name for picture in pictures] == ["smoothing_matrices", "smoothing_graphs", "smoothing_impulse"]
+
+
+def test_a_weight_has_one_colour_in_all_three_pictures() -> None:
+    operators = {"none": Identity, "adjacency": SIDE_BY_SIDE["adjacency, 1 hop"], "heat": Heat}
+    largest = max(float(spread(operators[name], TINY).max()) for name in ("adjacency", "heat"))
+    for picture in operator_pictures(TINY, operators):
+        norms = {
+            (type(shown.norm), shown.norm.vmin, shown.norm.vmax)
+            for axes in picture.figure.axes
+            for shown in (*axes.images, *axes.collections)
+            if shown.get_array() is not None and axes.get_title()
+        }
+        assert len(norms) == 1 and norms.pop()[1:] == (0, pytest.approx(largest)), picture.name
+
+
+def test_pictures_name_topology_joints_and_sides() -> None:
+    for picture in operator_pictures(load_topology("ntu25_long"), {"heat": Heat}):
+        assert picture.figure.get_suptitle().startswith("ntu25_long: 25 joints, 24 bones and 4 long links")
+    graphs = operator_pictures(TINY, {"heat": Heat})[1].figure
+    told = [text.get_text() for axes in graphs.axes for text in axes.texts]
+    assert {"hip", "head", "left hand", "right hand", "foot", "left", "right"} <= set(told)

@@ -88,3 +88,13 @@ def test_which_joints(make_task: Make, one: ShownClip, two: ShownClip) -> None:
     assert names == [f"reconstruction_{target}_body{b}" for b in (1, 2) for target in ("velocity", "acceleration")]
     with pytest.raises(InputError, match="--joints: tiny5 has no joint called 'tail'"):
         reconstruction_pictures(one, found, ["tail"])
+
+
+def test_rows_share_a_scale_unless_told_otherwise(make_task: Make, one: ShownClip) -> None:
+    found = reconstruct(make_task(), one)[:1]
+    limits = []
+    for shared in (True, False):
+        (picture,) = reconstruction_pictures(one, found, ["head", "foot"], shared=shared)
+        limits.append({axes.get_ylim() for axes in picture.figure.axes[:6]})
+        assert ("one scale for all joints" in picture.figure.get_suptitle()) == shared
+    assert (len(limits[0]), len(limits[1])) == (1, 2)

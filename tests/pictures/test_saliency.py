@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
 
 from masksem_graph.errors import InputError
 from masksem_graph.masking import Motion
 from masksem_graph.operators import Adjacency, PartAverage
 from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.pictures.operators import SIDE_BY_SIDE
-from masksem_graph.pictures.saliency import raw_saliency, saliency, saliency_figure
+from masksem_graph.pictures.saliency import raw_saliency, saliency, saliency_figure, saliency_pictures
 from masksem_graph.pictures.smoothing import before_and_after, smoothed
-from masksem_graph.pictures.tasks import semantic
+from masksem_graph.pictures.smoothing import saliency_pictures as smoothing_pictures
+from masksem_graph.pictures.tasks import operator_name, semantic
+from masksem_graph.report.skeleton import LINK
 from masksem_graph.saliency import ReleasedGradCam, gradcam
 from masksem_graph.tasks.pretrain import Pretrain
 from masksem_graph.topology import load_topology
@@ -54,7 +59,7 @@ def test_a_task_without_semantic_scores_gets_grad_cam(make_task: Make, one: Show
 def test_released_scores_are_clipped_after_smoothing(make_task: Make, one: ShownClip) -> None:
     task = make_task(scores=ReleasedGradCam(), operator=PartAverage)
     values = before_and_after(task, raw_saliency(task, one))
-    assert list(values) == ["none", "PartAverage"]
+    assert list(values) == ["none", "PartAverage"] and operator_name(task) == "PartAverage"
     assert all(found.max() <= 1 for found in values.values())
 
 
@@ -83,3 +88,37 @@ def test_a_map_for_each_body_with_names_and_units(two: ShownClip) -> None:
         assert axes.get_xlabel() == "segment (4.0 frames each)" and axes.get_ylabel() == f"body {body + 1}"
         assert axes.child_axes[0].get_xlabel() == "frame of the clip"
     assert "share of the clip's largest" in figure.axes[-1].get_ylabel()
+
+
+def test_the_operator_is_named(make_task: Make, one: ShownClip) -> None:
+    task = make_task(operator=partial(Adjacency, hops=2))
+    still, moving = saliency_pictures(one, saliency(task, one), smoothing=operator_name(task))
+    assert still.figure.axes[0].get_title() == "one: go_right\nsmoothed by Adjacency, hops 2"
+    assert "smoothed by Adjacency, hops 2" in [axes.get_title() for axes in moving.figure.axes]
+
+
+def test_rows_share_a_scale_where_asked() -> None:
+    eta = torch.rand(1, 6, 5)
+    own, shared = (smoothed(eta, TINY.joints, TINY, SIDE_BY_SIDE, lambda x: x, shared=how) for how in (False, True))
+    assert all(values.max() == pytest.approx(1) for values in own.values())
+    assert max(values.max() for values in shared.values()) == pytest.approx(1)
+    assert shared["body parts"].max() < shared["none"].max()
+    factor = shared["none"].max()
+    np.testing.assert_allclose(shared["none"], own["none"] * factor, rtol=1e-5)
+
+
+def test_both_bodies_and_the_named_topology_are_shown(two: ShownClip) -> None:
+    link = ("foot", "left_hand")
+    other = replace(TINY, name="other$", bones=(*TINY.bones, link))
+    values = {"none": np.ones((2, 6, 5)), "heat": np.ones((2, 6, 5))}
+    still, moving = smoothing_pictures(two, values, topology=other)
+    maps = [axes for axes in still.figure.axes if axes.images]
+    assert len(maps) == 4 and [axes.get_title() for axes in maps[:2]] == ["body 1", "body 2"]
+    assert "other\\$: 5 joints, 5 bones, 1 of them not in the run's" in still.figure.get_suptitle()
+    strip = next(axes for axes in still.figure.axes if any(text.get_text() == "body 2" for text in axes.texts))
+    blue = [c for c in strip.collections if isinstance(c, LineCollection) and to_hex(c.get_color()[0]) == LINK.lower()]
+    assert blue and all(len(c.get_segments()) == 1 for c in blue)
+    assert moving.motion is not None
+    for frame in moving.motion.frames[:2]:
+        moving.motion.update(frame)
+        assert [text.get_text() for text in moving.figure.axes[0].texts] == ["body 1", "body 2"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from rich.console import Console
 
 from masksem_graph.errors import InputError
 from masksem_graph.files import find_yaml, read_yaml, shipped
+from masksem_graph.report import names
 from masksem_graph.report.published import load_published
-from masksem_graph.report.table_formats import latex, markdown, terminal
-from masksem_graph.report.tables import STYLES, build_table, collect, preset, protocol_title
+from masksem_graph.report.tables import STYLES, ResultTable, TableRow, build_table, collect, preset, protocol_title
 
 NTU60 = {"format": "ntu", "topology": "ntu25", "classes": 60, "clips": 56578}
 PKU2 = {"format": "pku", "topology": "ntu25", "classes": 51, "clips": 6900}
@@ -25,8 +26,16 @@ def result(protocol: str, top1: float, **more: Any) -> dict[str, Any]:
     method = read_yaml(shipped("configs") / "method" / "masksem.yaml")["method"]
     model = read_yaml(shipped("configs") / "model" / "small.yaml")["model"]
     run = {"method": method, "model": model, "epochs": 100}
-    about = {"data_set": NTU60, "split": "xsub", "stream": "joint", "std": None, "untrained": False}
-    return {"protocol": protocol, "top1": top1, "pretrained_on": None, "pretraining": run, **about, **more}
+    about = {"data_set": NTU60, "split": "xsub", "stream": "joint", "std": None, "untrained": False, "config": None}
+    return {
+        "protocol": protocol,
+        "top1": top1,
+        "pretrained_on": None,
+        "pretraining": run,
+        "checkpoint": "run",
+        **about,
+        **more,
+    }
 
 
 def test_ours_stands_beside_the_published() -> None:
@@ -108,17 +117,62 @@ def test_protocol_titles() -> None:
 
 @pytest.mark.parametrize("style", [style for style in STYLES if style not in ("IV", "all")])
 def test_formats_agree(style: str) -> None:
-    table = build_table(style, [], load_published())
+    table = build_table(style, [result({"I": "linear", "II": "finetune"}.get(style, "semi_1"), 71.2)], load_published())  # type: ignore[arg-type]
     file = io.StringIO()
-    Console(file=file, width=300).print(terminal(table))
-    drawn = {"terminal": file.getvalue(), "markdown": markdown(table), "latex": latex(table)}
+    Console(file=file, width=300).print(table.terminal())
+    drawn = {names.line: file.getvalue(), names.markdown: table.markdown(), names.latex: table.latex()}
     for row in table.rows:
         for text in (row.label, *row.cells.values()):
-            for name, whole in drawn.items():
-                assert (text.replace("&", "\\&") if name == "latex" else text) in whole
-    lines = drawn["markdown"].splitlines()
+            for escape, whole in drawn.items():
+                assert escape(text) in whole
+    lines = table.markdown().splitlines()
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
-    assert drawn["latex"].count("{") - drawn["latex"].count("\\{") == drawn["latex"].count("}") - drawn["latex"].count("\\}")
+    latex = table.latex()
+    assert latex.count("{") - latex.count("\\{") == latex.count("}") - latex.count("\\}")
+    assert [latex.count(rule) for rule in ("\\toprule", "\\midrule", "\\bottomrule")] == [1, 2, 1]
+    read = list(csv.reader(io.StringIO(table.csv())))
+    assert read[0] == ["encoder", *table.columns.values()]
+    assert read[1:] == [[row.label, *(row.cells.get(column, "-") for column in table.columns)] for row in table.rows]
+
+
+ODD = [
+    "$\\frac{$",
+    "[/red]",
+    "<script>alert(1)</script>",
+    "a^b_c%",
+    "two\nlines",
+    "\x1b[31m",
+    "坐下",
+    "| pipe",
+    "\\end{table}",
+]
+
+
+def test_names_are_text_in_every_format() -> None:
+    rows = [TableRow(name, {("b", "p"): "1"}, ours=True) for name in ODD]
+    table = ResultTable(ODD[1], {("b", "p"): ODD[0]}, rows, [ODD[2]])
+    file = io.StringIO()
+    Console(file=file, width=200).print(table.terminal())
+    for text in ("[/red]", "<script>", "two lines", "\ufffd[31m", "坐下"):
+        assert text in file.getvalue()
+    assert "<script>" not in table.markdown() and "\\<script\\>" in table.markdown()
+    assert len([line for line in table.markdown().splitlines() if line.startswith("|")]) == 2 + len(ODD)
+    assert "\\textasciicircum{}" in table.latex() and table.latex().count("\\end{table}") == 1
+    assert [row[0] for row in csv.reader(io.StringIO(table.csv()))][1:] == [names.line(name) for name in ODD]
+
+
+def test_another_pooling_has_a_column_of_its_own() -> None:
+    table = build_table("I", [result("linear", 70.0), result("linear", 80.0, pool="joints")], load_published(), ["ntu60_xsub"])
+    assert list(table.columns.values()) == ["NTU-60 x-sub", "NTU-60 x-sub, joints pooled"]
+    assert list(table.rows[-1].cells.values()) == ["70.0", "80.0"]
+
+
+def test_footnotes_say_how_a_figure_came_about() -> None:
+    table = build_table("I", [], load_published())
+    (row,) = [row for row in table.rows if row.label == "MAMP (released)"]
+    assert "stream: joint, pool: mean, epochs: 100" in table.notes[row.notes[0] - 1]
+    semi = build_table("III", [], load_published())
+    assert any("1.98 % of the labels" in note for note in semi.notes)
 
 
 def test_every_published_number_has_a_source_that_is_used() -> None:

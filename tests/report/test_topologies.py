@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from masksem_graph.files import shipped
 from masksem_graph.report.figures import save_figure
-from masksem_graph.report.skeleton import POINTS, _overlap, front_view, part_looks, place_names
+from masksem_graph.report.skeleton import draw_skeleton, front_view, long_links, part_looks, write_names
 from masksem_graph.report.topologies import check_figure, compare_figure, compare_table, facts, spectrum
 from masksem_graph.topology import load_topology
 
@@ -41,7 +43,7 @@ def test_spectrum_by_hand() -> None:
 
 def test_what_two_share() -> None:
     table = compare_table(load_topology("ntu25"), load_topology("ntu25_hands"))
-    rows = {name: cells for name, *cells in zip(*(column._cells for column in table.columns), strict=True)}
+    rows = {name: cells for name, *cells in zip(*([str(c) for c in column._cells] for column in table.columns), strict=True)}
     assert rows["joints of this one alone"] == ["0", "0"]
     alone = "2: left_hand_tip - left_thumb, right_hand_tip - right_thumb"
     assert rows["bones of this one alone"] == [alone, "2: left_hand - left_hand_tip, right_hand - right_hand_tip"]
@@ -51,17 +53,31 @@ def test_what_two_share() -> None:
     assert rows["stays at a joint: adjacency, 1 hop"][0] == f"{100 * stays:.0f} %"
 
 
-@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "mediapipe33"])
-def test_names_do_not_cover_each_other(name: str) -> None:
+@pytest.mark.parametrize("name", ["ntu25", "kinect20", "coco17", "smpl24", "tiny5"])
+def test_names_stand_beside_their_joints_and_apart(name: str) -> None:
     topology = load_topology(name)
-    places = front_view(topology)
-    boxes = place_names(topology, places, 8)
-    assert boxes.keys() == set(topology.joints)
-    if not name.endswith(("_full", "_random", "_parts")):
-        assert max(_overlap(a[0], b[0]) for a, b in combinations(boxes.values(), 2)) < 0.05
-    for joint, (box, _) in boxes.items():
-        nearest = np.clip(places[joint], *box)
-        assert np.hypot(*(nearest - places[joint])) < 14 / POINTS, "a name stands beside its joint"
+    figure = Figure(figsize=(6.4, 7.4))
+    axes = figure.add_subplot()
+    places = draw_skeleton(axes, topology)
+    axes.margins(0.3, 0.04)
+    texts = write_names(axes, topology, places)
+    assert [text.get_text() for text in texts] == [joint.replace("_", " ") for joint in topology.joints]
+    boxes = [text.get_window_extent() for text in texts]
+    for one, other in combinations(boxes, 2):
+        common = Bbox.intersection(one, other)
+        assert common is None or common.width * common.height < 0.25 * one.width * one.height
+    for box, joint in zip(boxes, topology.joints, strict=True):
+        place = axes.transData.transform(places[joint])
+        nearest = np.clip(place, box.min, box.max)
+        assert np.hypot(*(nearest - place)) < 40, f"{joint}: its name stands beside it (pixels)"
+
+
+def test_long_links_are_what_somebody_added() -> None:
+    added = {("head", "left_hand"), ("head", "right_hand"), ("left_hand", "left_foot"), ("right_hand", "right_foot")}
+    assert long_links(load_topology("ntu25_long")) == {frozenset(link) for link in added}
+    for name in ("ntu25", "ntu25_hands", "kinect20", "coco17", "mediapipe33", "tiny5"):
+        assert long_links(load_topology(name)) == set()
+    assert "24 bones and 4 long links" in check_figure(load_topology("ntu25_long")).axes[0].get_title()
 
 
 @pytest.mark.parametrize("name", SHIPPED)

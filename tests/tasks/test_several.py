@@ -180,7 +180,9 @@ def test_a_joint_without_a_vector_is_refused_with_the_list(wrapped: bool) -> Non
     ):
         with pytest.raises(InputError) as error:
             refused()
-        assert str(error.value).startswith(f"model.encodings: Learned has no vector for {', '.join(lacking)} of ntu25; expected ")
+        assert str(error.value).startswith(
+            f"model.encodings: Learned has no vector for {', '.join(lacking)} of ntu25; expected "
+        )
         assert "\n" not in str(error.value)
     task.student.check_topology(KINECT)
 
@@ -191,7 +193,9 @@ def test_joints_in_another_order_find_their_own_vectors() -> None:
     task = build((NTU, reordered), networks=model(encodings=LEARNED))
     assert task.student.positions.encodings[1].table.shape == (1, 25, 12)
     here = clips_on(NTU)
-    there = SkeletonBatch.from_frames(here.frames[:, :, order], topology=reordered, segment=2, sequence=here.sequence, y=here.y)
+    there = SkeletonBatch.from_frames(
+        here.frames[:, :, order], topology=reordered, segment=2, sequence=here.sequence, y=here.y
+    )
     features = task.student(here).unflatten(1, (4, 25))[:, :, order].flatten(1, 2)
     torch.testing.assert_close(task.student(there), features, atol=1e-5, rtol=1e-5)
 
@@ -255,7 +259,9 @@ class PerJoint(Operator):
 
 
 def test_a_part_that_could_never_learn_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match=r"^method\.operator: PerJoint has weights that ask for a gradient; .* expected weights"):
+    with pytest.raises(
+        InputError, match=r"^method\.operator: PerJoint has weights that ask for a gradient; .* expected weights"
+    ):
         build(operator=PerJoint(joints=25, learns=True))
     task = build(operator=PerJoint(joints=25, learns=False))
     assert all(loss_on(task, i, clips_on(topology)).isfinite() for i, topology in enumerate((NTU, KINECT)))

@@ -1,7 +1,7 @@
 """``report.html``: one self-contained page for each run and each evaluation.
 
-`run` and `evaluation` read a folder and say what is on its page (`content`); `writing` makes HTML of it, by ``page.html`` and
-``page.css``.
+`folder` reads what a folder holds, as plain data. The templates beside it say what is shown: ``page.html`` is around both
+kinds, ``run.html`` and ``evaluation.html`` are the two, ``parts.html`` has what they share.
 """
 
 from masksem_graph.report.page.pictures import clear_pictures

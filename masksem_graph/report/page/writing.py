@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from masksem_graph.console import console
 from masksem_graph.errors import InputError
 from masksem_graph.files import locked, write_beside
-from masksem_graph.report.figures import curves_figure, save_figure
-from masksem_graph.report.page.content import Page
-from masksem_graph.report.page.evaluation import evaluation_page
-from masksem_graph.report.page.inside import RESULTS
+from masksem_graph.report.figures import curves_figure, drawing, save_figure
+from masksem_graph.report.names import line
+from masksem_graph.report.page import filters
+from masksem_graph.report.page.folder import METRICS, RESULTS, metrics, read_evaluation, read_run, run_name
 from masksem_graph.report.page.pictures import FIGURES
-from masksem_graph.report.page.run import METRICS, metrics, run_page
+from masksem_graph.report.tables import part_name, protocol_title
 
 NAME = "report.html"
 NOT_HTML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -39,12 +41,13 @@ def write_page(folder: Path) -> Path:
     # Evaluations of one run may end at the same time: whoever writes its page last must have seen them all.
     with locked(target, wait=True):
         if _is_evaluation(folder):
-            page = evaluation_page(folder)
+            html = render("evaluation.html", **read_evaluation(folder))
         else:
-            _draw_curves(folder)
-            page = run_page(folder)
+            with drawing("curves"):
+                _draw_curves(folder)
+            html = render("run.html", **read_run(folder))
         with write_beside(target) as partial:
-            partial.write_text(render(page), encoding="utf-8")
+            partial.write_text(html, encoding="utf-8")
     return target
 
 
@@ -56,11 +59,11 @@ def write_pages(folder: Path) -> None:
             try:
                 write_page(above)
             except InputError as error:
-                console.print(f"{above / NAME}: not written: {error}", soft_wrap=True, markup=False)
+                console.print(line(f"{above / NAME}: not written: {error}"), soft_wrap=True, markup=False)
 
 
-def render(page: Page) -> str:
-    """The page as an HTML5 document that needs nothing beside it."""
+def render(template: str, **found: Any) -> str:
+    """A template filled in: an HTML5 document that needs nothing beside it."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
         autoescape=True,
@@ -69,7 +72,12 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return NOT_HTML.sub("\N{REPLACEMENT CHARACTER}", environment.get_template("page.html").render(page=page))
+    own = (filters.number, filters.duration, filters.joined, protocol_title)
+    environment.filters |= {function.__name__: function for function in own}
+    environment.filters["yaml"] = lambda fields: yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    environment.globals |= {"at": filters.at, "part_name": part_name, "run_name": run_name}
+    # Sections enter themselves in the list of links.
+    return NOT_HTML.sub("\N{REPLACEMENT CHARACTER}", environment.get_template(template).render(nav=[], **found))
 
 
 def _is_evaluation(folder: Path) -> bool:

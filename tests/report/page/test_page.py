@@ -16,10 +16,8 @@ from hypothesis import strategies as st
 
 from masksem_graph.errors import InputError
 from masksem_graph.report.page import write_page, write_pages
-from masksem_graph.report.page.content import Column, Page, Section, Table
-from masksem_graph.report.page.provenance import short
-from masksem_graph.report.page.texts import MISSING, duration, number
-from masksem_graph.report.page.writing import NOT_HTML, render
+from masksem_graph.report.page.filters import MISSING, duration, joined, number, short
+from masksem_graph.report.page.writing import NOT_HTML
 
 LEADS_OUT = {"src", "href", "srcset", "data", "action", "poster", "background", "cite", "ping", "formaction"}
 Make = Callable[..., Any]
@@ -80,7 +78,7 @@ def test_evaluation_page_says_what_its_results_say(tmp_path: Path, read: Make, w
     )
     found, further, classes, provenance = page.tables
     assert found[1][3:] == ["65.0", "45.0 to 85.0", "100.0", "64.6", "20", "1 min 8 s"]
-    assert further == [["train loss", "1.033"]]
+    assert further == [["train_loss", "1.033"]]
     assert classes[1:] == [["sit", "12", "75.0", "stand (25 %)"], ["stand", "8", "50.0", "sit (50 %)"]]
     assert ["Commit", "0123456789abcdef0123456789abcdef01234567"] in provenance
     assert [attributes["style"] for attributes in page.all("td") if "style" in attributes] == [
@@ -234,8 +232,33 @@ def test_odd_results_do_not_stop_a_page(run: Path, value: Any, parse: Make, resu
         if value == "missing":
             del fields[name]
         (run / "linear" / "results.json").write_text(json.dumps(fields))
-        write_pages(run / "linear")
-        assert len(parse(run / "report.html").tables[0]) == 3, name
+        write_page(run)
+        page = parse(run / "report.html")
+        if len(page.tables[0]) == 3:
+            write_page(run / "linear")
+        else:
+            assert len(page.tables[0]) == 2 and f"linear/results.json: {name}: " in page.words, name
+            with pytest.raises(InputError, match=f"results.json: {name}: (expected|this field is missing)"):
+                write_page(run / "linear")
+
+
+def test_floors_and_other_findings_by_name_have_tables(tmp_path: Path, read: Make, write_evaluation: Make) -> None:
+    floors = {"raw coordinates + ridge": 48.04, "untrained_encoder": 61.0}
+    page = read(write_evaluation(tmp_path / "e", floors=floors, pool="joints", odd=[1, 2]))
+    assert ["pool", "joints"] in page.tables[1]
+    assert page.tables[2] == [["raw coordinates + ridge", "48.0"], ["untrained_encoder", "61.0"]]
+
+
+def test_names_keep_their_underscores(run: Path, read: Make, write_evaluation: Make) -> None:
+    (run / "figures" / "saliency_pick_up.png").write_bytes(b"x")
+    recall = {"pick_up": 50.0, "put_down": 25.0}
+    page = read(write_evaluation(run / "my_probe", per_class_recall=recall))
+    assert [row[0] for row in page.tables[2][1:]] == ["pick_up", "put_down"]
+    own = {"format": "folder", "topology": "t", "classes": 2, "clips": 3}
+    write_evaluation(run / "my_probe", data_set=own, split="by_person")
+    page = read(run)
+    assert {"my_probe", "folder_by_person"} <= {cell for row in page.tables[0] for cell in row}
+    assert "Saliency: pick_up" in page.words and "gradient_norm" in page.tables[1][0]
 
 
 def test_an_evaluation_rewrites_the_pages_above_it(
@@ -257,20 +280,28 @@ def test_neither_run_nor_evaluation(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@settings(max_examples=60, deadline=None)
-@given(cell=st.text(), title=st.text())
-def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, cell: str, title: str, parse: Make) -> None:
-    section = Section("s", title, table=Table([Column(cell, "text")], [[cell]]), code=cell)
-    html = render(Page(kind="run", title=title, summary=cell, sections=[section]))
-    path = tmp_path_factory.mktemp("page") / "page.html"
-    path.write_text(html, encoding="utf-8")
-    shown = NOT_HTML.sub("\ufffd", cell)
-    assert parse(path).tables == [[[shown.replace("\r\n", "\n").replace("\r", "\n")]] * 2]
+@settings(max_examples=40, deadline=None)
+@given(cell=st.text(min_size=1), name=st.text(min_size=1))
+def test_any_text_survives(
+    tmp_path_factory: pytest.TempPathFactory, cell: str, name: str, parse: Make, write_evaluation: Make
+) -> None:
+    folder = write_evaluation(tmp_path_factory.mktemp("page") / "e", per_class_recall={"sit": 1.0, name: 2.0}, checkpoint=cell)
+    page = parse(write_page(folder))
+
+    def shown(text: str) -> str:
+        return NOT_HTML.sub("\ufffd", text).replace("\r\n", "\n").replace("\r", "\n")
+
+    assert page.tables[2][-1][0] == shown(name) and page.tables[3][0] == ["Checkpoint", shown(cell)]
 
 
 def test_commits() -> None:
     assert short("0123456789abcdef") == "0123456789" and short("0123456789abcdef-dirty") == "0123456789-dirty"
     assert short(None) == "unknown (an installed wheel, or no git)"
+
+
+def test_lists_as_texts() -> None:
+    assert joined(["a", "b", "a", None]) == f"a, b, {MISSING}" and joined([]) == joined(None) == joined({"a": 1}) == MISSING
+    assert joined("text") == "text" and joined(7) == "7"
 
 
 def test_numbers() -> None:

@@ -1,0 +1,98 @@
+"""Names of clips, classes, joints and files are text, whatever they hold: on the terminal, in pictures, in tables."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from rich.text import Text
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_LATEX = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    "±": "$\\pm$",
+}
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&$])")
+
+
+def line(name: Any) -> str:
+    """One line of printable characters: white space becomes a space, what cannot be printed becomes U+FFFD."""
+    return "".join(letter if letter.isprintable() else REPLACEMENT for letter in " ".join(str(name).split()))
+
+
+def cell(name: Any) -> Text:
+    """For a table on the terminal: rich reads no markup in it."""
+    return Text(line(name))
+
+
+def markdown(name: Any) -> str:
+    """For Markdown: no link, no emphasis, no HTML, no end of a cell."""
+    return _MARKDOWN.sub(r"\\\1", line(name))
+
+
+def latex(name: Any) -> str:
+    """For LaTeX: no command, no mathematics."""
+    return "".join(_LATEX.get(letter, letter) for letter in line(name))
+
+
+def shown(name: str) -> str:
+    """A joint or a part in a picture: `drawn`, with spaces for underscores."""
+    return drawn(name.replace("_", " "))
+
+
+def drawn(name: Any) -> str:
+    """For matplotlib: no mathematics, and glyphs for every character.
+
+    A script that matplotlib's fonts lack is drawn with an installed font that has it, which is added to the fallbacks in
+    ``rcParams["font.family"]``. Where no font has a character, its code point is drawn: ``<4E2D>``. A line on the terminal
+    then says so.
+    """
+    text = line(name)
+    if not text.isascii():
+        lacking = frozenset(text) - frozenset(map(chr, range(128)))
+        text = "".join(f"<{ord(letter):04X}>" if letter in _without_glyphs(lacking) else letter for letter in text)
+    # An escaped dollar is a dollar, however many there are.
+    return text.replace("$", r"\$")
+
+
+@cache
+def _without_glyphs(letters: frozenset[str]) -> frozenset[str]:
+    """Those of the letters that no font has, after fallbacks for the others are set."""
+    import matplotlib
+    from matplotlib.font_manager import FontProperties, findfont, fontManager
+
+    for family in matplotlib.rcParams["font.family"]:
+        letters -= _glyphs(findfont(FontProperties(family=[family])))
+    # cm* number their glyphs in a way of their own, and Last Resort has only boxes.
+    others = [font for font in fontManager.ttflist if not font.name.startswith(("cm", "Last Resort"))]
+    others.sort(key=lambda font: (font.style != "normal", abs(int(font.weight) - 400) if str(font.weight).isdigit() else 400))
+    while letters and others:
+        best = max(others, key=lambda font: len(letters & _glyphs(font.fname)))
+        if not letters & _glyphs(best.fname):
+            break
+        matplotlib.rcParams["font.family"] = [*matplotlib.rcParams["font.family"], best.name]
+        letters -= _glyphs(best.fname)
+    if letters:
+        from masksem_graph.console import console
+
+        some = "".join(sorted(letters)[:10])
+        told = f"no installed font has {some}: drawn as code points; a font such as Noto Sans CJK would show them"
+        console.print(told, soft_wrap=True, markup=False)
+    return letters
+
+
+@cache
+def _glyphs(path: str) -> frozenset[str]:
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        return frozenset(map(chr, FT2Font(path).get_charmap()))
+    except (OSError, RuntimeError, ValueError):  # a damaged font file
+        return frozenset()

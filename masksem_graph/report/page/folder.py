@@ -1,0 +1,246 @@
+"""What the folder of a run or of an evaluation holds, as plain data; what cannot be read becomes a note."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from masksem_graph.errors import InputError
+from masksem_graph.files import digest, read_yaml
+from masksem_graph.report.evaluation import OPTIONAL, REQUIRED, SCORES, encoder_name, read_results
+from masksem_graph.report.figures import NEIGHBOURS
+from masksem_graph.report.page.filters import MISSING, at, duration, joined, number, short
+from masksem_graph.report.page.pictures import find_pictures
+from masksem_graph.report.published import PublishedTables, load_published
+from masksem_graph.report.tables import part_name, protocol_title
+from masksem_graph.training.metrics import read_metrics
+from masksem_graph.training.provenance import PROVENANCE
+
+MACHINE = {
+    "Commit": "commit",
+    "Device": "device_name",
+    "Kind of device": "device",
+    "Processes": "processes",
+    "Threads a process": "threads",
+}
+"""Label -> field of a start."""
+NO_LOSS = ("epoch", "loss", "gradient_norm", "lr", "seconds", "sequences_per_second")
+TOLD = ("encoder", "unit", "mean", "train_clips", "processes", "threads")
+COLUMNS = ("protocol", "data", "encoder", "top-1 %", "95 % interval", "top-5 %", "class mean %", "test clips", "time")
+METRICS, RESULTS = "metrics.csv", "results.json"
+TRACES = (RESULTS, SCORES, "labelled.csv", "head.yaml")
+"""What only an evaluation's folder holds; without the results it is one that did not finish."""
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What the page of a run shows: configuration, figures by epoch, starts, evaluations, pictures."""
+    notes: list[str] = []
+    config, starts = _yaml(folder / "config.yaml", notes), _yaml(folder / PROVENANCE, notes)
+    rows = metrics(folder, notes)
+    epochs = at(config, "epochs")
+    if rows and isinstance(epochs, int) and rows[-1]["epoch"] < epochs:
+        notes.append(f"Not finished: {rows[-1]['epoch']:.0f} of {epochs} epochs so far.")
+    columns, text = list(dict.fromkeys(name for row in rows for name in row)), folder / "config.yaml"
+    return {
+        "config": config,
+        "config_text": text.read_text(encoding="utf-8", errors="replace") if text.is_file() else "",
+        "data": data_name(_yaml(folder / "data.yaml", notes)) or data_name(at(config, "data")),
+        "rows": rows,
+        "columns": columns,
+        "epochs": [[f"{row[name]:g}" if name in row else "" for name in columns] for row in rows],
+        "losses": [f"{name} {number(value, 3)}" for name, value in rows[-1].items() if _is_loss(name)] if rows else [],
+        "neighbours": _neighbours(rows),
+        "seconds": sum(row.get("seconds", 0.0) for row in rows),
+        **_shared(folder, starts, notes),
+    }
+
+
+def read_evaluation(folder: Path) -> dict[str, Any]:
+    """What the page of an evaluation shows.
+
+    Raises:
+        InputError: its ``results.json`` cannot be read.
+    """
+    results = read_results(folder)
+    results = _named(results, folder)
+    figures = figures_of(results)
+    by_seed = zip(results["seeds"], results["top1_by_seed"] or [], results["seconds_by_seed"] or [], strict=False)
+    runs = [(seed, number(found), duration(seconds)) for seed, found, seconds in by_seed if len(results["seeds"]) > 1]
+    return {
+        "results": results,
+        "figures": figures,
+        "pretrained_on": data_name(results["pretrained_on"]),
+        "runs": [*runs, ("mean ± deviation", figures[3], "")] if runs else [],
+        "classes": _classes(results),
+        "further": _further(results),
+        **_shared(folder, [results], []),
+    }
+
+
+def _shared(folder: Path, starts: Any, notes: list[str]) -> dict[str, Any]:
+    """What both kinds of page show. ``starts``: what `masksem_graph.training.provenance.provenance` returned, each time."""
+    starts = [start for start in starts if isinstance(start, dict)] if isinstance(starts, list) else []
+
+    def every(*path: str) -> str:
+        return joined([at(start, *path) for start in starts])
+
+    versions = [found for start in starts if isinstance(found := start.get("versions"), dict)]
+    packages = dict.fromkeys(str(name) for found in versions for name in found)
+    machines = [(label, every(name)) for label, name in MACHINE.items()]
+    return {
+        "name": folder.resolve().name,
+        "starts": starts,
+        "every": every,
+        "commits": joined([short(start.get("commit")) for start in starts]),
+        "machines": [*machines, *((name, every("versions", name)) for name in packages)] if starts else [],
+        "columns_of_results": COLUMNS,
+        "evaluations": _evaluations(folder, notes),
+        "pictures": find_pictures(folder, notes),
+        "notes": notes,
+    }
+
+
+def _further(results: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """Every other number and text that the protocol found, and in tables of their own those that it found by name."""
+    told = {name: value for name, value in results.items() if name not in REQUIRED | OPTIONAL and name not in TOLD}
+    single = {name: f"{value:.4g}" if number(value) != MISSING else value for name, value in told.items()}
+    tables = {"Further figures": [(name, text) for name, text in single.items() if isinstance(text, str)]}
+    for name, found in told.items():
+        if isinstance(found, dict):
+            pairs = ((key, number(value) if isinstance(value, float) else joined(value)) for key, value in found.items())
+            tables[name] = [(str(key), text) for key, text in pairs]
+    return tables
+
+
+def _classes(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Of each class its test clips, its recall, and what its clips are most often taken for."""
+    recall, confusion = results["per_class_recall"] or {}, results["confusion"]
+    if confusion is None or len(confusion) != len(recall):
+        return [(name, MISSING, number(value), MISSING) for name, value in recall.items()]
+    rows, classes = [], list(recall)
+    for true, (name, counts) in enumerate(zip(classes, confusion, strict=True)):
+        wrong = max((other for other in range(len(classes)) if other != true), key=lambda other: counts[other], default=true)
+        taken = f"{classes[wrong]} ({100 * counts[wrong] / sum(counts):.0f} %)" if wrong != true and counts[wrong] > 0 else ""
+        rows.append((name, number(sum(counts) / max(1, len(results["seeds"])), 0), number(recall[name]), taken))
+    return rows
+
+
+def metrics(folder: Path, notes: list[str]) -> list[dict[str, float]]:
+    """The rows of ``metrics.csv``; none, and a note, where it is missing or damaged."""
+    try:
+        rows = read_metrics(folder)
+    except FileNotFoundError:
+        notes.append(f"{METRICS}: not there, so there are no curves.")
+        return []
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        notes.append(f"{METRICS}: cannot be read: {' '.join(str(error).split())}")
+        return []
+    if any("epoch" not in row or "loss" not in row for row in rows):
+        notes.append(f"{METRICS}: cannot be read: a row without epoch or loss")
+        return []
+    return rows
+
+
+def _yaml(path: Path, notes: list[str]) -> Any:
+    try:
+        return read_yaml(path) if path.exists() else None
+    except InputError as error:
+        notes.append(path.name + str(error).removeprefix(str(path)))
+        return None
+
+
+def _is_loss(name: str) -> bool:
+    return name not in NO_LOSS and not name.startswith(("knn_", "share_"))
+
+
+def _neighbours(rows: list[dict[str, float]]) -> tuple[str, float, str] | None:
+    """The last check by nearest neighbours: of how many, what was found, and the others with their epoch."""
+    for row in reversed(rows):
+        found = {name: match.groups() for name in row if (match := NEIGHBOURS.match(name))}
+        if near := [
+            (f"{data_set}, {k} nearest" if data_set else f"{k} nearest", row[name]) for name, (data_set, k) in found.items()
+        ]:
+            others = [f"{k}: {number(value)} %" for k, value in near[1:]]
+            return *near[0], ", ".join([*others, f"epoch {row['epoch']:.0f}"])
+    return None
+
+
+def _evaluations(folder: Path, notes: list[str]) -> list[tuple[str, ...]]:
+    """Name and figures of the evaluations in the sub-folders; a note on each that is half-written or damaged."""
+    found = []
+    for place in sorted({path.parent for name in TRACES for path in folder.rglob(name)} - {folder}):
+        inside = place.relative_to(folder)
+        if any(part.startswith(".") for part in inside.parts):
+            continue
+        if not (place / RESULTS).is_file():
+            notes.append(f"{inside.as_posix()}: an evaluation without {RESULTS}, so not finished; left out")
+            continue
+        try:
+            found.append((inside.as_posix(), *figures_of(_named(read_results(place), folder))))
+        except InputError as error:
+            notes.append(f"{inside.as_posix()}/{RESULTS}{str(error).removeprefix(str(place / RESULTS))}; left out")
+    return found
+
+
+def _named(results: dict[str, Any], page_of: Path) -> dict[str, Any]:
+    """Results with what their data and their encoder are called."""
+    data = data_name(results["data_set"], results["split"])
+    encoder = encoder_name(results)
+    if not results["fused"] and not results["untrained"] and results["checkpoint"] == str(page_of.resolve()):
+        used, now = results["encoder_sha256"], page_of / "encoder.safetensors"
+        same = used is None or not now.is_file() or used == digest(now)
+        encoder = "this one" if same else "an earlier state of this one"
+    return results | {"data": data or f"{results['data']} {results['split']}", "encoder": encoder}
+
+
+def figures_of(results: dict[str, Any]) -> tuple[str, ...]:
+    """The texts of an evaluation for `COLUMNS`."""
+    runs = len(results["seeds"])
+    return (
+        protocol_title(results["protocol"]),
+        results["data"],
+        results["encoder"],
+        number(results["top1"]) + (f" ± {number(results['std'])} ({runs} runs)" if runs > 1 else ""),
+        " to ".join(number(value) for value in results["top1_interval"]),
+        number(results["top5"]),
+        number(results["mean_class_accuracy"]),
+        number(results["test_clips"], 0),
+        duration(results["wall_seconds"]),
+    )
+
+
+def data_name(data_set: Any, split: Any = None) -> str | None:
+    """A data set and its split, as tables call them; of several, all of them; None where neither is known.
+
+    Args:
+        data_set: as `masksem_graph.data.config.identity` describes it, or a list of such.
+        split: its split, where ``data_set`` does not say.
+    """
+    if isinstance(data_set, list):
+        names = [name for one in data_set if (name := data_name(one, split)) is not None]
+        return " + ".join(names) or None
+    if isinstance(also := at(data_set, "also"), dict) and also:
+        first = {name: value for name, value in data_set.items() if name != "also"}
+        return data_name([first, *also.values()], split)
+    if not (format := at(data_set, "format")):
+        return None
+    split = at(data_set, "split") or split
+    try:
+        published = _published()
+        return published.title(published.benchmark(data_set, str(split)))
+    except (KeyError, TypeError, AttributeError):
+        return f"{format} {split}" if split else str(format)
+
+
+def run_name(config: Any) -> str:
+    """Method and model of a run's configuration."""
+    named = (part_name("method", config), part_name("model", config))
+    return ", ".join([*([named[0]] if named[0] else []), *([f"model {named[1]}"] if named[1] else [])])
+
+
+@cache
+def _published() -> PublishedTables:
+    # A page names the data of each of its evaluations, and reading the file takes longer than all the rest.
+    return load_published()
