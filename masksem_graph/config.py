@@ -11,11 +11,10 @@ The order of the options never matters. From weakest to strongest:
 from __future__ import annotations
 
 import difflib
-import inspect
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -100,14 +99,14 @@ class Composed:
         for depth, name in enumerate(path[:-1]):
             node = self._inside(node, name, path[: depth + 1])
         name = path[-1]
-        if _is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
+        if is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
             node = node.setdefault(INIT_ARGS, {})
         if name == CLASS_PATH and node.get(name, value) != value:
             self._change_class(node, path[:-1])
         before = node.get(name)
-        if _is_part(before) and isinstance(value, str):
+        if is_part(before) and isinstance(value, str):
             value = {CLASS_PATH: value}
-        if _is_part(value) and isinstance(before, str):
+        if is_part(value) and isinstance(before, str):
             before = node[name] = {CLASS_PATH: before}
         if not isinstance(value, Mapping) or not isinstance(before, dict):
             self._replace(node, path, value, source)
@@ -124,7 +123,7 @@ class Composed:
         return None
 
     def _inside(self, node: dict[str, Any], name: str, path: Path_) -> dict[str, Any]:
-        if _is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
+        if is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
             node = node.setdefault(INIT_ARGS, {})
         inner = node.setdefault(name, {})
         if isinstance(inner, str):
@@ -273,7 +272,7 @@ def _check_group(name: str, group: Group, content: Any, source: str) -> None:
         if isinstance(content, list):
             return
         known = {CLASS_PATH, INIT_ARGS}
-        if not _is_part(content):
+        if not is_part(content):
             raise InputError(f"{source}: expected {CLASS_PATH} and {INIT_ARGS} of --{name}, found {content!r}"[:300])
     else:
         known = set(declared_fields(group.home))
@@ -347,7 +346,8 @@ def dotted(path: Iterable[str]) -> str:
     return ".".join(part for part in path if part and part != INIT_ARGS)
 
 
-def _is_part(node: Any) -> bool:
+def is_part(node: Any) -> bool:
+    """Whether plain data names a class."""
     return isinstance(node, Mapping) and isinstance(node.get(CLASS_PATH), str)
 
 
@@ -425,7 +425,7 @@ def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str 
 
 def parts_in(fields: Any) -> Iterator[dict[str, Any]]:
     """All parts in plain data, outer ones first."""
-    if _is_part(fields):
+    if is_part(fields):
         yield fields
     for value in fields.values() if isinstance(fields, Mapping) else fields if isinstance(fields, list) else ():
         yield from parts_in(value)
@@ -458,6 +458,7 @@ def allow_given(composed: Composed, given: Iterable[Any]) -> None:
     named = {part[CLASS_PATH]: None for part in parts_in(composed.fields)}
     formats = [composed.fields.get("data", {}).get("format")]
     for value in given:
+        value = value.get(CLASS_PATH) if isinstance(value, Mapping) else value
         if isinstance(value, str) and (value in named or (value in formats and "." in value)):
             trust.allow_class(value, "class_path")
 
@@ -483,7 +484,7 @@ def read_options(argv: Sequence[str], root: str, groups: Sequence[str]) -> Optio
             _check_option(name, root, groups)
             kind = field_type(root, name)
             value: Any = text if name in groups else as_value(text, kind)
-            if kind and _names_a_class(kind) and isinstance(value, str) and _DOTTED.fullmatch(value):
+            if name not in groups and kind and _names_a_class(kind) and isinstance(value, str) and _DOTTED.fullmatch(value):
                 value = {CLASS_PATH: value}
             target = chosen if name in groups else overrides
             name = name.removesuffix(f".{CLASS_PATH}")
@@ -556,8 +557,13 @@ def _names_a_class(kind: str) -> bool:
     return any(part.strip()[:1].isupper() and "[" not in part for part in kind.split("|") if part.strip() != "None")
 
 
-def typed(kind: type[Config], composed: Composed) -> tuple[Config, dict[str, Any]]:
+def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Composed], None]) -> tuple[Config, dict[str, Any]]:
     """A configuration with its types checked and its parts made.
+
+    Args:
+        kind: the dataclass to fill.
+        composed: its fields.
+        complete: adds what follows from several fields together, before the types are checked.
 
     Returns:
         the object, and the same as plain data with every default filled in.
@@ -568,7 +574,7 @@ def typed(kind: type[Config], composed: Composed) -> tuple[Config, dict[str, Any
     parser = Parser(prog=kind.__name__)
     parser.add_class_arguments(kind, fail_untyped=True)
     try:
-        settle(composed)
+        complete(composed)
         _check_values(composed.fields, kind)
         parsed = parser.parse_object(_copy(composed.fields))
         return kind(**instantiate(parser, parsed)), resolved(parser, parsed)
@@ -584,36 +590,6 @@ def _check_values(fields: Mapping[str, Any], kind: type) -> None:
             raise InputError(f"{name}: expected {declared}, found null")
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise InputError(f"{name}: expected a number of at most 64 bits, found {value}")
-
-
-def settle(composed: Composed) -> None:
-    """Complete the backbones: their scale is the model's, and a bare ``nn.Module`` is wrapped."""
-    for name in ("backbone", "decoder"):
-        node = (composed.fields.get("model") or {}).get(name)
-        if _is_part(node):
-            settle_backbone(node, composed.scale.get(f"model.{name}", {}), f"model.{name}")
-
-
-def settle_backbone(node: dict[str, Any], scale: Mapping[str, Any], field_name: str) -> None:
-    """As `settle`, one of them."""
-    from torch import nn
-
-    from masksem_graph.backbones import Backbone
-
-    found = trust.import_class(node[CLASS_PATH], nn.Module, field=field_name)
-    options = node.setdefault(INIT_ARGS, {})
-    takes = inspect.signature(found).parameters
-    if not issubclass(found, Backbone):
-        node |= {CLASS_PATH: WRAPPER, INIT_ARGS: {"model": node[CLASS_PATH], "options": options}}
-    elif f"{found.__module__}.{found.__qualname__}" == WRAPPED_IN:
-        inside = {key: options.pop(key) for key in list(options) if key not in takes}
-        if inside:
-            options["options"] = {**options.get("options", {}), **inside}
-    else:
-        options |= {key: value for key, value in scale.items() if key in takes and key not in options}
-
-
-WRAPPER, WRAPPED_IN = "masksem_graph.backbones.GraphModel", "masksem_graph.backbones.wrapped.GraphModel"
 
 
 def _located(line: str, composed: Composed) -> str:

@@ -102,4 +102,4 @@ def test_every_shipped_protocol_and_method_is_described() -> None:
     for group, page in {"protocol": "protocols", "method": "method"}.items():
         table = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / f"{page}.md").read_text(), re.MULTILINE))
         missing = {path.stem for path in (ROOT / "configs" / group).glob("*.yaml")} - table
-        assert missing <= {"semi_1", "semi_10", "transfer"}, missing  # of the old command line; they go with h-cli
+        assert not missing, missing
