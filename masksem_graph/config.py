@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeGuard, TypeVar
 
 import jsonargparse
 
@@ -346,7 +346,7 @@ def dotted(path: Iterable[str]) -> str:
     return ".".join(part for part in path if part and part != INIT_ARGS)
 
 
-def is_part(node: Any) -> bool:
+def is_part(node: Any) -> TypeGuard[dict[str, Any]]:
     """Whether plain data names a class."""
     return isinstance(node, Mapping) and isinstance(node.get(CLASS_PATH), str)
 
