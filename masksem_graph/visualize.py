@@ -19,15 +19,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from masksem_graph.config import parse_mapping
-from masksem_graph.data.clips import ClipSource
 from masksem_graph.data.config import DataConfig
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
-from masksem_graph.evaluation.encoders import crop_of
 from masksem_graph.evaluation.loose_clips import gather
 from masksem_graph.evaluation.run import labelled_split
-from masksem_graph.models.encoder import SkeletonEncoder
-from masksem_graph.models.io import describe_encoder, load_encoder, topology_for
+from masksem_graph.models.encode import loader_for
+from masksem_graph.models.io import describe_encoder, load_encoder
 from masksem_graph.pictures.clip import ShownClip, show_clip
 from masksem_graph.pictures.picture import Picture, write_pictures
 from masksem_graph.pictures.saliency import raw_saliency
@@ -195,16 +193,15 @@ def embedding(
         raise InputError(f"--points: expected at least 2, found {points}")
     data = data or data_of(run)
     store = data.open()
-    encoder = load_encoder(run, topology=topology_for(run, store.topology)).to(device)
+    encoder = load_encoder(run).to(device)
     train, test = labelled_split(data, store)
     evaluation = Evaluation(
         encoder=encoder,
-        source=_source(data, store, encoder, device=device),
+        source=loader_for(encoder, store, residency="disk", device=device),
         train=train,
         test=test,
         classes=store.classes,
-        crop=crop_of(Path(run)),
-        augment=[],
+        crop=encoder.crop,
     )
     found = drawing.embed(evaluation, method=method, seed=seed, most=points)
     title = f"{Path(run).resolve().name} on {data.format} {data.split}"
@@ -236,7 +233,7 @@ class OpenRun:
 
     task: Pretrain
     clip: ShownClip
-    reference: Callable[[], Float[Tensor, "T V C"]]
+    reference: Callable[[], Float[Tensor, "T J C"]]
 
     def semantic(self) -> Pretrain:
         """The run's task, under Grad-CAM where its own scores are none."""
@@ -258,9 +255,10 @@ def _opened(
     task, data = task or task_of(run), data or data_of(run)
     encoder, derivatives = task.student, task.target.before_resize
 
-    def reference() -> Float[Tensor, "T V C"]:
+    def reference() -> Float[Tensor, "T J C"]:
         store = data.open()
-        return average_motion(_source(data, store, encoder), torch.from_numpy(store.splits[data.split]["train"]))
+        train = torch.from_numpy(store.splits[data.split]["train"])
+        return average_motion(loader_for(encoder, store, residency="disk"), train)
 
     with TemporaryDirectory() as folder:
         if Path(str(clip)).exists():
@@ -272,10 +270,10 @@ def _opened(
         else:
             store = data.open()
             place = _find_clip(store, data.split, part, str(clip))
-        source = _source(data, store, encoder, derivatives=derivatives)
-        if task.needs_reference and not task.reference.any():  # one of each batch was used, and none saved
-            task.reference.copy_(reference())
-        yield OpenRun(task, show_clip(source, place, topology=encoder.topology, rate=rate), reference)
+        source = loader_for(encoder, store, residency="disk", derivatives=derivatives)
+        if task.needs_reference and not task.reference().any():  # one of each batch was used, and none saved
+            task.reference().copy_(reference())
+        yield OpenRun(task, show_clip(source, place, topology=source.topology, rate=rate), reference)
 
 
 def _find_clip(store: Store, split: str, part: Part, wanted: str) -> int:
@@ -290,26 +288,6 @@ def _find_clip(store: Store, split: str, part: Part, wanted: str) -> int:
             f"the name of a clip such as {store.name[clips[0]] if len(clips) else store.name[0]}, or a file"
         )
     return named[0]
-
-
-def _source(
-    data: DataConfig, store: Store, encoder: SkeletonEncoder, *, derivatives: bool = False, device: torch.device | str = "cpu"
-) -> ClipSource:
-    if (channels := store.frames.shape[-1]) != encoder.channels:
-        raise InputError(
-            f"{store.path}: found {channels} coordinates a joint, expected {encoder.channels}, as the run's encoder"
-        )
-    return ClipSource(
-        store,
-        frames=encoder.frames,
-        segment=encoder.segment,
-        device=device,
-        residency="disk",
-        absent_frames=data.absent_frames,
-        stream=data.stream,
-        derivatives=derivatives,
-        topology=encoder.topology,
-    )
 
 
 def _written(pictures: list[Picture], output: Where | None) -> list[Picture]:

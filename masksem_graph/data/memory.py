@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from masksem_graph.data.clip import Clip
+from masksem_graph.data.description import StoreDescription
 from masksem_graph.data.store import Store
 from masksem_graph.topology import Topology
 
 
-def store_of(clips: Sequence[Clip], topology: Topology, *, classes: tuple[str, ...] = ("unknown",)) -> Store:
+def store_of(clips: Sequence[Clip], topology: Topology, *, origin: str = "none") -> Store:
     """A store of some clips that is nowhere on disk.
 
     Args:
         clips: each with at least one body.
         topology: their joints.
-        classes: names by label.
+        origin: ``centre`` or ``none``, what was done to the coordinates.
     """
     bodies = [body for clip in clips for body in clip.bodies]
     numbers = {name: np.array([getattr(clip, name) for clip in clips], np.int64) for name in NUMBERS}
@@ -32,8 +33,18 @@ def store_of(clips: Sequence[Clip], topology: Topology, *, classes: tuple[str, .
         "parts": np.zeros((0, len(clips)), np.int8),
         **numbers,
     }
-    description = {"classes": classes, "format": "memory", "options": {}, "origin": "none", "counts": {}, "splits": []}
-    return Store(path=Path("memory"), description=description, topology=topology, arrays=arrays)
+    description = StoreDescription(
+        format="",
+        options={},
+        origin=origin,
+        units=topology.units,
+        classes=("unknown",),
+        splits=(),
+        counts={},
+        topology=topology,
+        checksums={},
+    )
+    return Store(path=Path("memory"), description=description, arrays=arrays)
 
 
 NUMBERS = ("label", "subject", "camera", "setup", "length")

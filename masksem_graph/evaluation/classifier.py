@@ -10,12 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from masksem_graph.data.augment import CropConfig, central_view
-from masksem_graph.data.clips import ClipSource
-from masksem_graph.data.config import DataConfig
 from masksem_graph.data.store import Store
+from masksem_graph.data.views import central_view
 from masksem_graph.errors import InputError
-from masksem_graph.evaluation.encoders import crop_of
+from masksem_graph.models.encode import loader_for
 from masksem_graph.models.io import load_encoder, load_head
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.classify import Classify
@@ -31,13 +29,11 @@ class Classifier:
         network: in eval mode.
         classes: names by label.
         data: the evaluation's own ``data`` as plain data: how it is used to seeing clips.
-        crop: which part of a clip it is tested on.
     """
 
     network: Classify
     classes: tuple[str, ...]
     data: dict[str, Any]
-    crop: CropConfig
 
     @torch.no_grad()
     def probabilities(self, store: Store, device: torch.device | str = "cpu") -> Float[Tensor, "clips classes"]:
@@ -46,22 +42,11 @@ class Classifier:
         Raises:
             InputError: the clips have other joints or coordinates than the encoder.
         """
-        encoder = self.network.encoder
-        _check_joints(store, encoder.topology.inputs, encoder.channels)
-        data = self.data
-        source = ClipSource(
-            store,
-            frames=encoder.frames,
-            segment=encoder.segment,
-            device=device,
-            absent_frames=data.get("absent_frames", DataConfig.absent_frames),
-            stream=data.get("stream", DataConfig.stream),
-            topology=encoder.topology,
-        )
+        source = loader_for(self.network.encoder, store, device=device)
         network = self.network.to(device).eval()
         scores = []
         for clips in torch.arange(len(store)).split(PORTION):
-            view = central_view(clips, source.length[clips], self.crop)
+            view = central_view(clips, source.length[clips], self.network.encoder.crop)
             scores.append(network(source.load(source.plan(view))).softmax(1).cpu())
         return torch.cat(scores)
 
@@ -84,14 +69,4 @@ def load_classifier(folder: Path) -> Classifier:
     data = RunFolder(folder).read_config().get("data") or {}
     if not isinstance(data, dict):
         raise InputError(f"{folder / 'config.yaml'}: data: expected a mapping, found {data!r}"[:300])
-    return Classifier(network, classes, data, crop_of(folder))
-
-
-def _check_joints(store: Store, joints: tuple[str, ...], channels: int) -> None:
-    if not set(joints) <= set(store.topology.inputs):
-        raise InputError(
-            f"{store.topology.name}: the clips have its {len(store.topology)} joints; "
-            f"expected the {len(joints)} joints that the classifier was trained on"
-        )
-    if (found := store.frames.shape[-1]) != channels:
-        raise InputError(f"{store.path}: found {found} coordinates a joint, expected {channels}")
+    return Classifier(network, classes, data)

@@ -33,6 +33,7 @@ class EvaluateConfig:
         untrained: the run's encoder with freshly drawn weights instead.
         seed: of the first repetition.
         runs: how many repetitions, each with the next seed; by default 5 where only some clips have labels, else 1.
+        floors: beside a linear probe or k-NN, also what the same clips give without pre-training.
         figures: draw a map of the test clips' features, where the encoder stays as it is.
         overwrite: replace results that are already there.
         model: the networks, where there is no run.
@@ -48,6 +49,7 @@ class EvaluateConfig:
     untrained: bool = False
     seed: int = 0
     runs: int | None = None
+    floors: bool = True
     figures: bool = True
     overwrite: bool = False
     model: ModelConfig | None = None

@@ -7,57 +7,65 @@ from typing import Any
 
 import torch
 
-from masksem_graph.config import parse_mapping
-from masksem_graph.data.augment import CropConfig
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
-from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder
-from masksem_graph.models.io import describe_encoder, load_encoder, new_encoder, topology_for
+from masksem_graph.models.io import EncoderDescription, create_encoder, load_encoder, new_encoder
 from masksem_graph.plain_yaml import read_plain
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.topology import encoder_topology
 
 
-def make_encoder(config: EvaluateConfig, store: Store, seed: int) -> SkeletonEncoder:
-    """The encoder on the store's topology, in eval mode on the CPU.
+def make_encoder(config: EvaluateConfig, plain: dict[str, Any], store: Store, seed: int) -> SkeletonEncoder:
+    """The encoder, in eval mode on the CPU.
 
     Args:
         config: names the run or the model.
+        plain: the same as plain data.
         store: the clips it is to encode.
         seed: of freshly drawn weights.
 
     Raises:
         InputError: a part of the run's encoder cannot be used on these clips; the line names it.
     """
-    channels = store.frames.shape[-1]
     if config.run == SCRATCH:
         assert config.model is not None
         torch.manual_seed(seed)
-        topology = encoder_topology(config.model.topology, store.topology)
-        return build_encoder(config.model, topology=topology, channels=channels).eval()
-    described = describe_encoder(config.run)
-    if described["channels"] != channels:
-        raise InputError(
-            f"{config.run}: the embedding of this encoder takes {described['channels']} coordinates a joint; "
-            f"expected clips with as many, found {channels} in {store.path}"
+        topology, data = encoder_topology(config.model.topology, store.topology), config.data
+        described = EncoderDescription(
+            model=plain["model"],
+            topologies=[topology.to_dict()],
+            channels=store.frames.shape[-1],
+            input_spec=InputSpec(
+                origin=store.origin,  # type: ignore[arg-type]
+                view=data.view,
+                view_of=data.view_of,
+                stream=data.stream,
+                absent_frames=data.absent_frames,
+            ),
+            recorded=[store.topology.to_dict()],
         )
-    topology = topology_for(config.run, store.topology)
-    if not config.untrained:
-        return load_encoder(config.run, topology=topology)
-    torch.manual_seed(seed)
-    return new_encoder(config.run, topology=topology).eval()
-
-
-def describe_model(config: EvaluateConfig, plain: dict[str, Any]) -> dict[str, Any]:
-    """The encoder's `ModelConfig` as plain data."""
-    return plain["model"] if config.run == SCRATCH else describe_encoder(config.run)["model"]
-
-
-def crop_of(run: str | Path) -> CropConfig:
-    """How an encoder is used to a clip becoming its T frames."""
-    return parse_mapping(ModelConfig, describe_encoder(run)["model"], source=Path(run) / "encoder.yaml").crop
+        return create_encoder(described).eval()
+    if config.untrained:
+        torch.manual_seed(seed)
+    encoder = new_encoder(config.run).eval() if config.untrained else load_encoder(config.run)
+    if config.data.origin is None and store.origin != encoder.input_spec.origin:
+        raise InputError(
+            f"data.origin: {store.path} was prepared with {store.origin}, the encoder's own clips with "
+            f"{encoder.input_spec.origin}; expected the same, or --data.origin {store.origin} to say that it is meant"
+        )
+    data = config.data
+    # What the configuration says of the clips is what this encoder sees from now on.
+    encoder.input_spec = InputSpec(
+        origin=store.origin,  # type: ignore[arg-type]
+        view=data.view,
+        view_of=data.view_of,
+        stream=data.stream,
+        absent_frames=data.absent_frames,
+    )
+    return encoder
 
 
 def pretraining(run: str) -> dict[str, Any] | None:

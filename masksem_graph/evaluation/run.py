@@ -7,7 +7,8 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,20 @@ from torch import Tensor
 
 from masksem_graph.config import Competed
 from masksem_graph.console import console, progress_bars
-from masksem_graph.data.augment import CropConfig
-from masksem_graph.data.clips import ClipSource
 from masksem_graph.data.config import DataConfig, identity, open_on_first
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
-from masksem_graph.evaluation.encoders import crop_of, describe_model, make_encoder, pretrained_on, pretraining
+from masksem_graph.evaluation.encoders import make_encoder, pretrained_on, pretraining
 from masksem_graph.files import digest, write_beside
-from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.compiling import compile_layers
+from masksem_graph.models.encode import loader_for, topology_for
 from masksem_graph.models.heads import Head
-from masksem_graph.models.io import load_head, save_encoder, save_head
+from masksem_graph.models.io import load_head, save_head, twin
 from masksem_graph.pictures.embedding import Embedding, embed, embedding_picture
 from masksem_graph.pictures.picture import write_pictures
-from masksem_graph.protocols import Evaluation, OwnHead
+from masksem_graph.protocols import KNN, Evaluation, Linear, OwnHead
+from masksem_graph.protocols.floors import floors
 from masksem_graph.protocols.metrics import bootstrap_interval, classification_figures, summary
 from masksem_graph.report.evaluation import ClassScores, write_results
 from masksem_graph.report.figures import drawing
@@ -57,6 +58,7 @@ class Run:
         scores, figures: what the protocol found.
         classifier: what made the scores, where a head was trained.
         seconds: wall time.
+        floors: what the same clips give without pre-training, where a frozen encoder is read out.
         map: of the test clips' features, where one was asked for and the encoder stayed as it was.
     """
 
@@ -66,6 +68,7 @@ class Run:
     figures: dict[str, Any]
     classifier: Classify | None
     seconds: float
+    floors: dict[str, float] = field(default_factory=dict)
     map: Embedding | None = None
 
 
@@ -106,7 +109,7 @@ def _evaluate(
     if fabric.is_global_zero:
         for line in _start_lines(config, plain, store, competed):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-    runs = [_run(config, store, fabric, seed, compiles=compiles) for seed in config.seeds]
+    runs = [_run(config, plain, store, fabric, seed, compiles=compiles) for seed in config.seeds]
     results = _conclude(config, plain, store, fabric, runs, began, folder) if fabric.is_global_zero else None
     fabric.barrier()
     return results
@@ -140,10 +143,12 @@ def _conclude(
         "data": config.data.format,
         "split": config.data.split,
         "stream": config.data.stream,
+        "view": config.data.view if config.data.view == "recorded" else f"{config.data.view}, {config.data.view_of}",
+        "pool": getattr(config.protocol, "pool", None),
         "data_set": identity(store),
         "unit": "per cent",
         **score_figures(scores, truth, store.classes, [run.figures for run in runs]),
-        "floors": {"largest class": 100 * truth.bincount().max().item() / len(truth)},
+        "floors": {"largest_class": 100 * truth.bincount().max().item() / len(truth), **runs[0].floors},
         "seeds": [run.seed for run in runs],
         "train_clips": len(train),
         "labelled_clips": len(runs[0].labelled),
@@ -174,31 +179,33 @@ def _conclude(
     return results
 
 
-def _run(config: EvaluateConfig, store: Store, fabric: Fabric, seed: int, *, compiles: bool) -> Run:
+def _run(config: EvaluateConfig, plain: dict[str, Any], store: Store, fabric: Fabric, seed: int, *, compiles: bool) -> Run:
     began = time.monotonic()
-    encoder = make_encoder(config, store, seed).to(fabric.device)
+    encoder = make_encoder(config, plain, store, seed).to(fabric.device)
     if compiles:
-        encoder.compile(dynamic=True)
+        compile_layers(encoder)
     train, test = labelled_split(config.data, store)
     labels = torch.from_numpy(np.array(store.label))
     labelled = config.labels.choose(train, labels[train], seed)
     evaluation = Evaluation(
         encoder=encoder,
-        source=_source(config, store, encoder, fabric.device),
+        source=loader_for(encoder, store, device=fabric.device, residency=config.data.residency, transforms=config.augment),
         train=labelled,
         test=test,
         classes=store.classes,
-        crop=_crop(config),
-        augment=config.augment,
+        crop=encoder.crop,
         bf16=config.device.precision == "bf16-mixed",
         head=_own_head(config, fabric.device, store.classes if isinstance(config.protocol, OwnHead) else None),
         compile=compiles,
+        untrained=partial(twin, encoder),
     )
     with progress_bars(disable=not fabric.is_global_zero) as progress:
         outcome = config.protocol.run(evaluation, seed=seed, progress=progress)
     head, trained = outcome.head, outcome.encoder or encoder
     classifier = None if head is None else Classify(encoder=trained, head=head).eval()
     run = Run(seed, labelled, outcome.scores.cpu(), outcome.figures, classifier, time.monotonic() - began)
+    if config.floors and seed == config.seed and isinstance(config.protocol, Linear | KNN):
+        run = replace(run, floors=floors(evaluation, seed=seed)[0])
     if not (config.figures and outcome.encoder is None and seed == config.seed):
         return run
     known = outcome.figures.get("top1_k1")
@@ -207,29 +214,12 @@ def _run(config: EvaluateConfig, store: Store, fabric: Fabric, seed: int, *, com
     return run
 
 
-def _crop(config: EvaluateConfig) -> CropConfig:
-    return config.model.crop if config.model is not None else crop_of(config.run)
-
-
 def _own_head(config: EvaluateConfig, device: torch.device, classes: tuple[str, ...] | None) -> Head | None:
     """The run's head; where it is to score ``classes`` as it is, it must have been trained on them in this order."""
     saved = None if config.scratch else load_head(config.run)
     if saved is not None and classes is not None and saved.classes not in (None, tuple(classes)):
         raise InputError(f"{config.run}: its head was trained on other classes than the data's, or in another order")
     return None if saved is None else saved.head.to(device)
-
-
-def _source(config: EvaluateConfig, store: Store, encoder: SkeletonEncoder, device: torch.device) -> ClipSource:
-    return ClipSource(
-        store,
-        frames=encoder.frames,
-        segment=encoder.segment,
-        device=device,
-        residency=config.data.residency,
-        absent_frames=config.data.absent_frames,
-        stream=config.data.stream,
-        topology=encoder.topology,
-    )
 
 
 def labelled_split(data: DataConfig, store: Store) -> tuple[Int64[Tensor, " train"], Int64[Tensor, " test"]]:
@@ -289,7 +279,9 @@ def _write_labelled(folder: Path, store: Store, runs: Sequence[Run]) -> None:
 def _save(folder: RunFolder, network: Classify, config: EvaluateConfig, store: Store, plain: dict[str, Any]) -> None:
     """Encoder, head and configuration: the folder is then a run of its own, to predict with or to evaluate further."""
     encoder = network.encoder
-    save_encoder(folder, encoder, describe_model(config, plain))
-    save_head(folder, network.head, width=encoder.width, joints=encoder.grid[1], classes=store.classes)
+    encoder.save(folder)
+    save_head(
+        folder, network.head, width=encoder.width, joints=len(topology_for(encoder, store.topology)), classes=store.classes
+    )
     folder.write_yaml("config.yaml", plain)
     folder.write_yaml("data.yaml", identity(store) | {"split": config.data.split})

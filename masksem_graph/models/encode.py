@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +14,12 @@ from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.memory import store_of
+from masksem_graph.data.store import Store
 from masksem_graph.data.views import central_view
 from masksem_graph.errors import InputError
 from masksem_graph.models.encoder import ArrayLike, SkeletonEncoder
 from masksem_graph.models.pool import sequence_mean
+from masksem_graph.topology import Topology
 
 PORTION = 64  # clips at once; changes speed and memory, not results
 
@@ -40,18 +43,8 @@ def encode_arrays(encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLik
     raw = [_clip(values, i, encoder) for i, values in enumerate([clips] if one else clips)]
     if not raw:
         return torch.zeros(0, encoder.width)
-    device, seen = encoder.embedding.weight.device, encoder.input_spec
-    loader = SkeletonLoader(
-        store_of(raw, encoder.home[1]),
-        frames=encoder.frames,
-        segment=encoder.segment,
-        device=device,
-        absent_frames=seen.absent_frames,
-        stream=seen.stream,
-        view=seen.view,
-        view_of=seen.view_of,
-        topology=encoder.topology,
-    )
+    store = store_of(raw, encoder.home[1], origin=encoder.input_spec.origin)
+    loader = loader_for(encoder, store, device=encoder.embedding.weight.device, topology=encoder.topology)
     training = [module for module in encoder.modules() if module.training]
     encoder.eval()
     try:
@@ -64,6 +57,58 @@ def encode_arrays(encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLik
         for module in training:
             module.training = True
     return out[0][0] if one else torch.cat(out)
+
+
+def loader_for(encoder: SkeletonEncoder, store: Store, *, topology: Topology | None = None, **options: Any) -> SkeletonLoader:
+    """Reads the clips of a store as an encoder is used to seeing clips.
+
+    Args:
+        encoder: knows its frames, segments, stream, view frame and skeletons.
+        store: the clips.
+        topology: of the nodes; that of the encoder's which fits the clips where omitted.
+        options: further ones of `SkeletonLoader`, such as ``device`` and ``transforms``.
+
+    Raises:
+        InputError: the clips have other coordinates, units or origin than the encoder's own, or joints that it does not know.
+    """
+    seen, known = encoder.input_spec, encoder.home[1]
+    if (found := store.frames.shape[-1]) != encoder.channels:
+        raise InputError(f"{store.path}: found {found} coordinates a joint, expected {encoder.channels}, as the encoder's")
+    if store.topology.units != known.units:
+        raise InputError(
+            f"{store.path}: found coordinates in {store.topology.units}, expected {known.units}, as the encoder's"
+        )
+    if store.origin != seen.origin:
+        raise InputError(
+            f"{store.path}: prepared with origin {store.origin}, expected {seen.origin}, as the encoder's own clips"
+        )
+    nodes = topology or topology_for(encoder, store.topology)
+    encoder.check_topology(nodes)
+    return SkeletonLoader(
+        store,
+        frames=encoder.frames,
+        segment=encoder.segment,
+        absent_frames=seen.absent_frames,
+        stream=seen.stream,
+        view=seen.view,
+        view_of=seen.view_of,
+        topology=nodes,
+        **options,
+    )
+
+
+def topology_for(encoder: SkeletonEncoder, data: Topology) -> Topology:
+    """The topology to use an encoder's nodes of on clips: of those that it was trained on, else the clips' own.
+
+    An encoder reads its joints by name. One of its topologies that has all joints of the clips comes before one that leaves
+    some out.
+
+    Args:
+        encoder: knows what it was trained on.
+        data: of the clips.
+    """
+    fitting = [topology for topology in encoder.topologies if set(topology.inputs) <= set(data.inputs)]
+    return max(fitting, key=lambda topology: len(topology.inputs), default=data)
 
 
 def _clip(values: ArrayLike, number: int, encoder: SkeletonEncoder) -> Clip:

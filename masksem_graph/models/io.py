@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -134,23 +135,23 @@ def _of_format(path: Path) -> Mapping[str, Any]:
     return {name: value for name, value in fields.items() if name != "format"}
 
 
-def topology_for(encoder: SkeletonEncoder, data: Topology) -> Topology:
-    """The topology to use an encoder's nodes of on clips: of those that it was trained on, else the clips' own.
-
-    An encoder reads its joints by name. One of its topologies that has all joints of the clips comes before one that leaves
-    some out.
-
-    Args:
-        encoder: knows what it was trained on.
-        data: of the clips.
-    """
-    fitting = [topology for topology in encoder.topologies if set(topology.inputs) <= set(data.inputs)]
-    return max(fitting, key=lambda topology: len(topology.inputs), default=data)
-
-
 def new_encoder(run: str | os.PathLike[str]) -> SkeletonEncoder:
     """An encoder of a run's configuration with freshly drawn weights."""
     return create_encoder(describe_encoder(run), source=Path(run) / "encoder.yaml")
+
+
+def twin(encoder: SkeletonEncoder, seed: int) -> SkeletonEncoder:
+    """The same encoder with freshly drawn weights, in eval mode on the CPU; no other random state changes."""
+    described = EncoderDescription(
+        model=encoder.described or {},
+        topologies=[topology.to_dict() for topology in encoder.topologies],
+        channels=encoder.channels,
+        input_spec=encoder.input_spec,
+        recorded=[topology.to_dict() for topology in encoder.recorded],
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return create_encoder(described).eval()
 
 
 def load_encoder(run: str | os.PathLike[str], topology: Topology | None = None) -> SkeletonEncoder:

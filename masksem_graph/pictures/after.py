@@ -8,7 +8,7 @@ from pathlib import Path
 from jaxtyping import Int64
 from torch import Tensor
 
-from masksem_graph.data.clips import ClipSource
+from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.pictures import masks, reconstruction, saliency, smoothing
 from masksem_graph.pictures.clip import show_clip
 from masksem_graph.pictures.picture import Picture, write_pictures
@@ -20,7 +20,7 @@ DRAWS = 200
 
 
 def draw_training(
-    task: Pretrain, source: ClipSource, *, train: Int64[Tensor, " train"], clip: int, folder: Path, seed: int = 0
+    task: Pretrain, source: SkeletonLoader, *, train: Int64[Tensor, " train"], clip: int, folder: Path, seed: int = 0
 ) -> list[Path]:
     """Saliency, smoothing, masks and reconstruction of one clip, standing still.
 
@@ -46,7 +46,7 @@ def draw_training(
         return saliency.saliency_pictures(shown, values, smoothing=operator_name(scored), moving=False)
 
     def of_smoothing() -> list[Picture]:
-        by_operator = smoothing.before_and_after(scored, saliency.raw_saliency(scored, shown))
+        by_operator = smoothing.before_and_after(scored, saliency.raw_saliency(scored, shown), shown)
         return smoothing.saliency_pictures(shown, by_operator, moving=False)
 
     def of_masks() -> list[Picture]:

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from masksem_graph.data.augment import whole_view
-from masksem_graph.data.clips import ClipBatch, ClipSource
+from masksem_graph.data.loader import SkeletonLoader
+from masksem_graph.data.views import whole_view
+from masksem_graph.graph import SkeletonBatch, nodes_of
 from masksem_graph.report.names import drawn
 from masksem_graph.report.skeleton import long_links
 from masksem_graph.topology import Topology
@@ -36,7 +37,7 @@ class ShownClip:
 
     name: str
     action: str | None
-    batch: ClipBatch
+    batch: SkeletonBatch
     coordinates: Float[np.ndarray, "B T V C"]
     topology: Topology
     segment: int
@@ -100,7 +101,7 @@ class ShownClip:
         return segment * self.segment + self.segment // 2
 
 
-def show_clip(source: ClipSource, clip: int, *, topology: Topology, rate: float | None = None) -> ShownClip:
+def show_clip(source: SkeletonLoader, clip: int, *, topology: Topology, rate: float | None = None) -> ShownClip:
     """Read a clip for pictures.
 
     Args:
@@ -115,8 +116,7 @@ def show_clip(source: ClipSource, clip: int, *, topology: Topology, rate: float 
     # A picture shows the body, whichever stream the networks see.
     joints = copy.copy(source)
     joints.stream, joints.derivatives = "joint", False
-    columns = [topology.inputs.index(joint) for joint in topology.joints]
-    coordinates = joints.load(plan).coordinates.cpu().numpy()[:, :, columns, : topology.dimensions]
+    coordinates = nodes_of(joints.load(plan).frames, topology).cpu().numpy()[..., : topology.dimensions]
     label = int(store.label[clip])
     return ShownClip(
         name=Path(str(store.name[clip])).name,

@@ -19,10 +19,9 @@ from masksem_graph.protocols import Evaluation
 from masksem_graph.protocols.knn import knn_scores
 from masksem_graph.report.names import drawn
 from masksem_graph.report.skeleton import COLOURS
-from masksem_graph.seeding import keyed_generator
+from masksem_graph.seeding import Purpose, keyed_generator
 
 Method = Literal["tsne", "pca"]
-POINTS = 12  # what a keyed generator is for
 MOST_POINTS = 2000
 ALIKE = 1e-6
 """Features of unit length that differ by less in every dimension are the same but for rounding."""
@@ -70,7 +69,7 @@ def embed(
         InputError: the features are not finite, or all alike.
     """
     test, truth = evaluation.encode_test(evaluation.test), evaluation.labels(evaluation.test)
-    chosen = torch.randperm(len(test), generator=keyed_generator(seed, POINTS))[:most].sort().values
+    chosen = torch.randperm(len(test), generator=keyed_generator(seed, Purpose.PICTURE_POINTS))[:most].sort().values
     # As for k-NN, directions matter and lengths do not.
     features = torch.nn.functional.normalize(test, dim=1).cpu().double().numpy()[chosen]
     places, axes = _lay_out(features, method, seed)

@@ -20,14 +20,13 @@ from masksem_graph.operators import Identity
 from masksem_graph.pictures.canvas import body_names, draw_map, draw_strip, hidden_or_seen, motion_figure, strip_shape
 from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.pictures.picture import Picture
-from masksem_graph.pictures.tasks import by_itself, with_scores
+from masksem_graph.pictures.tasks import scored, with_scores
 from masksem_graph.report.names import drawn
 from masksem_graph.report.skeleton import joint_names, part_order
 from masksem_graph.saliency import GradCam, ReleasedGradCam
-from masksem_graph.seeding import keyed_generator
+from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.pretrain import Pretrain
 
-MASKS = 11  # what a keyed generator is for
 DRAWS = 1000
 AT_ONCE = 100
 TITLES = {
@@ -60,13 +59,12 @@ def strategies(task: Pretrain, semantic: Pretrain, *, known: bool = True) -> dic
         semantic: the same networks with semantic scores; the run's own task where it has such.
         known: whether the run says what its strategy is.
     """
-    still = Identity(topology=task.student.topology, segments=task.student.grid[0])
     own = TITLES.get(type(task.scores), type(task.scores).__name__)
     chosen = {f"{own}, this run's" if known else own: task}
     for scores in (GradCam, Motion, Uniform):
         if type(task.scores) is scores or (scores is GradCam and task is semantic):
             continue
-        chosen[TITLES[scores]] = semantic if scores is GradCam else with_scores(task, scores(), still)
+        chosen[TITLES[scores]] = semantic if scores is GradCam else with_scores(task, scores(), Identity())
     return chosen
 
 
@@ -80,9 +78,9 @@ def draw_masks(task: Pretrain, clip: ShownClip, *, seed: int = 0, draws: int = D
         seed: of the draws; strategies with the same seed get the same uniform numbers.
         draws: how many.
     """
-    bodies, (segments, joints) = len(clip.places), task.student.grid
-    eta = task.scores.after_smoothing(task.operator(task.score(clip.batch, by_itself(task, clip)))).cpu()
-    generator = keyed_generator(seed, MASKS)
+    bodies, segments, joints = len(clip.places), clip.batch.segments, len(clip.topology)
+    eta = task.scores.after_smoothing(task.operator(scored(task, clip), clip.batch)).cpu()
+    generator = keyed_generator(seed, Purpose.PICTURE_MASKS)
     first, count = None, torch.zeros(bodies, segments * joints)
     for done in range(0, draws, AT_ONCE):
         now = min(AT_ONCE, draws - done)

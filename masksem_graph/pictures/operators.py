@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from importlib import import_module
 from inspect import signature
 from typing import Any
@@ -18,12 +17,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonBatch
 from masksem_graph.operators import (
     Adjacency,
     Heat,
     Identity,
     Operator,
-    OperatorFactory,
     PartAverage,
     PersonalisedPageRank,
     SpatioTemporal,
@@ -50,14 +49,15 @@ NAMES: dict[str, type[Operator]] = {
     "heat": Heat,
     "spatio_temporal": SpatioTemporal,
 }
-SIDE_BY_SIDE: dict[str, OperatorFactory] = {
-    "none": Identity,
-    "adjacency, 1 hop": Adjacency,
-    "adjacency, 2 hops": partial(Adjacency, hops=2),
-    "body parts": PartAverage,
-    "PageRank, restart 0.15": PersonalisedPageRank,
-    "heat, time 1": Heat,
-    "spatio-temporal": SpatioTemporal,
+SIDE_BY_SIDE: dict[str, Operator] = {
+    "none": Identity(),
+    "adjacency, 1 hop": Adjacency(),
+    "adjacency, rows": Adjacency(normalise="row"),
+    "adjacency, 2 hops": Adjacency(hops=2),
+    "body parts": PartAverage(),
+    "PageRank, restart 0.15": PersonalisedPageRank(),
+    "heat, time 1": Heat(),
+    "spatio-temporal": SpatioTemporal(),
 }
 SEGMENTS = 5
 """An impulse starts in the middle of so many."""
@@ -68,7 +68,7 @@ WIDEST = 4.5
 """Width in points of the edge with the largest weight."""
 
 
-def named_operator(name: str, numbers: Mapping[str, Any]) -> dict[str, OperatorFactory]:
+def named_operator(name: str, numbers: Mapping[str, Any]) -> dict[str, Operator]:
     """Nothing at all and one operator, by what they are called in pictures.
 
     Args:
@@ -82,7 +82,7 @@ def named_operator(name: str, numbers: Mapping[str, Any]) -> dict[str, OperatorF
     if unknown := numbers.keys() - signature(kind).parameters.keys():
         raise InputError(f"--{min(unknown)}: the operator {name} has no such option")
     called = name.rpartition(".")[2].replace("_", "-") + "".join(f", {option} {value:g}" for option, value in numbers.items())
-    return {"none": Identity} | ({} if kind is Identity else {called: partial(kind, **numbers)})
+    return {"none": Identity()} | ({} if kind is Identity else {called: kind(**numbers)})
 
 
 def _own(path: str) -> type[Operator]:
@@ -97,17 +97,16 @@ def _own(path: str) -> type[Operator]:
     return found
 
 
-def spread(factory: OperatorFactory, topology: Topology, segments: int = SEGMENTS) -> Float[np.ndarray, "V Te V"]:
+def spread(operator: Operator, topology: Topology, segments: int = SEGMENTS) -> Float[np.ndarray, "V Te V"]:
     """Where an impulse at each joint of the middle segment goes."""
     joints = len(topology)
     impulses = torch.zeros(joints, segments, joints)
     impulses[range(joints), segments // 2, range(joints)] = 1
-    return factory(topology=topology, segments=segments)(impulses).numpy()
+    batch = SkeletonBatch.from_frames(torch.zeros(joints, segments, len(topology.inputs), 1), topology=topology, segment=1)
+    return operator(impulses, batch).numpy()
 
 
-def operator_pictures(
-    topology: Topology, operators: Mapping[str, OperatorFactory], impulses: Sequence[str] = ()
-) -> list[Picture]:
+def operator_pictures(topology: Topology, operators: Mapping[str, Operator], impulses: Sequence[str] = ()) -> list[Picture]:
     """The operators as matrices, on the graph, and what becomes of an impulse; a weight has the same colour in all three.
 
     Args:
@@ -115,7 +114,7 @@ def operator_pictures(
         operators: by what they are called.
         impulses: joints that an impulse starts at; chosen by `far_joints` where none is given.
     """
-    responses = {name: spread(factory, topology) for name, factory in operators.items()}
+    responses = {name: spread(operator, topology) for name, operator in operators.items()}
     joints = impulses or far_joints(topology)
     return [
         Picture("smoothing_matrices", matrices_figure(topology, responses)),

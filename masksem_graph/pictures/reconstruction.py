@@ -16,13 +16,12 @@ from matplotlib.patches import Patch
 from torch import Tensor
 
 from masksem_graph.errors import InputError
+from masksem_graph.graph import nodes_of, to_segments
 from masksem_graph.methods.ha_cm import InPoincareBall
 from masksem_graph.pictures.clip import ShownClip
-from masksem_graph.pictures.masks import MASKS
 from masksem_graph.pictures.picture import Picture
-from masksem_graph.pictures.tasks import by_itself
+from masksem_graph.pictures.tasks import drawn_mask
 from masksem_graph.report.names import drawn, shown
-from masksem_graph.seeding import keyed_generator
 from masksem_graph.targets import standardise
 from masksem_graph.tasks.pretrain import SHARED, Pretrain
 
@@ -70,14 +69,14 @@ def reconstruct(task: Pretrain, clip: ShownClip, *, seed: int = 0, standardised:
         seed: of the mask.
         standardised: show what the loss compares: each node's values with zero mean and unit variance.
     """
-    bodies, (segments, joints) = len(clip.coordinates), task.student.grid
-    uniform = torch.rand(bodies, segments * joints, generator=keyed_generator(seed, MASKS)).to(clip.batch.coordinates.device)
-    mask = task.draw(clip.batch, uniform, by_itself(task, clip)).mask
-    predictions = task.predict(clip.batch, mask)
-    hidden = torch.zeros_like(uniform).scatter_(1, mask.masked, 1).view(bodies, segments, joints).bool()
+    batch = clip.batch
+    mask = drawn_mask(task, clip, seed=seed)
+    predictions = task.predict(batch, mask)
+    hidden = torch.zeros(batch.num_bodies, batch.layout.nodes, device=mask.masked.device).scatter_(1, mask.masked, 1)
+    hidden = hidden.view(batch.num_bodies, batch.segments, -1).bool()
     out = []
     for name, values in task.target.values(clip.batch).items():
-        nodes = task.student.nodes(values).flatten(1, 2)
+        nodes = to_segments(nodes_of(values, batch.topology), clip.segment).flatten(1, 2)
         shared = name not in predictions
         at_hidden = predictions[SHARED if shared else name].float()
         index = mask.masked[..., None].expand(-1, -1, nodes.shape[-1])

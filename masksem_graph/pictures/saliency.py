@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from masksem_graph.pictures.canvas import body_names, draw_map, draw_strip, motion_figure, shaded, strip_shape
 from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.pictures.picture import Picture
-from masksem_graph.pictures.tasks import by_itself
+from masksem_graph.pictures.tasks import scored
 from masksem_graph.report.names import drawn
 from masksem_graph.tasks.pretrain import Pretrain
 
@@ -27,13 +27,13 @@ def saliency(task: Pretrain, clip: ShownClip) -> Float[np.ndarray, "B Te V"]:
         clip: what to score.
     """
     eta = raw_saliency(task, clip)
-    return as_share(task.scores.after_smoothing(task.operator(eta)).cpu().numpy())
+    return as_share(task.scores.after_smoothing(task.operator(eta, clip.batch)).cpu().numpy())
 
 
 @torch.no_grad()
 def raw_saliency(task: Pretrain, clip: ShownClip) -> Float[torch.Tensor, "B Te V"]:
     """The scores before they are smoothed."""
-    return task.score(clip.batch, by_itself(task, clip))
+    return scored(task, clip)
 
 
 def as_share(values: Float[np.ndarray, "B Te V"], largest: float | None = None) -> Float[np.ndarray, "B Te V"]:

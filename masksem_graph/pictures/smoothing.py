@@ -12,7 +12,8 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from masksem_graph.errors import InputError
-from masksem_graph.operators import Identity, OperatorFactory
+from masksem_graph.graph import SkeletonBatch
+from masksem_graph.operators import Identity, Operator
 from masksem_graph.pictures.canvas import body_names, draw_map, draw_strip, motion_figure, shaded, strip_shape
 from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.pictures.picture import Picture
@@ -28,7 +29,7 @@ def smoothed(
     eta: Float[torch.Tensor, "B Te V"],
     joints: Sequence[str],
     topology: Topology,
-    operators: Mapping[str, OperatorFactory],
+    operators: Mapping[str, Operator],
     finish: Callable[[Any], Any],
     *,
     shared: bool = False,
@@ -54,16 +55,19 @@ def smoothed(
         )
     to, back = [list(joints).index(j) for j in topology.joints], [topology.index[j] for j in joints]
     out = {}
-    for name, factory in operators.items():
-        operator = factory(topology=topology, segments=eta.shape[1])
-        out[name] = finish(operator(eta.cpu()[..., to]))[..., back].numpy()
+    nothing = torch.zeros(len(eta), eta.shape[1], len(topology.inputs), 1)
+    batch = SkeletonBatch.from_frames(nothing, topology=topology, segment=1)
+    for name, operator in operators.items():
+        out[name] = finish(operator(eta.cpu()[..., to], batch))[..., back].numpy()
     largest = max(float(values.max()) for values in out.values()) if shared else None
     return {name: as_share(values, largest) for name, values in out.items()}
 
 
-def before_and_after(task: Pretrain, eta: Float[torch.Tensor, "B Te V"]) -> dict[str, Float[np.ndarray, "B Te V"]]:
+def before_and_after(
+    task: Pretrain, eta: Float[torch.Tensor, "B Te V"], clip: ShownClip
+) -> dict[str, Float[np.ndarray, "B Te V"]]:
     """Scores before and after a task's own operator, each divided by its largest."""
-    smooth = {} if isinstance(task.operator, Identity) else {operator_name(task): task.operator(eta)}
+    smooth = {} if isinstance(task.operator, Identity) else {operator_name(task): task.operator(eta, clip.batch)}
     both = {"none": eta, **smooth}
     return {name: as_share(task.scores.after_smoothing(values).cpu().numpy()) for name, values in both.items()}
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,16 +12,17 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from masksem_graph.config import parse_mapping
-from masksem_graph.data.augment import whole_view
-from masksem_graph.data.clips import ClipSource
-from masksem_graph.masking import Scores
-from masksem_graph.models.build import ModelConfig, build_decoder
+from masksem_graph.data.loader import SkeletonLoader
+from masksem_graph.data.views import whole_view
+from masksem_graph.masking import Mask, Scores
+from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.io import describe_encoder, load_encoder
 from masksem_graph.operators import Adjacency, Identity, Operator
 from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.saliency import GradCam
+from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.targets import VelocityAcceleration
-from masksem_graph.tasks.pretrain import SHARED, GlobalBatch, MethodConfig, Pretrain
+from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, RandomNumbers, build_pretrain
 from masksem_graph.training.pretrain import average_clip
 from masksem_graph.training.restore import has_method, load_task
 
@@ -37,35 +38,24 @@ def task_of(run: Path) -> Pretrain:
     """
     if has_method(run):
         return load_task(run)
-    encoder, described = load_encoder(run), describe_encoder(run)
-    model = parse_mapping(ModelConfig, described["model"], source=run / "encoder.yaml")
-    method = MethodConfig(scores=GradCam(), target=VelocityAcceleration())
-    decoder = build_decoder(model, topology=encoder.topology, channels=encoder.channels, heads=[SHARED])
-    operator = Adjacency(topology=encoder.topology, segments=encoder.grid[0])
-    task = Pretrain(
-        student=encoder, decoder=decoder, scores=method.scores, operator=operator, target=method.target, config=method
-    )
+    encoder = load_encoder(run)
+    model = parse_mapping(ModelConfig, describe_encoder(run).model, source=run / "encoder.yaml")
+    method = MethodConfig(scores=GradCam(), target=VelocityAcceleration(), operator=Adjacency())
+    task = build_pretrain(model, method, topologies=encoder.topologies, channels=encoder.channels, student=encoder)
     return task.eval()
 
 
 def with_scores(task: Pretrain, scores: Scores, operator: Operator) -> Pretrain:
     """The same networks under other scores, drawn from the whole body and masked; its student stands in for a teacher."""
-    config = replace(task.config, scores=scores, operator=type(operator), select="mask", sampling="whole")
-    other = Pretrain(
-        student=task.student,
-        decoder=task.decoder,
-        scores=scores,
-        operator=operator,
-        target=task.target,
-        config=config,
-    )
+    config = replace(task.config, scores=scores, operator=operator, select="mask", sampling="whole")
+    other = Pretrain(student=task.student, decoder=task.decoder, scores=scores, config=config)
     if other.teacher is not None and task.teacher is not None:
         other.teacher = task.teacher
-    other.reference.copy_(task.reference)
-    return other.to(task.reference.device).eval()
+    other.reference().copy_(task.reference())
+    return other.to(task.reference().device).eval()
 
 
-def semantic(task: Pretrain, reference: Callable[[], Float[Tensor, "T V C"]]) -> Pretrain:
+def semantic(task: Pretrain, reference: Callable[[], Float[Tensor, "T J C"]]) -> Pretrain:
     """The task, if its scores are semantic, or else its networks under Grad-CAM; with an average motion to hold clips against.
 
     Args:
@@ -73,26 +63,50 @@ def semantic(task: Pretrain, reference: Callable[[], Float[Tensor, "T V C"]]) ->
         reference: finds the average motion, where the task has none.
     """
     if not task.scores.needs_features:
-        task = with_scores(task, GradCam(), Adjacency(topology=task.student.topology, segments=task.student.grid[0]))
-    if not task.reference.any():
-        task.reference.copy_(reference())
+        task = with_scores(task, GradCam(), Adjacency())
+    if not task.reference().any():
+        task.reference().copy_(reference())
     return task
 
 
 def operator_name(task: Pretrain) -> str:
     """A task's smoothing operator and its options: ``Adjacency, hops 2``."""
-    options = task.config.operator.keywords if isinstance(task.config.operator, partial) else {}
-    told = "".join(f", {option} {value}" for option, value in options.items())
-    return "no operator" if isinstance(task.operator, Identity) else type(task.operator).__name__ + told
+    if isinstance(task.operator, Identity):
+        return "no operator"
+    options = {name: value for name, value in vars(task.operator).items() if name in _options(type(task.operator))}
+    return type(task.operator).__name__ + "".join(f", {option} {value}" for option, value in options.items())
 
 
-def by_itself(task: Pretrain, clip: ShownClip) -> GlobalBatch:
-    """The batch that a shown clip is: itself alone, held against the task's average motion."""
-    reference = task.reference if task.needs_reference else None
-    return GlobalBatch(bodies=len(clip.coordinates), sequences=1, reference=reference)
+def _options(operator: type[Operator]) -> set[str]:
+    """Names of its constructor's arguments, which it keeps under the same names."""
+    return set(inspect.signature(operator).parameters)
 
 
-def average_motion(source: ClipSource, clips: Int64[Tensor, " train"]) -> Float[Tensor, "T V C"]:
+@torch.no_grad()
+def scored(task: Pretrain, clip: ShownClip) -> Float[Tensor, "B Te V"]:
+    """Each node's score before it is smoothed; the clip is a batch of its own, held against the task's average motion."""
+    return task.score(clip.batch, _numbers(task, clip, 0), _by_itself(task, clip))
+
+
+@torch.no_grad()
+def drawn_mask(task: Pretrain, clip: ShownClip, *, seed: int) -> Mask:
+    """One mask of a clip."""
+    return task.draw(clip.batch, _numbers(task, clip, seed), _by_itself(task, clip)).mask
+
+
+def _by_itself(task: Pretrain, clip: ShownClip) -> GlobalBatch:
+    reference = task.reference() if task.needs_reference else None
+    return GlobalBatch(bodies=clip.batch.num_bodies, reference=reference)
+
+
+def _numbers(task: Pretrain, clip: ShownClip, seed: int) -> RandomNumbers:
+    batch, draw = clip.batch, keyed_generator(seed, Purpose.PICTURE_MASKS)
+    counts = (batch.layout.nodes, *([task.scores.draws] if task.scores.draws else []))
+    device = batch.frames.device
+    return RandomNumbers(*(torch.rand(batch.num_bodies, count, generator=draw).to(device) for count in counts))
+
+
+def average_motion(source: SkeletonLoader, clips: Int64[Tensor, " train"]) -> Float[Tensor, "T J C"]:
     """Mean clip of at most `REFERENCE_CLIPS` clips."""
     chosen = clips[torch.linspace(0, len(clips) - 1, min(len(clips), REFERENCE_CLIPS)).round().long()]
     portions = (source.plan(whole_view(part, source.length[part])) for part in chosen.split(128))

@@ -254,7 +254,7 @@ def _draw(config: RunConfig, task: Pretrain, sets: Sequence[TrainingSet], folder
     one = sets[0]
     clip, *_ = *one.source.store.splits[config.data.split]["test"], *one.clips
     try:
-        draw_training(task.each[0], one.source, train=one.clips, clip=int(clip), folder=folder.figures, seed=config.train.seed)
+        draw_training(task, one.source, train=one.clips, clip=int(clip), folder=folder.figures, seed=config.train.seed)
     except Exception as error:  # a run does not die of its pictures
         console.print(f"not drawn: {type(error).__name__}: {' '.join(str(error).split())[:200]}", markup=False)
 
