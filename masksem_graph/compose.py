@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from masksem_graph.declared import declared_fields
 from masksem_graph.errors import InputError
@@ -342,7 +342,7 @@ def dotted(path: Iterable[str]) -> str:
     return ".".join(part for part in path if part and part != INIT_ARGS)
 
 
-def is_part(node: Any) -> bool:
+def is_part(node: Any) -> TypeGuard[dict[str, Any]]:
     """Whether plain data are a part: a class, with options where it has any."""
     return isinstance(node, Mapping) and isinstance(node.get(CLASS_PATH), str)
 

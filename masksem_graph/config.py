@@ -7,21 +7,19 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import jsonargparse
 
 from masksem_graph import trust
-from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Composed, flatten, is_part, parts_in, plain_copy
+from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Composed, flatten, parts_in, plain_copy
 from masksem_graph.errors import InputError
 from masksem_graph.options import field_type
 from masksem_graph.plain_yaml import parse_yaml
 
 Config = TypeVar("Config")
-
-WRAPPER, WRAPPED_IN = "masksem_graph.backbones.GraphModel", "masksem_graph.backbones.wrapped.GraphModel"
 
 
 class Parser(jsonargparse.ArgumentParser):
@@ -90,8 +88,13 @@ def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str 
         raise InputError(f"{Path(source)}: {str(error).removeprefix('--')}") from None
 
 
-def typed(kind: type[Config], composed: Composed) -> tuple[Config, dict[str, Any]]:
+def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Composed], None]) -> tuple[Config, dict[str, Any]]:
     """A configuration with its types checked and its parts made.
+
+    Args:
+        kind: the dataclass to fill.
+        composed: its fields.
+        complete: adds what follows from several fields together, before the types are checked.
 
     Returns:
         the object, and the same as plain data with every default filled in.
@@ -102,7 +105,7 @@ def typed(kind: type[Config], composed: Composed) -> tuple[Config, dict[str, Any
     parser = Parser(prog=kind.__name__)
     parser.add_class_arguments(kind, fail_untyped=True)
     try:
-        settle(composed)
+        complete(composed)
         _check_values(composed.fields, kind)
         parsed = parser.parse_object(plain_copy(composed.fields))
         return kind(**instantiate(parser, parsed)), resolved(parser, parsed)
@@ -125,33 +128,6 @@ def _check_values(fields: Mapping[str, Any], kind: type) -> None:
         for name, value in (part.get(INIT_ARGS) or {}).items():
             if value is None and name in takes and "None" not in str(takes[name].annotation):
                 raise InputError(f"{name}: expected {takes[name].annotation} for {part[CLASS_PATH]}, found null")
-
-
-def settle(composed: Composed) -> None:
-    """Complete the backbones: their scale is the model's, and a bare ``nn.Module`` is wrapped."""
-    for name in ("backbone", "decoder"):
-        node = (composed.fields.get("model") or {}).get(name)
-        if isinstance(node, dict) and is_part(node):
-            settle_backbone(node, composed.scale.get(f"model.{name}", {}), f"model.{name}")
-
-
-def settle_backbone(node: dict[str, Any], scale: Mapping[str, Any], field_name: str) -> None:
-    """As `settle`, one of them."""
-    from torch import nn
-
-    from masksem_graph.backbones import Backbone
-
-    found = trust.import_class(node[CLASS_PATH], nn.Module, field=field_name)
-    options = node.setdefault(INIT_ARGS, {})
-    takes = inspect.signature(found).parameters
-    if not issubclass(found, Backbone):
-        node |= {CLASS_PATH: WRAPPER, INIT_ARGS: {"model": node[CLASS_PATH], "options": options}}
-    elif f"{found.__module__}.{found.__qualname__}" == WRAPPED_IN:
-        inside = {key: options.pop(key) for key in list(options) if key not in takes}
-        if inside:
-            options["options"] = {**options.get("options", {}), **inside}
-    else:
-        options |= {key: value for key, value in scale.items() if key in takes and key not in options}
 
 
 def _located(line: str, composed: Composed) -> str:

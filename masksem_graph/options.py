@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,7 @@ def allow_given(composed: Composed, given: Iterable[Any]) -> None:
     named = {part[CLASS_PATH]: None for part in parts_in(composed.fields)}
     formats = [composed.fields.get("data", {}).get("format")]
     for value in given:
+        value = value.get(CLASS_PATH) if isinstance(value, Mapping) else value
         if isinstance(value, str) and (value in named or (value in formats and "." in value)):
             trust.allow_class(value, "class_path")
 
@@ -74,7 +75,7 @@ def read_options(argv: Sequence[str], root: str, groups: Sequence[str]) -> Optio
             _check_option(name, root, groups)
             kind = field_type(root, name)
             value: Any = text if name in groups else as_value(text, kind)
-            if kind and _names_a_class(kind) and isinstance(value, str) and _DOTTED.fullmatch(value):
+            if name not in groups and kind and _names_a_class(kind) and isinstance(value, str) and _DOTTED.fullmatch(value):
                 value = {CLASS_PATH: value}
             target = chosen if name in groups else overrides
             name = name.removesuffix(f".{CLASS_PATH}")

@@ -49,11 +49,12 @@ def read(options: Options) -> tuple[Any, dict[str, Any], list[Any]]:
     augment, _ = load_group("augment", DEFAULT_AUGMENT, "the defaults")
     composed = options.compose(base={"augment": augment})
 
+    from masksem_graph.backbones.complete import complete_backbones
     from masksem_graph.config import typed
     from masksem_graph.training.config import RunConfig
 
     resolve_roots(composed.fields)
-    return *typed(RunConfig, composed), composed.competed
+    return *typed(RunConfig, composed, complete=complete_backbones), composed.competed
 
 
 def resolve_roots(fields: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from masksem_graph.data.clips import ClipSource
+
 from masksem_graph.pictures import after
 from masksem_graph.tasks.pretrain import Pretrain
 

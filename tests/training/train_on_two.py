@@ -29,8 +29,8 @@ from masksem_graph.saliency import GradCam
 from masksem_graph.targets import VelocityAcceleration
 from masksem_graph.tasks.pretrain import MethodConfig, build_pretrain
 from masksem_graph.topology import load_topology
-from masksem_graph.training.devices import DeviceConfig, launch
 from masksem_graph.training.config import TrainConfig
+from masksem_graph.training.devices import DeviceConfig, launch
 from masksem_graph.training.pretrain import PretrainLoop, average_clip
 from masksem_graph.training.processes import leave_together
 
