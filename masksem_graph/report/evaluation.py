@@ -106,8 +106,8 @@ def read_results(folder: Path) -> dict[str, Any]:
 Check = tuple[Callable[[Any], bool], str]
 
 
-def _a(kind: type | tuple[type, ...], told: str) -> Check:
-    return lambda value: isinstance(value, kind) and (kind is bool or not isinstance(value, bool)), told
+def _a(kind: type, told: str) -> Check:
+    return lambda value: isinstance(value, kind), told
 
 
 def _list_of(check: Check, told: str, length: int | None = None) -> Check:
@@ -126,7 +126,13 @@ def _recalls(value: Any) -> bool:
     return isinstance(value, dict) and all(found is None or NUMBER[0](found) for found in value.values())
 
 
-NUMBER, TEXT, MAPPING = _a((int, float), "a number"), _a(str, "a text"), _a(dict, "a mapping")
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+
+
+LARGEST = 1e15
+NUMBER: Check = (_number, "a number")
+TEXT, MAPPING = _a(str, "a text"), _a(dict, "a mapping")
 NUMBERS, TEXTS = _list_of(NUMBER, "a list of numbers"), _list_of(TEXT, "a list of texts")
 DATA_SET = _with("format, topology, classes and clips", format=TEXT, topology=TEXT, classes=NUMBER, clips=NUMBER)
 REQUIRED: dict[str, Check] = {
