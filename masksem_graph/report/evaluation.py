@@ -19,18 +19,6 @@ from masksem_graph.report.figures import confusion_figure, drawing, save_figure
 from masksem_graph.report.names import cell, line
 
 SCORES = "scores.npz"
-WRITTEN = (
-    "results.json",
-    SCORES,
-    "labelled.csv",
-    "config.yaml",
-    "data.yaml",
-    "encoder.yaml",
-    "encoder.safetensors",
-    "head.yaml",
-    "head.safetensors",
-    "report.html",
-)
 
 
 @dataclass(frozen=True)
@@ -46,25 +34,6 @@ class ClassScores:
     scores: Float[np.ndarray, "runs S classes"]
     label: Int64[np.ndarray, " S"]
     name: Shaped[np.ndarray, " S"]
-
-
-def refuse_to_overwrite(folder: Path, *, overwrite: bool) -> None:
-    """Never lose results that are already there, and never write among the files of a run.
-
-    Raises:
-        InputError: there are some, and nobody said ``overwrite``; or the folder is a run's.
-    """
-    results = (folder / "results.json").exists()
-    if (folder / "last.pt").exists() or ((folder / "encoder.yaml").exists() and not results):
-        raise InputError(f"--output: {folder} holds a run; expected a folder of its own, such as {folder / 'linear'}")
-    if results and not overwrite:
-        raise InputError(f"--output: {folder} already holds results; expected another folder, or --overwrite true")
-
-
-def clear_results(folder: Path) -> None:
-    """Remove what an earlier evaluation left, so that nothing of it can be taken for the new one's."""
-    for name in WRITTEN:
-        (folder / name).unlink(missing_ok=True)
 
 
 def write_results(folder: Path, results: dict[str, Any], scores: ClassScores, *, classes: tuple[str, ...]) -> None:
