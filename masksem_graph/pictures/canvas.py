@@ -193,7 +193,7 @@ def motion_figure(
         axes.set_title(drawn(name), fontsize=8)
     if colours:
         bar = figure.add_axes((1 - 0.72 / width, 0.2, 0.13 / width, 0.6))
-        figure.colorbar(ScalarMappable(norm=colours[0], cmap=COLOURS), cax=bar, label=colours[1])
+        figure.colorbar(ScalarMappable(norm=colours[0], cmap=COLOURS), cax=bar).set_label(colours[1], fontsize=7)
     if legend:
         figure.legend(handles=legend, loc="lower center", ncols=2, frameon=False, fontsize=8, borderaxespad=0)
     figure.text(0.01, 1 - 0.22 / height, title, fontsize=9, va="center")

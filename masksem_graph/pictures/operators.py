@@ -206,7 +206,8 @@ def graphs_figure(topology: Topology, responses: Mapping[str, Float[np.ndarray, 
         axes.margins(0.12, 0.05)
         axes.set_axis_off()
     figure.suptitle(topology_title(topology), fontsize=10)
-    figure.colorbar(dots, ax=[first, *cells], label=f"{UNIT} that stays at the joint", shrink=0.6, aspect=30)
+    bar = figure.colorbar(dots, ax=[first, *cells], shrink=0.6, aspect=30)
+    bar.set_label(f"{UNIT}\nthat stays at the joint", fontsize=8)
     widths = [round(share * largest, 2) for share in (0.25, 0.5, 1)]
     label = "between two joints: "
     lines = [Line2D([], [], color=EDGE_COLOUR, lw=WIDEST * w / largest, label=f"{label}{w:.2f}") for w in widths]
