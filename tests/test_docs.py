@@ -28,7 +28,6 @@ WAITING = {
     "README": "for its new text and for the branch h-cli",
     "data": "for the branches h-cli and h-data",
     "parts": "for mg.pretrain and mg.evaluate of the branch h-cli; all blocks before them run",
-    "pictures": "for the branch h-report",
 }
 """Pages that wait for a merge; a page that has come to run must leave this list."""
 

@@ -12,7 +12,8 @@ from masksem_graph.graph import SkeletonData, of_topology, skeleton_graph
 from masksem_graph.topology import Topology
 
 EIGENVALUE_GAP = 1e-8  # float64 eigenvalues closer than this are one; bones of a body give gaps of 1e-3 and more
-CLEAR = 0.6  # not 1/2: bodies have joints at exactly half the largest projection, where rounding would choose
+# No simple fraction: bodies have joints at exactly 1/2 and 3/5 of the largest projection, where rounding would choose.
+CLEAR = 0.599
 
 
 @of_topology

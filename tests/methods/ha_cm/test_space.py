@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from masksem_graph.backbones import Transformer
-from masksem_graph.data.preparation import Preparation
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.encodings import Learned
 from masksem_graph.graph import to_segments
 from masksem_graph.methods.ha_cm import PoincareBall
@@ -86,7 +86,7 @@ def test_rebuilt_from_disk(tmp_path: Path, one_thread: None) -> None:
     model: dict[str, Any] = {"frames": 6, "segment": 2, "width": 8, "backbone": part, "decoder": part}
     model["encodings"] = [{"class_path": "masksem_graph.encodings.Learned", "init_args": {"over": "joints"}}]
     model |= {"space": {"class_path": "masksem_graph.methods.ha_cm.PoincareBall"}, "topology": "{data}_limbs"}
-    described = EncoderDescription(model=model, topologies=[LIMBS.to_dict()], channels=3, input_spec=Preparation())
+    described = EncoderDescription(model=model, topologies=[LIMBS.to_dict()], channels=3, input_spec=InputSpec())
     one = create_encoder(described).eval()
     save_encoder(tmp_path, one)
     assert yaml.safe_load((tmp_path / "encoder.yaml").read_text())["topologies"][0]["context"] == ["hip"]
