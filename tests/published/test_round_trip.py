@@ -220,7 +220,7 @@ def test_evaluate_scores_with_the_runs_own_head(golden: Path, probe: tuple[Path,
     described = yaml.safe_load(path.read_text())
     described["model"]["crop"] = {"test_share": 1.0}
     path.write_text(yaml.safe_dump(described))
-    data = ["--data.format", "ntu", "--data.split", "golden", "--data.root", str(store)]
+    data = ["--data.format", "ntu", "--data.split", "golden", "--data.root", str(store), "--data.origin", "none"]
     main(["evaluate", "--run", str(tmp_path / "run"), "--protocol", "own_head", "--output", str(tmp_path / "out"), *data])
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     best = np.load(golden / "mamp_probe_logits.npy").argmax(1)
