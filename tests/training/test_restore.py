@@ -78,7 +78,9 @@ def test_a_run_on_several_skeletons(tmp_path: Path) -> None:
     for i, topology in enumerate((TINY, KINECT)):
         assert torch.equal(task.reference(i), saved[f"reference_{i}"])
         frames = torch.randn(2, 8, len(topology), 3)
-        batch = SkeletonBatch.from_frames(frames, topology=topology, segment=2, sequence=torch.arange(2), y=torch.zeros(2).long())
+        batch = SkeletonBatch.from_frames(
+            frames, topology=topology, segment=2, sequence=torch.arange(2), y=torch.zeros(2).long()
+        )
         numbers = RandomNumbers(torch.rand(2, batch.layout.nodes))
         assert task(batch, numbers, GlobalBatch(bodies=2, data_set=i))["loss"].isfinite()
 
@@ -116,7 +118,10 @@ def other_checkpoint(**state: Any) -> Callable[[Path], None]:
         (other_checkpoint(task={}), r"last\.pt: not the networks of config\.yaml: .*Missing key"),
         (other_checkpoint(task=[1]), r"last\.pt: not the networks of config\.yaml: "),
         (lambda folder: (folder / "last.pt").write_bytes(b"PK"), r"last\.pt: not a checkpoint that can be read"),
-        (lambda folder: (folder / "config.yaml").write_text("method: [1]"), r"expected a run of train\.py, with its method in config\.yaml"),
+        (
+            lambda folder: (folder / "config.yaml").write_text("method: [1]"),
+            r"expected a run of train\.py, with its method in config\.yaml",
+        ),
     ],
 )
 def test_networks_of_another_configuration(run: Path, tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:

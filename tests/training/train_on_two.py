@@ -29,8 +29,8 @@ from masksem_graph.saliency import GradCam
 from masksem_graph.targets import VelocityAcceleration
 from masksem_graph.tasks.pretrain import MethodConfig, build_pretrain
 from masksem_graph.topology import load_topology
-from masksem_graph.training.devices import DeviceConfig, launch
 from masksem_graph.training.config import TrainConfig
+from masksem_graph.training.devices import DeviceConfig, launch
 from masksem_graph.training.pretrain import PretrainLoop, average_clip
 from masksem_graph.training.processes import leave_together
 
@@ -62,9 +62,7 @@ def make_loop(stores: Path, folder: Path, *, parts: int = 1, encodings: str = "g
     fabric = launch(DeviceConfig(accelerator="cpu"))
     torch.manual_seed(0)
     blocks = partial(Transformer, depth=1, heads=2, bias=HopBias)
-    model = ModelConfig(
-        frames=8, segment=2, width=12, encodings=ENCODINGS[encodings], backbone=blocks, decoder=blocks
-    )
+    model = ModelConfig(frames=8, segment=2, width=12, encodings=ENCODINGS[encodings], backbone=blocks, decoder=blocks)
     method = MethodConfig(scores=GradCam(), target=VelocityAcceleration(), operator=Adjacency(), weighting="saliency")
     topologies = [load_topology(name) for name in DATA_SETS]
     task = build_pretrain(model, method, topologies=topologies, channels=3)
