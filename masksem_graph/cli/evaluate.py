@@ -8,8 +8,9 @@ from typing import Any
 
 from masksem_graph.cli._help import print_help
 from masksem_graph.cli.train import resolve_roots
-from masksem_graph.config import Options, Parser, read_options
+from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
+from masksem_graph.options import Options, read_options
 from masksem_graph.plain_yaml import read_plain
 
 ROOT = "masksem_graph.evaluation.config.EvaluateConfig"
@@ -66,11 +67,12 @@ def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, d
     if "protocol" not in composed.fields:
         raise InputError("--protocol: expected a shipped name such as linear, a file, or the dotted path of a class")
 
+    from masksem_graph.backbones.complete import complete_backbones
     from masksem_graph.config import typed
     from masksem_graph.evaluation.config import EvaluateConfig
 
     resolve_roots(composed.fields)
-    return *typed(EvaluateConfig, composed), composed.competed
+    return *typed(EvaluateConfig, composed, complete=complete_backbones), composed.competed
 
 
 def config_of_run(run: Path) -> dict[str, Any]:

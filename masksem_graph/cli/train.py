@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from masksem_graph.cli._help import print_help
-from masksem_graph.config import Options, load_group, read_options
+from masksem_graph.compose import load_group
 from masksem_graph.console import console
+from masksem_graph.options import Options, read_options
 
 ROOT = "masksem_graph.training.config.RunConfig"
 GROUPS = ("data", "model", "method", "backbone", "encodings", "augment", "train")
@@ -48,11 +49,12 @@ def read(options: Options) -> tuple[Any, dict[str, Any], list[Any]]:
     augment, _ = load_group("augment", DEFAULT_AUGMENT, "the defaults")
     composed = options.compose(base={"augment": augment})
 
+    from masksem_graph.backbones.complete import complete_backbones
     from masksem_graph.config import typed
     from masksem_graph.training.config import RunConfig
 
     resolve_roots(composed.fields)
-    return *typed(RunConfig, composed), composed.competed
+    return *typed(RunConfig, composed, complete=complete_backbones), composed.competed
 
 
 def resolve_roots(fields: dict[str, Any]) -> None:
