@@ -61,7 +61,7 @@ def clips(joints: int = 5) -> list[np.ndarray]:
 def from_a_store(one: SkeletonEncoder, raw: Sequence[np.ndarray], data: Topology, folder: Path) -> Tensor:
     """The features of an evaluation: clips prepared as data sets are, written, opened, and read by the loader."""
     seen = one.input_spec
-    with StoreWriter(folder / "store", topology=data, classes=("a",)) as writer:
+    with StoreWriter(folder / "store", topology=data, classes=("a",), origin=seen.origin) as writer:
         for i, frames in enumerate(raw):
             clip = present_only(Clip(name=str(i), label=0, bodies=(Body(0, frames, np.ones(len(frames), bool)),)))
             if seen.origin == "centre":
@@ -74,6 +74,8 @@ def from_a_store(one: SkeletonEncoder, raw: Sequence[np.ndarray], data: Topology
         topology=one.topology,
         absent_frames=seen.absent_frames,
         stream=seen.stream,
+        view=seen.view,
+        view_of=seen.view_of,
     )
     everything = torch.arange(len(raw))
     return Evaluation(one, source, everything, everything, ("a",), one.crop).encode_test(everything)
@@ -88,9 +90,11 @@ def from_a_store(one: SkeletonEncoder, raw: Sequence[np.ndarray], data: Topology
         {"input_spec": AS_THEY_ARE},
         {"input_spec": InputSpec(stream="bone")},
         {"input_spec": InputSpec(stream="motion", absent_frames="zero")},
+        {"input_spec": InputSpec(view="yaw", view_of="mean")},
+        {"input_spec": InputSpec(view="body", absent_frames="zero")},
         {"topology": LIMBS, "recorded": [TINY]},
     ],
-    ids=["usual", "half", "all_slots", "as_they_are", "bone", "motion", "limbs"],
+    ids=["usual", "half", "all_slots", "as_they_are", "bone", "motion", "yaw", "body", "limbs"],
 )
 def test_the_path_of_evaluations(tmp_path: Path, options: dict[str, Any]) -> None:
     one = encoder(**options)
@@ -114,6 +118,14 @@ def test_where_somebody_stands_does_not_matter(metres: list[float]) -> None:
     torch.testing.assert_close(one.encode(moved), one.encode(clips()), atol=1e-4, rtol=1e-4)
     as_they_are = encoder(input_spec=AS_THEY_ARE)
     assert not torch.allclose(as_they_are.encode(moved), as_they_are.encode(clips()), atol=1e-2)
+
+
+@pytest.mark.parametrize("view", ["recorded", "yaw", "body"])
+def test_where_the_camera_stood_matters_where_the_clip_is_kept_as_recorded(view: str) -> None:
+    one, angle = encoder(input_spec=InputSpec(view=view)), 1.1
+    turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+    turned = [frames @ turn.T for frames in clips()]
+    assert torch.allclose(one.encode(turned), one.encode(clips()), atol=1e-4, rtol=1e-4) == (view != "recorded")
 
 
 FORMS: dict[str, Callable[[np.ndarray], Any]] = {

@@ -48,8 +48,7 @@ def encoder(backbone: BackboneFactory, **options: Any) -> SkeletonEncoder:
 
 
 def shipped_backbone(name: str) -> BackboneFactory:
-    fields = read_yaml(find_yaml(f"backbone/{name}", "configs"))
-    blocks = fields if "class_path" in fields else fields["model"]["backbone"]
+    blocks = read_yaml(find_yaml(f"backbone/{name}", "configs"))
     small = {"depth": 2} | ({"heads": 2} if name in ("transformer", "gat", "gps") else {})
     blocks = {**blocks, "init_args": blocks.get("init_args", {}) | small}
     plain = {"frames": 8, "segment": 2, "width": 16, "encodings": [], "backbone": blocks, "decoder": blocks}

@@ -49,7 +49,7 @@ def task(golden: Path) -> Pretrain:
         decoder=partial(Transformer, depth=2, heads=4),
     )
     fields = read_yaml(find_yaml("method/masksem_released", "configs"))
-    preset = fields.get("method", fields)
+    preset = {name: value for name, value in fields.items() if name != "requires"}
     assert preset["scores"] == {"class_path": "masksem_graph.saliency.ReleasedGradCam"}
     preset["scores"]["init_args"] = {"batch_size": 3}  # the golden step's own
     method = parse_mapping(MethodConfig, preset, source="masksem_released")

@@ -27,13 +27,13 @@ SMALL: dict[str, Any] = {"width": 16, "encodings": LEARNED, "backbone": BLOCKS, 
 def method_of(preset: str) -> MethodConfig:
     fields = read_yaml(find_yaml(f"method/{preset}", "configs"))
     own = {name: value for name, value in fields.items() if name != "requires"}
-    return parse_mapping(MethodConfig, fields.get("method", own), source=preset)
+    return parse_mapping(MethodConfig, own, source=preset)
 
 
 def model_of(preset: str, **sizes: Any) -> ModelConfig:
     """Small networks with what the method asks for."""
     fields = read_yaml(find_yaml(f"method/{preset}", "configs"))
-    needed = fields.get("model", fields.get("requires", {}).get("model", {}))
+    needed = fields.get("requires", {}).get("model", {})
     return parse_mapping(ModelConfig, sizes | SMALL | needed, source=preset)
 
 
