@@ -17,8 +17,8 @@ from masksem_graph.tasks.several import build_several
 from torch.utils.benchmark import Timer
 
 from masksem_graph.cli.train import GROUPS, ROOT, read
-from masksem_graph.config import read_options
 from masksem_graph.data.config import open_each_on_first
+from masksem_graph.options import read_options
 from masksem_graph.topology import encoder_topology
 from masksem_graph.training.devices import launch
 from masksem_graph.training.run import average_clips, make_loop, training_sets

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from masksem_graph import trust
-from masksem_graph.config import CLASS_PATH, GROUPS, HOMES, INIT_ARGS, Options, load_group
+from masksem_graph.compose import CLASS_PATH, GROUPS, INIT_ARGS, load_group
 from masksem_graph.declared import declared_fields
 from masksem_graph.errors import InputError
+from masksem_graph.options import HOMES, Options
 
 if TYPE_CHECKING:
     import masksem_graph.run_folder
@@ -153,7 +154,8 @@ def data_section(data: Any) -> Any:
 def _several(sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if not sections:
         raise InputError("data: expected at least one data set, found an empty list")
-    first, also = dict(sections[0]), {}
+    first: dict[str, Any] = dict(sections[0])
+    also: dict[str, Any] = {}
     for section in sections[1:]:
         for name, value in section.items():
             if name not in OF_FURTHER_DATA and value != first.get(name):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -68,6 +70,7 @@ def read_yaml(path: Path, *, as_text: bool = False) -> Any:
         InputError: it cannot be read, is larger, deeper or by its aliases longer than any description, or says a key twice.
     """
     try:
+        require_regular(path)
         with path.open("rb") as file:
             data = file.read(YAML_BYTES + 1)
         if len(data) > YAML_BYTES:
@@ -129,6 +132,16 @@ class _DataLoader(_OneOfEach, SafeLoader): ...
 
 
 class _TextLoader(_OneOfEach, BaseLoader): ...
+
+
+def require_regular(path: Path) -> None:
+    """Refuse a pipe or a device, which might never end.
+
+    Raises:
+        OSError: it is one, or is missing.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "is not a regular file")
 
 
 @contextmanager

@@ -132,8 +132,8 @@ class RunFolder:
         there = [name for name in there if name != LOCK]
         if self.kind is None and there:
             raise InputError(
-                f"--output: {self} holds {', '.join(there[:3])}{', ...' if len(there) > 3 else ''}, which no {MARKER} file calls "
-                f"ours; nothing is written among other files; expected a new or an empty folder"
+                f"--output: {self} holds {', '.join(there[:3])}{', ...' if len(there) > 3 else ''}, and no {MARKER} that "
+                "says that they are a run's; expected a new or an empty folder"
             )
         if there and self.kind != kind:
             raise InputError(f"--output: {self} holds {_a(self.kind)}; expected a folder of its own for {_a(kind)}")
@@ -157,7 +157,7 @@ class RunFolder:
             raise InputError(f"--output: {self}: cannot be written: {error.strerror or error}") from None
         try:
             (self / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}")
-            for leftover in self.path.glob(".*.partial"):  # of a process that was killed
+            for leftover in self.path.glob(".[!r]*.partial"):  # of a process that was killed; pages have their own lock
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
             if self.kind is None:
                 with write_beside(self / MARKER) as partial:

@@ -231,7 +231,7 @@ def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topol
 
 
 def _fault(source_file: str | os.PathLike[str], name: str, message: str) -> InputError:
-    return InputError(" ".join(f"{Path(source_file)}: {name}: {message}".splitlines()))
+    return InputError(" ".join(f"{Path(source_file)}: {name[:60]}: {message[:300]}".splitlines()))
 
 
 def _nodes(inputs: tuple[str, ...], context: Any, fault: Any) -> tuple[str, ...]:

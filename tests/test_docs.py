@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -101,3 +102,26 @@ def test_every_shipped_protocol_and_method_is_described() -> None:
         table = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / f"{page}.md").read_text(), re.MULTILINE))
         missing = {path.stem for path in (ROOT / "configs" / group).glob("*.yaml")} - table
         assert not missing, missing
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "parts", "protocols", "topologies"])
+def test_train_and_evaluate_understand_the_commands(name: str, folder: Path) -> None:
+    from masksem_graph.cli import _trusting, evaluate, train
+    from masksem_graph.config import read_options
+
+    text = (ROOT / "docs" / f"{name}.md").read_text()
+    for _, code in BLOCK.findall(text):
+        if file := NAMED.match(code):
+            (folder / file[1]).write_text(code)
+    commands = [shlex.split(found.replace("\\\n", " ")) for found in re.findall(r"^    (python .*?(?:\\\n.*?)*)$", text, re.M)]
+    for _, program, *arguments in commands:
+        if "--fuse" in arguments:
+            continue  # reads the folders themselves
+        command = {"train.py": train, "evaluate.py": evaluate}[program]
+        options = read_options(_trusting(arguments), command.ROOT, command.GROUPS)
+        if command is train:
+            train.read(options)
+        else:
+            none = options.overrides["run"] == "none"
+            evaluate.read(options, None if none else {"data": {"format": "demo", "split": "xsub"}})
+    assert commands

@@ -10,7 +10,7 @@ from torch import nn
 
 from masksem_graph import trust
 from masksem_graph.backbones.base import Backbone
-from masksem_graph.config import CLASS_PATH, INIT_ARGS, Composed, is_part
+from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Composed, is_part
 
 WRAPPER, WRAPPED_IN = "masksem_graph.backbones.GraphModel", "masksem_graph.backbones.wrapped.GraphModel"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from masksem_graph.config import GROUPS, HOMES, group_names
+from masksem_graph.compose import GROUPS, group_names
 from masksem_graph.declared import Field, declared_fields
+from masksem_graph.options import HOMES
 
 WIDTH = 110
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from masksem_graph.cli._help import print_help
 from masksem_graph.cli.train import resolve_roots
-from masksem_graph.config import Options, Parser, read_options
+from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
+from masksem_graph.options import Options, read_options
 from masksem_graph.plain_yaml import read_plain
 
 ROOT = "masksem_graph.evaluation.config.EvaluateConfig"

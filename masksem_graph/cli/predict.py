@@ -8,11 +8,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
-from masksem_graph.training.devices import DeviceConfig
+
+Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
 
 def main(argv: Sequence[str]) -> None:
@@ -26,7 +27,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--format", type=str, help="of the clips, as of `prepare`; by default their endings tell")
     parser.add_argument("--top", type=int, default=5, help="how many classes to name")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each clip instead of a table")
-    parser.add_class_arguments(DeviceConfig, "device", fail_untyped=True)
+    parser.add_argument("--device.accelerator", type=Accelerator, default="auto", help="auto takes a GPU where there is one")
     options: list[str] = []
     if format:
         from masksem_graph.data.readers import reader_class
@@ -42,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
         format=found.format,
         options=given,
         top=found.top,
-        device=DeviceConfig(**vars(found.device)),
+        accelerator=found.device.accelerator,
     )
     _print_lines(rows, failed) if found.json else _print_table(rows)
     for error in failed.values():
@@ -52,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def predict(
-    clips: Sequence[Path], run: Path, *, format: str | None, options: Mapping[str, Any], top: int, device: DeviceConfig
+    clips: Sequence[Path], run: Path, *, format: str | None, options: Mapping[str, Any], top: int, accelerator: Accelerator
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The likeliest classes of each readable clip, and what is wrong with each other one.
 
@@ -61,9 +62,10 @@ def predict(
     """
     from masksem_graph.evaluation.classifier import load_classifier
     from masksem_graph.evaluation.loose_clips import gather
-    from masksem_graph.training.devices import launch
+    from masksem_graph.training.devices import DeviceConfig, launch
 
     classifier = load_classifier(run)
+    device = launch(DeviceConfig(accelerator=accelerator)).device
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
         topology = classifier.network.encoder.topology
@@ -72,7 +74,7 @@ def predict(
         for store in found.stores:
             names = [str(name) for name in store.name]
             try:
-                probabilities = classifier.probabilities(store, launch(device).device)
+                probabilities = classifier.probabilities(store, device)
             except InputError as error:
                 failed |= {name: f"{name}: {error}" for name in names}
                 continue

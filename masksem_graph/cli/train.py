@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from masksem_graph.cli._help import print_help
-from masksem_graph.config import Options, load_group, read_options
+from masksem_graph.compose import load_group
 from masksem_graph.console import console
+from masksem_graph.options import Options, read_options
 
 ROOT = "masksem_graph.training.config.RunConfig"
 GROUPS = ("data", "model", "method", "backbone", "encodings", "augment", "train")

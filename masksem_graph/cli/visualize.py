@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from masksem_graph.config import Parser, parse_mapping, read_options
+from masksem_graph.config import Parser, parse_mapping
 from masksem_graph.errors import InputError
+from masksem_graph.options import read_options
 
 if TYPE_CHECKING:
     from masksem_graph.data.config import DataConfig
@@ -64,6 +65,8 @@ def main(argv: Sequence[str]) -> None:
             options.pop(name, None)
     if "scale" in options:
         options["shared"] = options.pop("scale") == "shared"
+    if "device" in options:
+        options["device"] = options["device"].accelerator
     if kind not in ("masks", "reconstruction", "embedding"):
         options.pop("seed")
     if kind == "smoothing":
@@ -135,5 +138,5 @@ def _parser(kind: str) -> Parser:
     if kind == "embedding":
         parser.add_argument("--method", type=Literal["tsne", "pca"], default="tsne", help="what lays the clips out")
         parser.add_argument("--points", type=int, default=2000, help="at most so many clips, drawn at random")
-        parser.add_argument("--device", type=Literal["cpu", "cuda", "mps"], default="cpu", help="where to compute")
+        parser.add_argument("--device.accelerator", type=Literal["cpu", "cuda", "mps"], default="cpu", help="where to compute")
     return parser

@@ -14,6 +14,7 @@ import numpy as np
 
 from masksem_graph.data.source import CLIP_BYTES, ZIP_ERRORS
 from masksem_graph.errors import InputError
+from masksem_graph.files import require_regular
 
 NPY_ERRORS = (ValueError, TypeError, EOFError, SyntaxError, tokenize.TokenError, OverflowError, MemoryError, OSError)
 """All that numpy raises over a damaged header, which it reads as Python."""
@@ -27,6 +28,7 @@ def map_npy(path: Path) -> np.ndarray:
             the caller adds.
     """
     try:
+        require_regular(path)
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except NPY_ERRORS as error:
         reason = error.strerror if isinstance(error, OSError) else None

@@ -13,10 +13,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from masksem_graph.data.clip import Clip
 from masksem_graph.data.skipped import SKIPPED
 from masksem_graph.data.store import Store
+from masksem_graph.files import write_beside
 from masksem_graph.topology import Topology
 
 # Okabe and Ito's colours, dark against light: the sides differ without colour vision too, and on a grey printer.
@@ -46,14 +48,16 @@ def inspect_store(store: Store, *, output: Path | None) -> list[Path]:
     output.mkdir(parents=True, exist_ok=True)
     figures = {"skeletons.png": draw_skeletons(store)} | ({"splits.png": draw_splits(store)} if store.splits else {})
     for name, figure in figures.items():
-        figure.savefig(output / name, dpi=120, facecolor="white")
-        Console(stderr=True).print(f"{output / name}", soft_wrap=True)
+        with write_beside(output / name) as partial:
+            figure.savefig(partial, dpi=120, facecolor="white", format="png")
+        Console(stderr=True).print(f"{output / name}", soft_wrap=True, markup=False)
     return [output / name for name in figures]
 
 
 def summary(store: Store) -> Table:
     """Counts, lengths, groups and splits of a store."""
-    table = Table(title=f"{store.path.name}: {store.format or 'a store'} on {store.topology.name}", show_header=False)
+    title = f"{store.path.name}: {store.format or 'a store'} on {store.topology.name}"
+    table = Table(title=Text(title, style="table.title"), show_header=False)
     bodies = np.diff(store.clip_offset)
     labels = np.unique(store.label[store.label >= 0])
     lengths = store.length
@@ -63,14 +67,17 @@ def summary(store: Store) -> Table:
         "two-person clips": f"{(bodies > 1).sum():,}",
         "frames of bodies": f"{len(store.present):,}, {store.present.mean():.2%} of them present",
         "length": f"{lengths.min()} to {lengths.max()} frames, median {np.median(lengths):g}",
-        "coordinates": f"{_channels(store)}, {store.topology.units}, origin: {store.origin}",
+        "coordinates": f"{_channels(store)}, {store.units}, origin: {store.origin}",
+        "options": ", ".join(f"{name}: {value}" for name, value in store.options.items()) or "none",
         "classes": f"{len(labels)} of {len(store.classes)}",
         **{f"{field}s": _numbers(getattr(store, field)) for field in ("subject", "camera", "setup")},
         **{f"split {name}": _split(store, parts) for name, parts in store.splits.items()},
         "dropped": _dropped(store),
+        "filled": f"{store.counts['filled']:,} joints that were not found",
+        "fingerprint": store.fingerprint[:16],
     }
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(Text(name), Text(value))
     return table
 
 
@@ -94,7 +101,7 @@ def _split(store: Store, parts: dict[str, Int64[np.ndarray, " part"]]) -> str:
 
 
 def _dropped(store: Store) -> str:
-    skipped = store.counts.get("skipped", 0)
+    skipped = store.counts["skipped"]
     return f"{skipped:,} bad clips, listed in {store.path.with_name(SKIPPED)}" if skipped else "no bad clip"
 
 
@@ -108,8 +115,8 @@ def draw_splits(store: Store) -> Figure:
     for (left, right), (name, parts) in zip(axes, shown.items(), strict=True):
         _draw_lengths(left, store, parts)
         _draw_classes(right, store, parts)
-        left.set_title(f"{name}: lengths", loc="left")
-        right.set_title(f"{name}: classes", loc="left")
+        left.set_title(f"{name}: lengths", loc="left", parse_math=False)
+        right.set_title(f"{name}: classes", loc="left", parse_math=False)
         left.legend(frameon=False)
     return figure
 
@@ -132,7 +139,9 @@ def _draw_classes(axes: Axes, store: Store, parts: dict[str, Int64[np.ndarray, "
         counts = np.bincount(labels[labels >= 0], minlength=len(places))
         axes.bar(places + 0.4 * shift - 0.2, counts, 0.4, color=colour)
     if len(places) <= NAMED_CLASSES:
-        axes.set_xticks(places, store.classes, rotation=45, ha="right", rotation_mode="anchor", fontsize="small")
+        axes.set_xticks(
+            places, store.classes, rotation=45, ha="right", rotation_mode="anchor", fontsize="small", parse_math=False
+        )
     else:
         axes.set_xlabel("class")
     axes.set(ylabel="clips", xlim=(-0.7, len(places) - 0.3))
@@ -153,8 +162,8 @@ def draw_skeletons(store: Store) -> Figure:
     for cell, clip, strip in zip(cells, clips, strips, strict=False):
         _draw_strip(cell, strip, store.topology)
         name = store.classes[clip.label] if clip.label >= 0 else "no label"
-        cell.set_title(name, loc="left", fontsize=12)
-        cell.set_title(f"{clip.name}, {clip.length} frames", loc="right", fontsize=8, color="#666666")
+        cell.set_title(name, loc="left", fontsize=12, parse_math=False)
+        cell.set_title(f"{clip.name}, {clip.length} frames", loc="right", fontsize=8, color="#666666", parse_math=False)
     figure.legend(handles=_legend(store.topology), loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(f"{store.topology.name} as the camera saw it, time to the right", x=0.01, ha="left", fontsize=13)
     return figure

@@ -17,6 +17,8 @@ from masksem_graph.topology import Topology
 
 FARTHEST = {"metres": 50.0, "centimetres": 5_000.0, "millimetres": 50_000.0}
 """No sensor of bodies sees farther."""
+LARGEST = 1e6
+"""No coordinate is larger in any other unit."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class Preparation:
     reader: Reader
     topology: Topology
     origin: Origin
+
+    def __post_init__(self) -> None:
+        if self.reader.missing_frames < 0:
+            raise InputError(f"--missing_frames: found {self.reader.missing_frames}, expected a number from 0")
 
     @property
     def units(self) -> str:
@@ -75,7 +81,7 @@ class Preparation:
         return clip, filled
 
     def _check_size(self, frames: Float32[np.ndarray, "F V C"]) -> None:
-        farthest = FARTHEST.get(self.units, np.inf)
+        farthest = FARTHEST.get(self.units, LARGEST)
         largest = np.abs(frames).max()
         if largest > farthest:
             raise InputError(
@@ -88,7 +94,7 @@ def _likely_unit(frames: Float32[np.ndarray, "F V C"]) -> str:
     third = frames[..., 2]
     if third.min() >= 0 and third.max() <= 2:
         return "they look like pixels with a score"
-    size = np.median(np.ptp(frames, axis=1).max(axis=-1))
+    size = np.median(np.ptp(frames.astype(np.float64), axis=1).max(axis=-1))
     if size > 400:
         return "they look like millimetres"
     return "they look like centimetres or pixels" if size > 20 else "a single wrong number, or another unit"

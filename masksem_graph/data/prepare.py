@@ -169,12 +169,24 @@ def cached_store(
     root = Path(source).expanduser().resolve() if source is not None else _own_source(format, reader)
     origin = origin or reader.origin
     target = _cache() / f"{format.rpartition('.')[2]}-{_digest(format, reader, root, origin)}"
-    if not is_store(target):
+    store = _intact(target)
+    if store is None:
         with locked(target, wait=True):
-            if not is_store(target):
-                console.print(f"preparing {root} once, into {target}", soft_wrap=True, markup=False, highlight=False)
+            if (store := _intact(target)) is None:
+                _say(f"preparing {root} once, into {target}")
                 _announce(_write(format, reader, root, target, workers=os.cpu_count() or 1, strict=False, origin=origin))
-    return open_store(target)
+    return store or open_store(target)
+
+
+def _intact(path: Path) -> Store | None:
+    """The store at a path of the cache; None where there is none, or a damaged one, which is then prepared anew."""
+    if not is_store(path):
+        return None
+    try:
+        return open_store(path)
+    except InputError as error:
+        _say(str(error))
+        return None
 
 
 def _own_source(format: str, reader: Reader) -> Path:
@@ -243,15 +255,16 @@ def _read_chunk(sources: Sequence[Any]) -> list[Result]:
     return [_result(globals()["_preparation"], source) for source in sources]
 
 
-def _announce(report: Report) -> None:
-    def say(line: str, style: str | None = None) -> None:
-        console.print(line, style=style, soft_wrap=True, markup=False, highlight=False)
+def _say(line: str, style: str | None = None) -> None:
+    console.print(line, style=style, soft_wrap=True, markup=False, highlight=False)
 
+
+def _announce(report: Report) -> None:
     rate = (report.clips + len(report.skipped)) / max(report.seconds, 1e-9)
-    say(f"{report.clips} clips in {report.store} ({report.seconds:.1f} s, {rate:.0f} clips/s)")
+    _say(f"{report.clips} clips in {report.store} ({report.seconds:.1f} s, {rate:.0f} clips/s)")
     if report.filled:
-        say(f"{report.filled:,} joints were not found and were filled, see --missing")
+        _say(f"{report.filled:,} joints were not found and were filled, see --missing")
     if report.skipped:
         clips = "1 bad clip" if len(report.skipped) == 1 else f"{len(report.skipped)} bad clips"
-        say(f"{clips} SKIPPED, listed in {report.store.with_name(SKIPPED)}", "bold red")
-        say(f"the first: {report.skipped[0][1]}")
+        _say(f"{clips} SKIPPED, listed in {report.store.with_name(SKIPPED)}", "bold red")
+        _say(f"the first: {report.skipped[0][1]}")

@@ -43,7 +43,10 @@ def write_skipped(store: Path, skipped: Sequence[tuple[str, str]]) -> None:
             path.unlink()
             return
         try:
-            with write_beside(path) as partial, partial.open("w", newline="", errors="surrogateescape") as file:
+            with (
+                write_beside(path) as partial,
+                partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+            ):
                 csv.writer(file).writerows([COLUMNS, *rows])
         except OSError as error:
             raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
@@ -53,8 +56,11 @@ def _rows_of_others(store: Path) -> list[Sequence[str]]:
     path = store.with_name(SKIPPED)
     if not path.is_file():
         return []
-    with path.open(newline="", errors="surrogateescape") as file:
-        rows = list(csv.reader(file))
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            rows = list(csv.reader(file))
+    except csv.Error:
+        rows = []
     if not rows or tuple(rows[0]) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
         raise InputError(
             f"{path}: is there and is no list of skipped clips, expected a folder without such a file for the store"

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias, cast
 
 from masksem_graph.errors import InputError
+from masksem_graph.files import require_regular
 
 TEXT_BYTES = 64 * 2**20
 """A larger text file is no recording: four minutes of two bodies, as in PKU-MMD, take about 13 MB."""
@@ -91,6 +92,7 @@ def zip_members(path: Path, ending: str) -> list[Part]:
         InputError: not a .zip, or a damaged one.
     """
     try:
+        require_regular(path)
         with zipfile.ZipFile(path) as archive:
             return [Part(path, name) for name in archive.namelist() if name.endswith(ending)]
     except ZIP_ERRORS as error:
@@ -106,6 +108,7 @@ def stamp(path: Path) -> tuple[int, int]:
 def _open(source: Source) -> io.BufferedIOBase:
     if isinstance(source, Part):
         return cast(zipfile.ZipExtFile, _archive(source.path, stamp(source.path)).open(source.name))
+    require_regular(source)
     return source.open("rb")
 
 

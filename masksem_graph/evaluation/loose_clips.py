@@ -10,6 +10,7 @@ from typing import Any
 
 from masksem_graph.data.clip import Clip
 from masksem_graph.data.preparation import Preparation
+from masksem_graph.data.readers import reader_class
 from masksem_graph.data.store import Store, StoreWriter, is_store, open_store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.loose_readers import loose_reader, loose_sources
@@ -81,13 +82,14 @@ def _clips(
         of_run = dict(data.get("options") or {}) if chosen == usual else {}
         reader = _reader(path, format, usual, {**of_run, **options}, topology)
         sources = loose_sources(path, reader)
+        origin = data.get("origin") or (reader_class(usual) if usual else reader).origin
     except InputError as error:
         failed[str(path)] = str(error)
         return
     for source in sources:
         try:
             skeleton = getattr(reader, "given", None) or load_topology(reader.topology)
-            clip, _ = Preparation(reader, skeleton, data.get("origin") or reader.origin)(source)
+            clip, _ = Preparation(reader, skeleton, origin)(source)
         except InputError as error:
             failed[str(source)] = str(error)
             continue

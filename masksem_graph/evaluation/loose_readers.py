@@ -54,7 +54,7 @@ def loose_reader(path: Path, format: str | None, usual: str | None, options: Map
     loose = {NTUReader: LooseNTU, NWUCLAReader: LooseNWUCLA, PysklReader: LoosePyskl}.get(type(reader))  # type: ignore[type-abstract]
     if loose is None or not path.is_file() or suffix == ".zip":
         return reader
-    made = object.__new__(loose)
+    made: Reader = object.__new__(loose)
     made.__dict__ |= vars(reader)
     if isinstance(made, LoosePyskl):
         made.given = topology
@@ -100,7 +100,7 @@ class LoosePyskl(PysklReader):
     def sources(self, root: Path) -> Sequence[Annotation]:
         content = read_pickle(root)
         if isinstance(content, dict):
-            content = content["annotations"] if "annotations" in content else [content]
+            content = content.get("annotations", [content])
         if not isinstance(content, list | tuple) or not content or not all(isinstance(entry, dict) for entry in content):
             raise InputError(f"{root}: expected a clip with a keypoint of shape [M, T, V, C], or a list of such clips")
         self.topology = getattr(self, "topology", None) or self.given.name
@@ -129,7 +129,7 @@ class LooseArrays(FolderReader):
         self.given, self.topology = topology, topology.name
         self.joints, self.dimensions, self.axes = len(topology), topology_channels(topology), None
 
-    def read(self, source: Path) -> Clip:
+    def read(self, source: Path) -> Clip:  # type: ignore[override]
         with TemporaryDirectory() as folder:
             path = source if source.suffix.lower() == ".npy" else Path(folder) / f"{source.name}.npy"
             if path is not source:

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int64
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from masksem_graph.config import Competed
+from masksem_graph.compose import Competed
 from masksem_graph.console import console, progress_bars
 from masksem_graph.data.config import DataConfig, identity, open_on_first
 from masksem_graph.data.store import Store

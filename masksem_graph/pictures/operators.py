@@ -197,7 +197,7 @@ def graphs_figure(topology: Topology, responses: Mapping[str, Float[np.ndarray, 
     first.margins(0.35, 0.05)
     for axes, (name, matrix) in zip(cells, panels.items(), strict=True):
         _draw_weights(axes, where, (matrix + matrix.T) / 2, largest)
-        dots = axes.scatter(*where.T, s=54, c=matrix.diagonal(), norm=_norm(responses), cmap=COLOURS, **EDGE)
+        dots = axes.scatter(where[:, 0], where[:, 1], s=54, c=matrix.diagonal(), norm=_norm(responses), cmap=COLOURS, **EDGE)
         axes.set_title(drawn(name), fontsize=10)
         if topology.rest_pose:
             for side, align in (("right", "left"), ("left", "right")):
@@ -260,7 +260,7 @@ def _draw_impulse(axes: Axes, topology: Topology, response: Float[np.ndarray, "T
     x, y = np.array([places[name] for name in topology.joints]).T
     draw_bones(axes, topology, places)
     dots = axes.scatter(x, y, s=node_sizes(here, norm, 80), c=here, norm=norm, cmap=COLOURS, **EDGE)
-    axes.scatter(*places[joint], s=150, facecolors="none", edgecolors="black", linewidths=1, zorder=4)
+    axes.scatter(places[joint][0], places[joint][1], s=150, facecolors="none", edgecolors="black", linewidths=1, zorder=4)
     beside = np.delete(response, SEGMENTS // 2, axis=0)
     told = f"sum {here.sum():.2f}" + (f", and {beside.sum():.2f} in time" if beside.any() else "")
     axes.text(0.5, 0.0, told, transform=axes.transAxes, ha="center", va="top", fontsize=8)

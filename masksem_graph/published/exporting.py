@@ -112,6 +112,8 @@ def _sizes(encoder: SkeletonEncoder, decoder: Weights) -> Sizes:
 def _head_state(run: Path, head: Head, sizes: Sizes) -> Weights:
     weights = head.state_dict()
     if type(head) is LinearHead:
+        if head.read != "mean":
+            raise _misfit(run, "head.yaml: read", "mean", head.read)
         layout = linear_head_layout(sizes.width, head.classes, norm=head.options()["norm"])
     elif type(head) is MLPHead:
         layout = mlp_head_layout(sizes, head.hidden, head.classes)

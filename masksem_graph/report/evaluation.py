@@ -122,6 +122,10 @@ def _square(value: Any) -> bool:
     return isinstance(value, list) and all(_list_of(NUMBER, "", len(value))[0](row) for row in value)
 
 
+def _recalls(value: Any) -> bool:
+    return isinstance(value, dict) and all(found is None or NUMBER[0](found) for found in value.values())
+
+
 NUMBER, TEXT, MAPPING = _a((int, float), "a number"), _a(str, "a text"), _a(dict, "a mapping")
 NUMBERS, TEXTS = _list_of(NUMBER, "a list of numbers"), _list_of(TEXT, "a list of texts")
 DATA_SET = _with("format, topology, classes and clips", format=TEXT, topology=TEXT, classes=NUMBER, clips=NUMBER)
@@ -139,7 +143,7 @@ OPTIONAL: dict[str, Check] = {
     **dict.fromkeys(("top1_by_seed", "seconds_by_seed", "weights"), NUMBERS),
     **dict.fromkeys(("fused", "streams"), TEXTS),
     **dict.fromkeys(("pretraining", "config", "versions"), MAPPING),
-    "per_class_recall": (lambda found: MAPPING[0](found) and NUMBERS[0](list(found.values())), "a number for each class"),
+    "per_class_recall": (_recalls, "a number for each class, or null where it has no clip"),
     "confusion": (_square, "a square of numbers"),
     "pretrained_on": DATA_SET,
 }

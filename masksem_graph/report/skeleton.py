@@ -133,8 +133,10 @@ def draw_skeleton(
         axes.scatter(x, y, s=size, c=colour, marker=marker, edgecolors="white", linewidths=0.6, zorder=3)
     aside = [places[joint] for joint in topology.context if joint in places]
     if aside:
-        axes.scatter(*np.array(aside).T, s=size * 0.6, c="#7F7F7F", marker="x", linewidths=1, zorder=3)
-    axes.scatter(*places[topology.centre], s=size * 3.2, facecolors="none", edgecolors="black", linewidths=1, zorder=6)
+        x, y = np.array(aside).T
+        axes.scatter(x, y, s=size * 0.6, c="#7F7F7F", marker="x", linewidths=1, zorder=3)
+    x, y = places[topology.centre]
+    axes.scatter(x, y, s=size * 3.2, facecolors="none", edgecolors="black", linewidths=1, zorder=6)
     axes.set_aspect("equal")
     axes.margins(0.08, 0.04)
     axes.set_axis_off()

@@ -142,15 +142,15 @@ def _draw_row(row: FigureBase, topology: Topology, against: Topology, *, hops: i
     draw_skeleton(axes[0], topology, accent=own if len(own) < len(topology.bones) else ())
     axes[0].set_title(f"{drawn(topology.name)}: {len(topology)} joints, {len(topology.bones)} bones", fontsize=11)
     if 0 < len(own) < len(topology.bones):
-        look = "blue hair lines" if is_dense(len(own), topology) else "blue dashes"
-        note = f"{look}: {len(own)} bones that {drawn(against.name)} lacks"
+        told = "blue hair lines" if is_dense(len(own), topology) else "blue dashes"
+        note = f"{told}: {len(own)} bones that {drawn(against.name)} lacks"
         axes[0].text(0.5, 0, note, transform=axes[0].transAxes, ha="center", va="top", fontsize=9)
     place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.06), "ncols": 3}
     axes[0].legend(handles=part_legend(topology), handletextpad=0.1, columnspacing=0.9, frameon=False, fontsize=8, **place)
     panels: list[tuple[str, Any, str, str, float]] = [("hop distance", hop_distance, "bones", "viridis_r", hops)]
     panels += [(name, matrix, "weight", "magma_r", strength) for name, matrix in SMOOTHING.items()]
     for cells, (name, matrix, unit, colours, largest) in zip(axes[1:], panels, strict=True):
-        look = {"names": cells is axes[1], "cmap": colours, "vmin": 0, "vmax": largest}
+        look: dict[str, Any] = {"names": cells is axes[1], "cmap": colours, "vmin": 0, "vmax": largest}
         image = draw_matrix(cells, topology, matrix(topology).numpy(), **look)
         cells.set_title(name, fontsize=10)
         ticks = MaxNLocator(nbins=5, integer=unit == "bones")

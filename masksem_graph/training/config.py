@@ -58,10 +58,10 @@ class TrainConfig:
             raise InputError(
                 f"train.accumulate: expected at most train.batch_size = {self.batch_size}, found {self.accumulate}"
             )
-        shares = {"warmup": self.warmup, "betas": min(self.betas), "betas ": max(self.betas)}
-        for name, share in shares.items():
-            if not 0 <= share <= 1:
-                raise InputError(f"train.{name.strip()}: expected a share in [0, 1], found {share}")
+        if not 0 <= self.warmup <= 1:
+            raise InputError(f"train.warmup: expected a share in [0, 1], found {self.warmup}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise InputError(f"train.betas: expected two numbers in [0, 1), found {list(self.betas)}")
         for name in ("checkpoint_minutes", "final_lr", "weight_decay"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"train.{name}: expected a number from 0, found {getattr(self, name)}")

@@ -17,7 +17,7 @@ def has_method(run: Path) -> bool:
     """Whether a run says how it was pre-trained and holds all of its networks; a converted one, or an evaluation, does not."""
     config = run / "config.yaml"
     fields = read_yaml(config) if config.is_file() else {}
-    return isinstance(fields, dict) and "method" in fields and (run / "last.pt").is_file()
+    return isinstance(fields, dict) and isinstance(fields.get("method"), dict) and (run / "last.pt").is_file()
 
 
 def load_task(run: Path) -> Pretrain:
@@ -40,7 +40,7 @@ def load_task(run: Path) -> Pretrain:
     )
     try:
         task.load_state_dict(load_checkpoint(run / "last.pt")["task"])
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, TypeError) as error:
         raise InputError(
             f"{run / 'last.pt'}: not the networks of {config.name}: {' '.join(str(error).split())[:300]}"
         ) from None

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from safetensors.torch import save_file
 
 from masksem_graph import trust
-from masksem_graph.config import Competed, flatten
+from masksem_graph.compose import Competed, flatten
 from masksem_graph.console import console, progress_bars
 from masksem_graph.data.config import DataConfig, identity, open_each_on_first
 from masksem_graph.data.input_spec import InputSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from masksem_graph.config import CLASS_PATH, INIT_ARGS, Competed
+from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Competed
 from masksem_graph.data.store import Store
 from masksem_graph.tasks.pretrain import Pretrain
 from masksem_graph.training.config import RunConfig

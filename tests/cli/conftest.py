@@ -40,12 +40,39 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train_arguments(small_store: Path) -> list[str]:
     """Options of ``train`` for seconds: 14 clips in batches of 6, so three uneven steps an epoch."""
     return [
-        *("--config", "model/tiny", "--config", "method/masksem"),
+        *("--model", "tiny", "--method", "masksem"),
         *("--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)),
-        *("--model.frames", "16", "--model.width", "16", "--crop.min_frames", "8"),
+        *("--model.frames", "16", "--model.width", "16", "--model.crop.min_frames", "8"),
         *("--model.backbone.depth", "2", "--model.decoder.depth", "1"),
-        *("--epochs", "4", "--batch_size", "6", "--evaluate_every", "2", "--device.accelerator", "cpu", "--figures", "false"),
+        *("--train.epochs", "4", "--train.batch_size", "6", "--train.evaluate_every", "2", "--train.figures", "false"),
+        *("--device.accelerator", "cpu"),
     ]
+
+
+@pytest.fixture(scope="session")
+def replaced() -> Callable[..., list[str]]:
+    """Options with some given another value: the command line takes each once."""
+
+    def replace(arguments: list[str], *more: str) -> list[str]:
+        pairs = dict(zip(arguments[::2], arguments[1::2], strict=True)) | dict(zip(more[::2], more[1::2], strict=True))
+        return [part for pair in pairs.items() for part in pair]
+
+    return replace
+
+
+@pytest.fixture(scope="session")
+def small_run(
+    train_arguments: list[str], replaced: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A run of one epoch, with the linear probe and the fine-tuned classifier in its folder."""
+    from masksem_graph.cli import main
+
+    run = tmp_path_factory.mktemp("runs") / "small"
+    more = ("--train.epochs", "1", "--train.evaluate_every", "0")
+    main(["train", *replaced(train_arguments, *more), "--output", str(run)])
+    short = ["--protocol.epochs", "1", "--device.accelerator", "cpu", "--figures", "false"]
+    main(["evaluate", "--run", str(run), "--protocol", "linear", *short, "--output", str(run / "linear")])
+    return run
 
 
 @pytest.fixture(scope="session")

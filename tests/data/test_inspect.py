@@ -40,6 +40,19 @@ def test_table_and_pictures(store: Store, tmp_path: Path, capsys: pytest.Capture
         assert imread(path).std() > 0.05, "not a blank picture"
 
 
+def test_names_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither mathematics for matplotlib nor markup for rich."""
+    names = ("$\\frac{$", "[/red]", "a_b^c")
+    with StoreWriter(tmp_path / "[red]", topology=load_topology("tiny5"), classes=names) as writer:
+        for i in range(3):
+            frames = np.random.randn(4, 5, 3).astype(np.float32)
+            writer.add(Clip(name=f"$x_{i}", label=i, bodies=(Body(start=0, frames=frames, present=np.ones(4, bool)),)))
+        writer.splits = {"$[/b]$": np.array([True, True, False])}
+    assert len(inspect_store(open_store(tmp_path / "[red]"), output=tmp_path / "$pictures[/x]$")) == 2
+    assert "[red]: a store on tiny5" in (shown := capsys.readouterr().out)
+    assert "split $[/b]$" in shown
+
+
 def test_command_line(store: Store, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([str(store.path)])
     main([str(shared / "ntu-rgbd-samples"), "--format", "ntu", "--output", str(tmp_path / "pictures")])

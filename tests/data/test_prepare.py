@@ -131,6 +131,14 @@ def test_cache(source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsy
         cached_store("nw_ucla", None)
 
 
+def test_a_damaged_store_of_the_cache_is_prepared_anew(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = cached_store("nw_ucla", source).path
+    before = contents(path)
+    (path / "label.npy").write_bytes(before["label.npy"][:-1] + b"\x01")
+    assert contents(cached_store("nw_ucla", source).path) == before
+    assert "label.npy: was changed or damaged after it was written" in capsys.readouterr().err
+
+
 def _open_in_process(source: Path) -> int:
     return len(cached_store("nw_ucla", source))
 
@@ -212,6 +220,48 @@ def test_a_store_that_was_prepared_otherwise_is_refused(shared: Path, tmp_path: 
         replace(config, origin="none").open()
     with pytest.raises(InputError, match=r"data\.split: expected one of xsub, xview, found xset"):
         replace(config, split="xset").open()
+
+
+def test_somebody_elses_list_of_zeros(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "skipped.csv").write_bytes(b"a\x00b" * 100_000)
+    with pytest.raises(InputError, match="is there and is no list of skipped clips"):
+        prepare("nw_ucla", source, tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("format", "name"),
+    [
+        ("nw_ucla", "a01_s01_e00_v01.json"),
+        ("ntu", "S001C001P001R001A001.skeleton"),
+        ("ntu", "some.zip"),
+        ("utd_mhad", "a1_s1_t1_skeleton.mat"),
+        ("sbu", "s01s02/01/001/skeleton_pos.txt"),
+        ("npz", "some.npz"),
+        ("pyskl", "some.pkl"),
+        ("folder", "dataset.yaml"),
+        ("folder", "clip.npy"),
+    ],
+)
+def test_a_pipe_is_no_clip(tmp_path: Path, format: str, name: str) -> None:
+    root = tmp_path / "source"
+    (root / name).parent.mkdir(parents=True)
+    os.mkfifo(root / name)
+    if name == "clip.npy":
+        (root / "dataset.yaml").write_text("topology: tiny5\n")
+        (root / "clips.csv").write_text("file,label\nclip.npy,a\n")
+    with pytest.raises(InputError, match=r"is not a regular file|expected one"):
+        prepare(format, root, tmp_path / "store")
+
+
+def test_numbers_that_overflow_when_they_are_centred(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    np.save(tmp_path / "own" / "a.npy", np.float32([[[3e38] * 2] * 17, [[-3e38] * 2] * 17]))
+    (tmp_path / "own" / "dataset.yaml").write_text("topology: coco17\n")
+    (tmp_path / "own" / "clips.csv").write_text("file,label\na.npy,a\n")
+    with pytest.raises(InputError, match=r"found a coordinate of 3e\+38 in pixels, expected at most 1e\+06"):
+        prepare("folder", tmp_path / "own", tmp_path / "store")
+    with pytest.raises(InputError, match="--missing_frames: found -1, expected a number from 0"):
+        prepare("folder", tmp_path / "own", tmp_path / "store", options={"missing_frames": -1})
 
 
 def test_output_that_cannot_be_written(source: Path, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def clips(joints: int = 5) -> list[np.ndarray]:
 
 def from_a_store(one: SkeletonEncoder, raw: Sequence[np.ndarray], data: Topology, folder: Path) -> Tensor:
     """The features of an evaluation: clips prepared as data sets are, written, opened, and read by the loader."""
-    seen = one.preparation
+    seen = one.input_spec
     with StoreWriter(folder / "store", topology=data, classes=("a",)) as writer:
         for i, frames in enumerate(raw):
             clip = present_only(Clip(name=str(i), label=0, bodies=(Body(0, frames, np.ones(len(frames), bool)),)))

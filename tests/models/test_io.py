@@ -47,7 +47,7 @@ def make(
         model={**numbers, "encodings": encodings, "backbone": BLOCKS, "decoder": BLOCKS, **model},
         topologies=[topology.to_dict() for topology in topologies or [TINY]],
         channels=3,
-        input_spec=preparation or InputSpec(),
+        input_spec=input_spec or InputSpec(),
         recorded=None if recorded is None else [topology.to_dict() for topology in recorded],
     )
     return create_encoder(described).eval()
@@ -87,14 +87,14 @@ def test_all_that_an_encoder_is_comes_back(tmp_path: Path) -> None:
     before = save(tmp_path / "run", LEARNED, **options, pool="all_slots", crop=crop)
     after = load_encoder(tmp_path / "run")
     assert after.topologies == (limbs, KINECT) and after.recorded == (TINY, KINECT) and after.topology == limbs
-    assert after.preparation == prepared and after.pool == "all_slots" and not after.training
+    assert after.input_spec == prepared and after.pool == "all_slots" and not after.training
     assert after.crop == CropConfig(share=(0.25, 0.75), min_frames=3, test_share=0.5)
     for name, value in before.state_dict().items():
         assert torch.equal(after.state_dict()[name], value), name
     after.save(tmp_path / "again")
     for name in ("encoder.yaml", "encoder.safetensors"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
-    assert describe_encoder(tmp_path / "run").preparation == prepared
+    assert describe_encoder(tmp_path / "run").input_spec == prepared
 
 
 def test_an_encoder_built_by_hand_does_not_know_what_to_write(tmp_path: Path) -> None:
@@ -224,8 +224,8 @@ def cut(run: Path) -> None:
         ),
         (edit(recorded=[KINECT.to_dict()]), "encoder.yaml: tiny5: its joint '.*' is not one of the 20 joints of kinect20"),
         (of_topology(centre="tail"), "encoder.yaml: centre: no joint is called 'tail'"),
-        (edit(input_spec=None), "encoder.yaml: preparation: this field is missing"),
-        (edit(input_spec=["centre"]), r"encoder.yaml: preparation: expected a mapping, found \['centre'\]"),
+        (edit(input_spec=None), "encoder.yaml: input_spec: this field is missing"),
+        (edit(input_spec=["centre"]), r"encoder.yaml: input_spec: expected a mapping, found \['centre'\]"),
         (edit(input_spec={"origin": "hip"}), "encoder.yaml: .*origin"),
         (edit(input_spec={"orgin": "centre"}), "encoder.yaml: .*orgin"),
         (edit(model={"width": 16}), "encoder.safetensors: not the weights of encoder.yaml: .* size mismatch"),

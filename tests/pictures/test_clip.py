@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from masksem_graph.data.clips import ClipSource
+
 from masksem_graph.pictures.clip import ShownClip, show_clip
 from masksem_graph.pictures.masks import speed
 from masksem_graph.topology import load_topology

@@ -8,10 +8,10 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from rich.progress import Progress
-
 from masksem_graph.data.augment import AugmentConfig, CropConfig
 from masksem_graph.data.clips import ClipSource
+from rich.progress import Progress
+
 from masksem_graph.errors import InputError
 from masksem_graph.pictures.embedding import MARKERS, _lay_out, embed, embedding_figure
 from masksem_graph.protocols import KNN, Evaluation

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from masksem_graph.data.clips import ClipSource
+
 from masksem_graph.errors import InputError
 from masksem_graph.methods.ha_cm import InPoincareBall
 from masksem_graph.pictures.clip import ShownClip, show_clip

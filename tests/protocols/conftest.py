@@ -15,10 +15,11 @@ import torch
 def evaluation(tmp_path: Path) -> Any:
     """Three poses that are easy to tell apart, some with two bodies; 21 clips to train on, 9 to test on."""
     from masksem_graph.backbones import Transformer
-    from masksem_graph.data.augment import AugmentConfig, CropConfig
     from masksem_graph.data.clip import Body, Clip
-    from masksem_graph.data.clips import ClipSource
+    from masksem_graph.data.loader import SkeletonLoader
     from masksem_graph.data.store import StoreWriter, open_store
+    from masksem_graph.data.transforms import Rotate
+    from masksem_graph.data.views import CropConfig
     from masksem_graph.encodings import EncodingFactory, Learned
     from masksem_graph.models.build import ModelConfig, build_encoder
     from masksem_graph.protocols import Evaluation
@@ -38,8 +39,8 @@ def evaluation(tmp_path: Path) -> Any:
     blocks = partial(Transformer, depth=1, heads=2, drop_path=0.5, dropout=0.5)
     encodings: list[EncodingFactory] = [partial(Learned, over="joints")]
     model = ModelConfig(frames=8, segment=2, width=16, encodings=encodings, backbone=blocks, decoder=blocks)
-    encoder = build_encoder(model, topology=tiny, channels=3)
-    source = ClipSource(open_store(tmp_path / "store"), frames=8, segment=2)
+    encoder = build_encoder(model, topologies=[tiny], channels=3)
+    turns = [Rotate(x=0.3, y=0.3, z=0.3)]
+    source = SkeletonLoader(open_store(tmp_path / "store"), frames=8, segment=2, transforms=turns)
     clips = torch.arange(train + test)
-    crop, augment = CropConfig(min_frames=4), AugmentConfig()
-    return Evaluation(encoder, source, clips[:train], clips[train:], ("a", "b", "c"), crop, augment)
+    return Evaluation(encoder, source, clips[:train], clips[train:], ("a", "b", "c"), CropConfig(min_frames=4))

@@ -9,7 +9,7 @@ import torch
 from rich.progress import Progress
 
 import masksem_graph.protocols.base as base
-from masksem_graph.data.augment import random_view
+from masksem_graph.data.views import random_view
 from masksem_graph.errors import InputError
 from masksem_graph.protocols import KNN, Evaluation, Linear, Outcome, Protocol
 from masksem_graph.seeding import keyed_generator
@@ -78,7 +78,7 @@ def test_views_are_encoded_once_or_in_every_epoch(evaluation: Evaluation) -> Non
 @pytest.mark.parametrize(("clips", "sizes"), [(21, [8, 8, 5]), (17, [8, 9]), (16, [8, 8]), (9, [9]), (8, [8]), (2, [2])])
 def test_no_batch_of_one_clip(evaluation: Evaluation, clips: int, sizes: list[int]) -> None:
     protocol, seen = Linear(epochs=1, batch_size=8), []
-    head = protocol._head(16, 3, 0)
+    head = protocol._head(evaluation, 0)
     head.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
     optimiser = torch.optim.SGD(head.parameters(), lr=0.1)
     protocol._epoch(head, optimiser, torch.randn(clips, 16), torch.arange(clips) % 3, 0, 0)
@@ -89,7 +89,7 @@ def test_features_do_not_depend_on_how_many_are_encoded_at_once(
     evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips = torch.arange(TRAIN + TEST)
-    view = random_view(clips, evaluation.source.length, evaluation.crop, evaluation.augment, keyed_generator(1))
+    view = random_view(clips, evaluation.source.length, evaluation.crop, evaluation.source.transforms, keyed_generator(1))
     whole, central = evaluation.encode(view), evaluation.encode_test(clips)
     monkeypatch.setattr(base, "ENCODE_BATCH", 7)
     torch.testing.assert_close(evaluation.encode(view), whole)

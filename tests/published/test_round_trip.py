@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from rich.progress import Progress
 
 from masksem_graph import load_encoder
 from masksem_graph.cli import main
-from masksem_graph.data.augment import AugmentConfig, CropConfig
 from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.clips import ClipSource
+from masksem_graph.data.input_spec import InputSpec
+from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.store import StoreWriter, open_store
+from masksem_graph.data.views import CropConfig
 from masksem_graph.errors import InputError
-from masksem_graph.models.io import load_head
+from masksem_graph.models.heads import LinearHead
+from masksem_graph.models.io import load_head, save_head
 from masksem_graph.protocols import Evaluation, OwnHead
 from masksem_graph.published import export_run, import_run
 from masksem_graph.published.layout import Weights
@@ -120,6 +123,24 @@ def test_what_cannot_be_known(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_probe_that_keeps_joints_apart_has_no_place_in_their_layout(
+    states: dict[str, Weights], write: Write, tmp_path: Path
+) -> None:
+    import_run(write(states["encoder"]), tmp_path / "run", topology="tiny5")
+    head = LinearHead(width=8, joints=5, classes=3, read="joints")
+    save_head(tmp_path / "run", head, width=8, joints=5, classes=3)
+    with pytest.raises(InputError, match=r"head\.yaml: read: MAMP's layout has no place for it; expected mean, found joints"):
+        export_run(tmp_path / "run", tmp_path / "back.pth")
+    assert not (tmp_path / "back.pth").exists()
+
+
+def test_an_imported_run_says_what_it_is(states: dict[str, Weights], write: Write, tmp_path: Path) -> None:
+    import_run(write(states["mamp"]), tmp_path / "run", topology="tiny5")
+    encoder = load_encoder(tmp_path / "run")
+    assert encoder.topologies == encoder.recorded == (load_topology("tiny5"),) and encoder.pool == "all_slots"
+    assert encoder.input_spec == InputSpec(absent_frames="zero") and encoder.encode(np.ones((4, 5, 3))).shape == (8,)
+
+
 def test_published_width_has_published_heads(tmp_path: Path) -> None:
     from masksem_graph.published.layout import Sizes, encoder_layout
 
@@ -135,7 +156,7 @@ def test_features_are_the_authors(golden: Path, tmp_path: Path) -> None:
     main(["convert", str(golden / "mamp_tiny.pth"), "--heads", "4", "--output", str(tmp_path / "run")])
     encoder = load_encoder(tmp_path / "run")
     torch.testing.assert_close(encoder.features(clips).detach(), expected, atol=1e-5, rtol=0)
-    absent = encoder.absent_features()
+    absent = encoder.absent_features(encoder.batch(clips))
     assert absent is not None
     # The second slots of clips 1 and 2 are all zero.
     torch.testing.assert_close(absent.detach().expand(2, -1, -1), expected[[3, 5]], atol=1e-5, rtol=0)
@@ -167,10 +188,10 @@ def probe(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 
 def own_scores(run: Path, store: Path, **more: Any) -> torch.Tensor:
-    source, saved, clips = ClipSource(open_store(store), frames=24, segment=4), load_head(run), torch.arange(3)
+    source, saved, clips = SkeletonLoader(open_store(store), frames=24, segment=4), load_head(run), torch.arange(3)
     assert saved is not None
     crop, names = CropConfig(min_frames=1, test_share=1.0), open_store(store).classes
-    evaluation = Evaluation(load_encoder(run), source, clips, clips, names, crop, AugmentConfig(), head=saved.head)
+    evaluation = Evaluation(load_encoder(run), source, clips, clips, names, crop, head=saved.head)
     with Progress(disable=True) as progress:
         return OwnHead().run(evaluation, seed=0, progress=progress).scores
 
@@ -194,9 +215,13 @@ def test_absent_bodies_matter(golden: Path, probe: tuple[Path, Path], tmp_path: 
 
 def test_evaluate_scores_with_the_runs_own_head(golden: Path, probe: tuple[Path, Path], tmp_path: Path) -> None:
     run, store = probe
-    arguments = ["--checkpoint", str(run), "--output", str(tmp_path / "out"), "--crop.test_share", "1.0"]
+    shutil.copytree(run, tmp_path / "run")
+    path = tmp_path / "run" / "encoder.yaml"
+    described = yaml.safe_load(path.read_text())
+    described["model"]["crop"] = {"test_share": 1.0}
+    path.write_text(yaml.safe_dump(described))
     data = ["--data.format", "ntu", "--data.split", "golden", "--data.root", str(store)]
-    main(["evaluate", "--config", "protocol/own_head", *arguments, *data])
+    main(["evaluate", "--run", str(tmp_path / "run"), "--protocol", "own_head", "--output", str(tmp_path / "out"), *data])
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     best = np.load(golden / "mamp_probe_logits.npy").argmax(1)
     assert results["protocol"] == "ownhead" and results["test_clips"] == 3

@@ -77,7 +77,7 @@ def test_a_field_of_another_type_is_named(tmp_path: Path, name: str, value: Any,
 
 
 def test_what_may_be_missing_is_none(tmp_path: Path) -> None:
-    (tmp_path / "results.json").write_text(json.dumps(RESULTS))
+    (tmp_path / "results.json").write_text(json.dumps(RESULTS | {"per_class_recall": {"a": 50.0, "b": None}}))
     found = read_results(tmp_path)
     assert found["pretraining"] is None and found["std"] is None and found["confusion"] == [[1, 0], [1, 0]]
 

@@ -27,7 +27,8 @@ from masksem_graph.saliency import GradCam, ReleasedGradCam
 from masksem_graph.targets import Coordinates, VelocityAcceleration
 from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, RandomNumbers, build_pretrain
 from masksem_graph.topology import load_topology
-from masksem_graph.training.optim import OptimConfig, build_adamw
+from masksem_graph.training.config import TrainConfig
+from masksem_graph.training.optim import build_adamw
 
 CHOICES: dict[str, list[Any]] = {
     "scores": [
@@ -89,7 +90,7 @@ def test_two_steps(chosen: dict[str, Any]) -> None:
         frames=FRAMES, segment=SEGMENT, width=8, encodings=encodings, backbone=blocks, decoder=blocks, space=space
     )
     task = build_pretrain(model, MethodConfig(**chosen), topologies=[topology], channels=3)
-    optimiser = build_adamw(task, OptimConfig(lr=1e-3))
+    optimiser = build_adamw(task, TrainConfig(lr=1e-3))
     x = 0.1 * torch.randn(4, FRAMES, 5, 3).cumsum(1)
     sequence, y = torch.tensor([0, 0, 1, 2]), torch.zeros(3, dtype=torch.int64)
     clips = SkeletonBatch.from_frames(x, topology=topology, segment=SEGMENT, sequence=sequence, y=y)

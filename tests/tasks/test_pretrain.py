@@ -30,7 +30,8 @@ from masksem_graph.targets import Coordinates, Target, VelocityAcceleration, sta
 from masksem_graph.targets.motion import Moment
 from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, RandomNumbers, build_pretrain
 from masksem_graph.topology import load_topology
-from masksem_graph.training.optim import OptimConfig, build_adamw
+from masksem_graph.training.config import TrainConfig
+from masksem_graph.training.optim import build_adamw
 
 TINY = load_topology("tiny5")
 FRAMES, SEGMENT, NODES = 12, 2, 30
@@ -267,7 +268,7 @@ def test_the_loss_falls(tmp_path: Path, one_thread: None, moment: Moment) -> Non
         derivatives=task.target.before_resize,
         transforms=[Rotate(x=0.3, y=0.3, z=0.3)],
     )
-    optimiser = build_adamw(task, OptimConfig(lr=1e-2))
+    optimiser = build_adamw(task, TrainConfig(lr=1e-2))
     losses, crop = [], CropConfig(share=(0.9, 1.0))
     for step in range(30):
         view = random_view(torch.arange(16), source.length, crop, source.transforms, keyed_generator(step))

@@ -23,7 +23,8 @@ from masksem_graph.saliency import GradCam
 from masksem_graph.targets import VelocityAcceleration
 from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, RandomNumbers, build_pretrain
 from masksem_graph.topology import Topology, load_topology, parse_topology
-from masksem_graph.training.optim import OptimConfig, build_adamw
+from masksem_graph.training.config import TrainConfig
+from masksem_graph.training.optim import build_adamw
 
 NTU, KINECT, COCO = (load_topology(name) for name in ("ntu25", "kinect20", "coco17"))
 GRAPH: list[EncodingFactory] = [Sinusoidal, RestPose, partial(Laplacian, vectors=6), partial(RandomWalk, steps=6)]
@@ -131,7 +132,7 @@ def test_alternating_steps_lower_the_loss_on_both(name: str, encodings: list[Enc
     task = build(networks=model(EVERY_BACKBONE[name], encodings), mask_ratio=0.5)
     data = clips_on(NTU), clips_on(KINECT)
     before = [loss_on(task, i, clips).item() for i, clips in enumerate(data)]
-    optimiser = build_adamw(task, OptimConfig(lr=1e-2))
+    optimiser = build_adamw(task, TrainConfig(lr=1e-2))
     for step in range(30):
         task.update_teacher()
         optimiser.zero_grad()

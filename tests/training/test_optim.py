@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,8 @@ from masksem_graph.errors import InputError
 from masksem_graph.models.build import ModelConfig, build_decoder
 from masksem_graph.models.decoder import Decoder
 from masksem_graph.topology import load_topology
-from masksem_graph.training.optim import OptimConfig, build_adamw, decay_groups, layer_groups, warmup_cosine
+from masksem_graph.training.config import TrainConfig
+from masksem_graph.training.optim import build_adamw, decay_groups, layer_groups, warmup_cosine
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def decoder() -> Decoder:
     blocks = partial(Transformer, depth=1, heads=2)
     encodings: list[EncodingFactory] = [partial(Learned, over="joints"), Laplacian]
     model = ModelConfig(frames=4, segment=2, width=8, encodings=encodings, backbone=blocks, decoder=blocks)
-    return build_decoder(model, topology=load_topology("tiny5"), channels=3, heads=["shared"])
+    return build_decoder(model, topologies=[load_topology("tiny5")], channels=3, heads=["shared"])
 
 
 def names(module: nn.Module, parameters: list[nn.Parameter]) -> set[str]:
@@ -41,7 +43,7 @@ MATRICES = {
 
 @pytest.mark.parametrize(("decay_encodings", "decayed"), [(False, MATRICES), (True, MATRICES | PLACES)])
 def test_what_decays(decoder: Decoder, decay_encodings: bool, decayed: set[str]) -> None:
-    config = OptimConfig(weight_decay=0.07, decay_encodings=decay_encodings)
+    config = TrainConfig(weight_decay=0.07, decay_encodings=decay_encodings)
     with_decay, without = decay_groups(decoder, config)
     assert (with_decay["weight_decay"], without["weight_decay"]) == (0.07, 0.0)
     assert names(decoder, with_decay["params"]) == decayed
@@ -52,13 +54,13 @@ def test_what_decays(decoder: Decoder, decay_encodings: bool, decayed: set[str])
 
 def test_frozen_parameters_are_left_out(decoder: Decoder) -> None:
     decoder.backbone.requires_grad_(False)
-    groups = decay_groups(decoder, OptimConfig())
+    groups = decay_groups(decoder, TrainConfig())
     left = names(decoder, [p for group in groups for p in group["params"]])
     assert left == {name for name, _ in decoder.named_parameters() if not name.startswith("backbone.")}
 
 
 def test_adamw_takes_the_numbers(decoder: Decoder) -> None:
-    optimiser = build_adamw(decoder, OptimConfig(lr=0.02, betas=(0.8, 0.9)))
+    optimiser = build_adamw(decoder, TrainConfig(lr=0.02, betas=(0.8, 0.9)))
     assert {(group["lr"], tuple(group["betas"])) for group in optimiser.param_groups} == {(0.02, (0.8, 0.9))}
     token = decoder.mask_token.detach().clone()
     matrix = decoder.embedding.weight.detach().clone()
@@ -90,10 +92,33 @@ def test_without_warm_up() -> None:
     assert rates == pytest.approx([1.0, 0.5, 0.0, 0.0]), "a step past the end stays at the end"
 
 
-@pytest.mark.parametrize(("lr", "final_lr"), [(0.0, 0.0), (-1e-3, 0.0), (1e-3, -1e-4)])
-def test_rates_out_of_range(lr: float, final_lr: float) -> None:
-    with pytest.raises(InputError, match=r"^optim.lr, optim.final_lr: expected a rate above 0"):
-        OptimConfig(lr=lr, final_lr=final_lr)
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": 0.0, "final_lr": 0.0}, r"train.lr: expected a rate above 0, found 0.0"),
+        ({"lr": -1e-3, "final_lr": 0.0}, r"train.lr: expected a rate above 0, found -0.001"),
+        ({"lr": NAN}, r"train.lr: expected a rate above 0, found nan"),
+        ({"lr": INF}, r"train.lr: expected a rate above 0, found inf"),
+        ({"lr": 1e-3, "final_lr": -1e-4}, r"train.final_lr: expected a number from 0, found -0.0001"),
+        ({"weight_decay": NAN}, r"train.weight_decay: expected a number from 0, found nan"),
+        ({"checkpoint_minutes": -1.0}, r"train.checkpoint_minutes: expected a number from 0, found -1.0"),
+        ({"betas": (0.9, 1.0)}, r"train.betas: expected two numbers in \[0, 1\), found \[0.9, 1.0\]"),
+        ({"betas": (NAN, 0.9)}, r"train.betas: expected two numbers in \[0, 1\), found \[nan, 0.9\]"),
+        ({"warmup": 1.5}, r"train.warmup: expected a share in \[0, 1\], found 1.5"),
+        ({"epochs": 0}, r"train.epochs: expected a number from 1 to 1000000, found 0"),
+        ({"batch_size": 0}, r"train.batch_size: expected a number from 1 to 1000000, found 0"),
+        ({"accumulate": 0}, r"train.accumulate: expected a number from 1 to 10000, found 0"),
+        ({"accumulate": 9, "batch_size": 8}, r"train.accumulate: expected at most train.batch_size = 8, found 9"),
+        ({"evaluate_every": -1}, r"train.evaluate_every: expected a number from 0 to 1000000, found -1"),
+        ({"seed": -1}, r"train.seed: expected a number from 0 to \d+, found -1"),
+    ],
+)
+def test_numbers_out_of_range(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}$"):
+        TrainConfig(**options)
 
 
 def test_layer_groups_by_hand() -> None:

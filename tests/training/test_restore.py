@@ -3,37 +3,59 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import yaml
 
-from masksem_graph.cli.train import parse, pretrain
-from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.store import StoreWriter
+from masksem_graph.config import parse_mapping
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.errors import InputError
+from masksem_graph.graph import SkeletonBatch
+from masksem_graph.models.build import ModelConfig
+from masksem_graph.models.io import EncoderDescription, create_encoder, load_encoder
 from masksem_graph.saliency import GradCam
-from masksem_graph.topology import load_topology
-from masksem_graph.training.checkpoint import load_checkpoint
+from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, RandomNumbers, build_pretrain
+from masksem_graph.topology import Topology, load_topology
+from masksem_graph.training.checkpoint import load_checkpoint, save_checkpoint
 from masksem_graph.training.restore import has_method, load_task
+
+TINY, KINECT = load_topology("tiny5"), load_topology("kinect20")
+BLOCKS = {"class_path": "masksem_graph.backbones.Transformer", "init_args": {"depth": 1, "heads": 2}}
+LEARNED = [{"class_path": "masksem_graph.encodings.Learned", "init_args": {"over": over}} for over in ("segments", "joints")]
+MODEL = {"frames": 8, "segment": 2, "width": 16, "encodings": LEARNED, "backbone": BLOCKS, "decoder": BLOCKS}
+METHOD = {
+    "scores": {"class_path": "masksem_graph.saliency.GradCam"},
+    "operator": {"class_path": "masksem_graph.operators.Adjacency"},
+    "target": {"class_path": "masksem_graph.targets.VelocityAcceleration"},
+    "weighting": "saliency",
+}
+
+
+def write_run(folder: Path, topologies: list[Topology]) -> Path:
+    """As training leaves it."""
+    fields = [topology.to_dict() for topology in topologies]
+    student = create_encoder(EncoderDescription(model=MODEL, topologies=fields, channels=3, input_spec=InputSpec()))
+    networks = parse_mapping(ModelConfig, MODEL, source="test"), parse_mapping(MethodConfig, METHOD, source="test")
+    task = build_pretrain(*networks, topologies=topologies, channels=3, student=student)
+    for i in range(len(topologies)):
+        task.reference(i).normal_()
+    with torch.no_grad():  # a teacher is not its student
+        for parameter in task.student.parameters():
+            parameter.add_(0.01)
+    folder.mkdir(parents=True)
+    student.save(folder)
+    (folder / "config.yaml").write_text(yaml.safe_dump({"model": MODEL, "method": METHOD}))
+    save_checkpoint(folder / "last.pt", {"task": task.state_dict()})
+    return folder
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("restore")
-    random = np.random.default_rng(0)
-    with StoreWriter(folder / "store", topology=load_topology("tiny5"), classes=("a",)) as writer:
-        for i in range(4):
-            frames = random.normal(size=(20, 5, 3)).astype(np.float32)
-            writer.add(Clip(name=f"{i}", label=0, bodies=(Body(start=0, frames=frames, present=np.ones(20, dtype=bool)),)))
-        writer.splits = {"half": np.arange(4) < 2}
-    chosen = ["--config", "model/tiny", "--config", "method/masksem", "--model.width", "16", "--epochs", "1"]
-    data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(folder / "store")]
-    more = ["--evaluate_every", "0", "--figures", "false", "--device.accelerator", "cpu", "--output", str(folder / "run")]
-    pretrain(*parse([*chosen, *data, *more]))
-    return folder / "run"
+    return write_run(tmp_path_factory.mktemp("restore") / "run", [TINY])
 
 
 def test_the_same_networks(run: Path) -> None:
@@ -41,7 +63,26 @@ def test_the_same_networks(run: Path) -> None:
     assert not task.training and isinstance(task.scores, GradCam) and has_method(run)
     state = task.state_dict()
     assert state.keys() == saved.keys() and all(torch.equal(state[name], saved[name]) for name in saved)
-    assert task.reference.any()
+    assert task.reference().any()
+    assert task.teacher is not None
+    assert not torch.equal(task.teacher.embedding.weight, task.student.embedding.weight)
+    encoder = load_encoder(run).state_dict()
+    assert all(torch.equal(value, encoder[name]) for name, value in task.student.state_dict().items())
+
+
+def test_a_run_on_several_skeletons(tmp_path: Path) -> None:
+    """Every one of its data sets, with the average motion of each."""
+    run = write_run(tmp_path / "run", [TINY, KINECT])
+    task, saved = load_task(run), load_checkpoint(run / "last.pt")["task"]
+    assert task.student.topologies == (TINY, KINECT) and saved.keys() == task.state_dict().keys()
+    for i, topology in enumerate((TINY, KINECT)):
+        assert torch.equal(task.reference(i), saved[f"reference_{i}"])
+        frames = torch.randn(2, 8, len(topology), 3)
+        batch = SkeletonBatch.from_frames(
+            frames, topology=topology, segment=2, sequence=torch.arange(2), y=torch.zeros(2).long()
+        )
+        numbers = RandomNumbers(torch.rand(2, batch.layout.nodes))
+        assert task(batch, numbers, GlobalBatch(bodies=2, data_set=i))["loss"].isfinite()
 
 
 def test_what_is_no_run_of_pretraining(run: Path, tmp_path: Path) -> None:
@@ -54,10 +95,38 @@ def test_what_is_no_run_of_pretraining(run: Path, tmp_path: Path) -> None:
         load_task(tmp_path)
 
 
-def test_networks_of_another_configuration(run: Path, tmp_path: Path) -> None:
+def of_config(**method: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        config["method"] |= method
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+    return change
+
+
+def other_checkpoint(**state: Any) -> Callable[[Path], None]:
+    return lambda folder: save_checkpoint(folder / "last.pt", state)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (of_config(heads="separate"), r"last\.pt: not the networks of config\.yaml: .*predict"),
+        (of_config(mask_ratio=3), r"config\.yaml: .*method\.mask_ratio: expected a share in \[0, 1\], found 3"),
+        (of_config(haeds="shared"), r"config\.yaml: .*haeds"),
+        (other_checkpoint(epoch=1), r"last\.pt: not the networks of config\.yaml: 'task'"),
+        (other_checkpoint(task={}), r"last\.pt: not the networks of config\.yaml: .*Missing key"),
+        (other_checkpoint(task=[1]), r"last\.pt: not the networks of config\.yaml: "),
+        (lambda folder: (folder / "last.pt").write_bytes(b"PK"), r"last\.pt: not a checkpoint that can be read"),
+        (
+            lambda folder: (folder / "config.yaml").write_text("method: [1]"),
+            r"expected a run of train\.py, with its method in config\.yaml",
+        ),
+    ],
+)
+def test_networks_of_another_configuration(run: Path, tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
     shutil.copytree(run, tmp_path / "run")
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    config["method"]["heads"] = "separate"
-    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
-    with pytest.raises(InputError, match=r"last\.pt: not the networks of config\.yaml: .*predict"):
+    damage(tmp_path / "run")
+    with pytest.raises(InputError, match=message) as error:
         load_task(tmp_path / "run")
+    assert "\n" not in str(error.value)

@@ -57,7 +57,8 @@ class FolderReader(Reader):
     the ``classes`` in the order wanted (else the labels, sorted), and the ``splits``, see `own_splits`.
 
     Args:
-        missing: what is done about joints that were not found, see `Missing`.
+        missing: a joint that was not found goes in a straight line to where it is found next (``interpolate``), stays at its
+            last place (``hold``), or the clip is left out (``skip``).
         missing_frames: for how many frames on end a joint may be missing; a clip where it is longer is left out.
     """
 

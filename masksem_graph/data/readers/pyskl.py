@@ -62,7 +62,8 @@ class PysklReader(Reader):
         class_names: a text file with one class name a line, as MMAction2's label maps.
         units: ``file`` leaves pixels as they are; ``image`` measures them from the image's centre in halves of its longer
             side, which makes clips of different cameras alike: what to train on.
-        missing: what is done about joints that were not found, see `Missing`.
+        missing: a joint that was not found goes in a straight line to where it is found next (``interpolate``), stays at its
+            last place (``hold``), or the clip is left out (``skip``).
         missing_frames: for how many frames on end a joint may be missing; a clip where it is longer is left out.
     """
 

@@ -249,6 +249,11 @@ def test_floors_and_other_findings_by_name_have_tables(tmp_path: Path, read: Mak
     assert page.tables[2] == [["raw coordinates + ridge", "48.0"], ["untrained_encoder", "61.0"]]
 
 
+def test_a_class_without_test_clips(tmp_path: Path, read: Make, write_evaluation: Make) -> None:
+    page = read(write_evaluation(tmp_path / "e", per_class_recall={"sit": 75.0, "stand": None}, confusion=[[3, 1], [0, 0]]))
+    assert page.tables[2][1:] == [["sit", "4", "75.0", "stand (25 %)"], ["stand", "0", MISSING, ""]]
+
+
 def test_names_keep_their_underscores(run: Path, read: Make, write_evaluation: Make) -> None:
     (run / "figures" / "saliency_pick_up.png").write_bytes(b"x")
     recall = {"pick_up": 50.0, "put_down": 25.0}

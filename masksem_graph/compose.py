@@ -1,0 +1,362 @@
+"""YAML files, options of a group and dotted fields in; one nested configuration out.
+
+The order of the options never matters. From weakest to strongest:
+
+1. ``--config FILE``: whole experiments, made of sections;
+2. ``--model NAME`` and the other groups: a file of a group takes the place of the experiment's section;
+3. what a file of a group ``requires`` of other groups;
+4. ``--model.width 64``: dotted fields.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, TypeGuard
+
+from masksem_graph.declared import declared_fields
+from masksem_graph.errors import InputError
+from masksem_graph.files import find_yaml, shipped
+from masksem_graph.plain_yaml import read_plain
+
+Path_ = tuple[str, ...]
+
+CLASS_PATH, INIT_ARGS, REQUIRES = "class_path", "init_args", "requires"
+
+
+class Group(NamedTuple):
+    """A choice that is one option.
+
+    Attributes:
+        path: the section that it fills.
+        home: the dataclass of that section; None for a part that is given by its class, or a list of such parts.
+        help: what is chosen.
+    """
+
+    path: Path_
+    home: str | None
+    help: str
+
+
+GROUPS = {
+    "data": Group(("data",), "masksem_graph.data.config.DataConfig", "the clips"),
+    "augment": Group(("augment",), None, "transforms of the training clips"),
+    "model": Group(("model",), "masksem_graph.models.build.ModelConfig", "the networks"),
+    "backbone": Group(("model", "backbone"), None, "the encoder's blocks; also the dotted path of a class"),
+    "encodings": Group(("model", "encodings"), None, "positional encodings"),
+    "method": Group(("method",), "masksem_graph.tasks.pretrain.MethodConfig", "what is masked and predicted"),
+    "train": Group(("train",), "masksem_graph.training.config.TrainConfig", "epochs, batches and the optimiser"),
+    "protocol": Group(("protocol",), None, "how to evaluate; also the dotted path of a class"),
+    "labels": Group(("labels",), "masksem_graph.protocols.labels.LabelsConfig", "the labelled share, such as 1%"),
+}
+"""By option; a group that fills a part of another's section comes after it."""
+
+
+SCALE = ("depth", "heads")
+"""Options of a backbone that stay when another class takes its place: how large a model is, is the model's business."""
+
+
+class Competed(NamedTuple):
+    """A field that two sources set to different values."""
+
+    field: str
+    value: Any
+    source: str
+    other_value: Any
+    other_source: str
+
+    def __str__(self) -> str:
+        return f"{self.field} = {self.value} from {self.source} ({self.other_source}: {self.other_value})"
+
+
+@dataclass
+class Composed:
+    """A configuration as plain data, before its types are checked.
+
+    Args:
+        fields: nested; parts as ``class_path`` and ``init_args``.
+        origin: where each leaf comes from, by its dotted name.
+        competed: fields that two sources set.
+        scale: depth and heads of a class that another one replaced, by the name of the field.
+    """
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, str] = field(default_factory=dict)
+    competed: list[Competed] = field(default_factory=list)
+    scale: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def put(self, path: Path_, value: Any, source: str) -> None:
+        """Set a field. A mapping is merged into what is there; another class starts with no options."""
+        node = self.fields
+        for depth, name in enumerate(path[:-1]):
+            node = self._inside(node, name, path[: depth + 1])
+        name = path[-1]
+        if is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
+            node = node.setdefault(INIT_ARGS, {})
+        if name == CLASS_PATH and node.get(name, value) != value:
+            self._change_class(node, path[:-1])
+        before = node.get(name)
+        if is_part(before) and isinstance(value, str):
+            value = {CLASS_PATH: value}
+        if is_part(value) and isinstance(before, str):
+            before = node[name] = {CLASS_PATH: before}
+        if not isinstance(value, Mapping) or not isinstance(before, dict):
+            self._replace(node, path, value, source)
+            return
+        for inner, entry in sorted(value.items(), key=lambda item: item[0] != CLASS_PATH):
+            self.put((*path, inner), entry, source)
+
+    def source_of(self, name: str) -> str | None:
+        """Where a field comes from, or a field inside it, or the one that holds it."""
+        for candidate in (name, *(name.rsplit(".", i)[0] for i in range(1, name.count(".") + 1))):
+            found = {self.origin[leaf] for leaf in self.origin if leaf == candidate or leaf.startswith(f"{candidate}.")}
+            if found:
+                return found.pop() if len(found) == 1 else None
+        return None
+
+    def _inside(self, node: dict[str, Any], name: str, path: Path_) -> dict[str, Any]:
+        if is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
+            node = node.setdefault(INIT_ARGS, {})
+        inner = node.setdefault(name, {})
+        if isinstance(inner, str):
+            inner = node[name] = {CLASS_PATH: inner}
+        if inner is None:
+            inner = node[name] = {}
+        if not isinstance(inner, dict):
+            raise InputError(
+                f"--{dotted(path)}: is a {type(inner).__name__}, which has no fields; expected it to be given whole"
+            )
+        return inner
+
+    def _change_class(self, node: dict[str, Any], path: Path_) -> None:
+        name, options = dotted(path), node.pop(INIT_ARGS, {})
+        self.scale[name] = {**self.scale.get(name, {}), **{key: options[key] for key in SCALE if key in options}}
+        for leaf in [leaf for leaf in self.origin if leaf.startswith(f"{name}.") and leaf != f"{name}.{CLASS_PATH}"]:
+            del self.origin[leaf]
+
+    def _replace(self, node: dict[str, Any], path: Path_, value: Any, source: str) -> None:
+        before, name = node.get(path[-1]), dotted(path)
+        told = path[-1] in node and before != value and not isinstance(before, Mapping) and not isinstance(value, Mapping)
+        if told and (other := self.source_of(name)) and other != source:
+            self.competed = [one for one in self.competed if one.field != name]
+            self.competed.append(Competed(name, value, source, before, other))
+        node[path[-1]] = plain_copy(value)
+        for leaf in [leaf for leaf in self.origin if leaf == name or leaf.startswith(f"{name}.")]:
+            del self.origin[leaf]
+        self.origin |= dict.fromkeys(flatten(value, name), source)
+
+
+def compose(
+    groups: Mapping[str, Any] | None = None,
+    files: Sequence[str | os.PathLike[str]] = (),
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    base: Mapping[str, Any] | None = None,
+    base_source: str = "the defaults",
+) -> Composed:
+    """Put a configuration together; the order of the arguments' entries makes no difference.
+
+    Args:
+        groups: by option of `GROUPS`, a shipped name, a path, a dotted class path, or the section's content itself.
+        files: whole experiments. Two that set the same field differently are refused.
+        overrides: values by dotted field; they always win.
+        base: sections to start from, weaker than all else.
+        base_source: where they come from.
+
+    Raises:
+        InputError: a file or a field that is not there, a field in the wrong file, or two files that disagree.
+    """
+    out = Composed()
+    for name, value in (base or {}).items():
+        out.put((name,), value, base_source)
+    experiment, dots = _experiments(files)
+    chosen: dict[str, tuple[Any, str]] = {name: (value, f"--{name}") for name, value in (groups or {}).items()}
+    if unknown := set(chosen) - set(GROUPS):
+        raise InputError(f"--{min(unknown)}: expected one of {', '.join(f'--{name}' for name in GROUPS)}")
+    for name, (value, source) in sorted(experiment.items(), key=lambda item: _rank(item[0])):
+        if name in chosen:
+            out.competed.append(Competed(name, chosen[name][0], chosen[name][1], "its own", source))
+        elif name in GROUPS and isinstance(value, str):
+            chosen[name] = value, source
+        else:
+            out.put(GROUPS[name].path if name in GROUPS else (name,), value, source)
+    required: dict[str, tuple[Any, str]] = {}
+    requirements: list[tuple[dict[str, Any], str]] = []
+    for name in (name for name in GROUPS if name in chosen):
+        content, source = load_group(name, *chosen[name])
+        if isinstance(content, dict) and (more := content.pop(REQUIRES, {})):
+            _require(required, more, source)
+            requirements.append((more, source))
+        out.put(GROUPS[name].path, content, source)
+    for more, source in requirements:
+        for section, value in more.items():
+            out.put((section,), value, source)
+    for leaf, (value, source) in sorted(dots.items()):
+        if leaf.partition(".")[0] not in (groups or {}):
+            out.put(tuple(leaf.split(".")), value, source)
+    for leaf, value in sorted((overrides or {}).items(), key=lambda item: (item[0].count("."), item[0])):
+        out.put(tuple(part for part in leaf.split(".") if part != INIT_ARGS), value, f"--{leaf}")
+    return out
+
+
+def _rank(name: str) -> tuple[int, str]:
+    return (list(GROUPS).index(name) if name in GROUPS else -1), name
+
+
+def load_group(name: str, value: Any, source: str) -> tuple[Any, str]:
+    """The content of a group's section.
+
+    Args:
+        name: of the group.
+        value: a shipped name, a path, a dotted class path, or the content itself.
+        source: who says so.
+
+    Returns:
+        the content, and where it comes from.
+
+    Raises:
+        InputError: no such file, or one with fields that are not this group's.
+    """
+    group = GROUPS[name]
+    if not isinstance(value, str):
+        content = plain_copy(value)
+    elif name == "labels" and (share := re.fullmatch(r"(\d+(?:\.\d+)?)%", value)):
+        return {"share": float(share[1]) / 100}, f"--labels {value}"
+    elif group.home is None and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", value) and not Path(value).is_file():
+        return {CLASS_PATH: value}, f"{source} {value}" if source.startswith("--") else source
+    else:
+        path = find_group_file(name, value)
+        content, source = read_plain(path), shown(path)
+    _check_group(name, group, content, source)
+    return content, source
+
+
+def find_group_file(name: str, value: str) -> Path:
+    """The YAML file of a group that a name or a path means.
+
+    Raises:
+        InputError: there is none; the line suggests a name that is nearly this one.
+    """
+    if (path := Path(value)).is_file():
+        return path
+    folder, short = shipped("configs") / name, value.removeprefix(f"{name}/").removesuffix(".yaml")
+    if (folder / f"{short}.yaml").is_file() and not path.is_absolute():
+        return folder / f"{short}.yaml"
+    names = group_names(name)
+    near = difflib.get_close_matches(short, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(names) or '(none is shipped)'}, or a file"
+    raise InputError(f"--{name}: {value}: no such file, and no shipped {name}; {hint}")
+
+
+def group_names(name: str) -> list[str]:
+    """The shipped files of a group."""
+    return sorted(path.stem for path in (shipped("configs") / name).glob("*.yaml"))
+
+
+def shown(path: Path) -> str:
+    """A file as messages name it: a shipped one by its short name."""
+    folder = shipped("configs")
+    return path.relative_to(folder).with_suffix("").as_posix() if path.is_relative_to(folder) else str(path)
+
+
+def _check_group(name: str, group: Group, content: Any, source: str) -> None:
+    if group.home is None:
+        if isinstance(content, list):
+            return
+        known = {CLASS_PATH, INIT_ARGS}
+        if not is_part(content):
+            raise InputError(f"{source}: expected {CLASS_PATH} and {INIT_ARGS} of --{name}, found {content!r}"[:300])
+    else:
+        known = set(declared_fields(group.home))
+        if not isinstance(content, dict):
+            raise InputError(f"{source}: expected the fields of --{name}, found {content!r}"[:300])
+    if unknown := [key for key in content if key not in known | {REQUIRES}]:
+        raise InputError(f"{source}: {unknown[0]}: {_misplaced(str(unknown[0]), name, known)}")
+
+
+def _misplaced(field_name: str, name: str, known: Iterable[str]) -> str:
+    """What to say of a field that is not one of its file's group."""
+    if near := difflib.get_close_matches(field_name, list(known), n=1, cutoff=0.75):
+        return f"no such field of {name}; did you mean {near[0]}?"
+    owners = [other for other, group in GROUPS.items() if group.home and field_name in declared_fields(group.home)]
+    if field_name in GROUPS or field_name == name:
+        return f"is a section; this file holds the fields of {name} alone, without sections (a file with sections: --config)"
+    if owners:
+        return f"is a field of {owners[0]}, not of {name}; expected it in a file of --{owners[0]}, or under `{REQUIRES}:`"
+    return f"no such field of {name}, which has {', '.join(sorted(known))}"
+
+
+def _experiments(files: Sequence[str | os.PathLike[str]]) -> tuple[dict[str, tuple[Any, str]], dict[str, tuple[Any, str]]]:
+    """The sections and the dotted fields of whole experiments."""
+    sections: dict[str, tuple[Any, str]] = {}
+    dots: dict[str, tuple[Any, str]] = {}
+    leaves: dict[str, tuple[Any, str]] = {}
+    for file in sorted(map(str, files)):
+        path = find_yaml(file if Path(file).is_file() or "/" in file else f"experiment/{file}", "configs")
+        content, source = read_plain(path), shown(path)
+        if path.parent.name in GROUPS and path.is_relative_to(shipped("configs")):
+            raise InputError(f"--config {file}: is a file of one group; expected --{path.parent.name} {path.stem}")
+        if not isinstance(content, dict):
+            raise InputError(f"{source}: expected sections such as data, model and method, found {content!r}"[:300])
+        for leaf, value in flatten(content).items():
+            if leaf in leaves and leaves[leaf][0] != value:
+                raise InputError(f"{leaf}: {leaves[leaf][1]} says {leaves[leaf][0]!r}, {source} says {value!r}; expected one")
+            leaves[leaf] = value, source
+        for name, value in content.items():
+            group = GROUPS.get(name)
+            if group and group.home and isinstance(value, dict):
+                _check_group(name, group, {key: entry for key, entry in value.items() if key != REQUIRES}, f"{source}: {name}")
+            if "." in str(name):
+                dots[name] = value, source
+            elif isinstance(value, dict) and isinstance(sections.get(name, (None,))[0], dict):
+                sections[name] = {**sections[name][0], **value}, f"{sections[name][1]} and {source}"
+            else:
+                sections[name] = value, source
+    return sections, dots
+
+
+def _require(required: dict[str, tuple[Any, str]], fields: Any, source: str) -> None:
+    for leaf, value in flatten(fields).items():
+        if leaf in required and required[leaf][0] != value:
+            other_value, other = required[leaf]
+            raise InputError(f"{leaf}: {other} requires {other_value!r}, {source} requires {value!r}; expected one of the two")
+        required[leaf] = value, source
+
+
+def flatten(fields: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted names; lists stay whole, and ``init_args`` has no part in a name."""
+    if not isinstance(fields, Mapping) or not fields:
+        return {prefix: fields} if prefix else {}
+    out: dict[str, Any] = {}
+    for name, value in fields.items():
+        out |= flatten(value, dotted((prefix, str(name))))
+    return out
+
+
+def dotted(path: Iterable[str]) -> str:
+    """A field's name as it is written on the command line."""
+    return ".".join(part for part in path if part and part != INIT_ARGS)
+
+
+def is_part(node: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether plain data are a part: a class, with options where it has any."""
+    return isinstance(node, Mapping) and isinstance(node.get(CLASS_PATH), str)
+
+
+def plain_copy(value: Any) -> Any:
+    """The same plain data, to change; tuples become lists."""
+    if isinstance(value, Mapping):
+        return {name: plain_copy(entry) for name, entry in value.items()}
+    return [plain_copy(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def parts_in(fields: Any) -> Iterator[dict[str, Any]]:
+    """All parts in plain data, outer ones first."""
+    if is_part(fields):
+        yield fields
+    for value in fields.values() if isinstance(fields, Mapping) else fields if isinstance(fields, list) else ():
+        yield from parts_in(value)

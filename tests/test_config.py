@@ -1,0 +1,354 @@
+"""Composition of configurations: order, precedence, refusals, scalars; and types where the parts are there."""
+
+from __future__ import annotations
+
+import itertools
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from masksem_graph.cli.evaluate import GROUPS as EVALUATE_GROUPS
+from masksem_graph.cli.evaluate import ROOT as EVALUATE
+from masksem_graph.cli.train import GROUPS as TRAIN_GROUPS
+from masksem_graph.cli.train import ROOT as TRAIN
+from masksem_graph.cli.train import read
+from masksem_graph.compose import GROUPS, compose, flatten, group_names
+from masksem_graph.declared import declared_fields
+from masksem_graph.errors import InputError
+from masksem_graph.options import HOMES, as_value, read_options
+from masksem_graph.plain_yaml import parse_yaml
+
+needs_core = pytest.mark.skipif(
+    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
+)
+
+
+def train(*argv: str) -> dict[str, Any]:
+    return read_options(argv, TRAIN, TRAIN_GROUPS).compose().fields
+
+
+def typed(line: str) -> dict[str, Any]:
+    return read(read_options(line.split(), TRAIN, TRAIN_GROUPS))[1]
+
+
+def write(path: Path, fields: Any) -> str:
+    path.write_text(yaml.safe_dump(fields, sort_keys=False))
+    return str(path)
+
+
+PAIRS = [
+    ("--data", "nw_ucla_xview"),
+    ("--model", "small"),
+    ("--method", "ha_cm"),
+    ("--backbone", "gps"),
+    ("--encodings", "rest_pose"),
+    ("--augment", "wide_turn"),
+    ("--train", "paper"),
+    ("--config", "demo"),
+    ("--model.backbone", "masksem_graph.backbones.GAT"),
+    ("--model.backbone.depth", "2"),
+    ("--model.frames", "48"),
+    ("--train.epochs", "7"),
+    ("--method.target.class_path", "masksem_graph.targets.Coordinates"),
+    ("--method.operator", "masksem_graph.operators.Heat"),
+    ("--method.operator.time", "2.0"),
+    ("--data.options", "{actions: 60}"),
+    ("--data.options.exclude", "some.txt"),
+]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.sampled_from(PAIRS), unique=True, min_size=2).flatmap(
+        lambda pairs: st.tuples(st.just(pairs), st.permutations(pairs))
+    )
+)
+def test_the_order_of_the_options_makes_no_difference(pairs: tuple[list[Any], list[Any]]) -> None:
+    one, other = (read_options(list(itertools.chain(*some)), TRAIN, TRAIN_GROUPS).compose() for some in pairs)
+    assert one.fields == other.fields
+    assert one.origin == other.origin
+    assert sorted(map(str, one.competed)) == sorted(map(str, other.competed))
+
+
+def test_every_permutation_of_four_groups() -> None:
+    chosen = [("--data", "demo_xsub"), ("--model", "small"), ("--method", "masksem"), ("--backbone", "gps")]
+    found = [train(*itertools.chain(*some)) for some in itertools.permutations(chosen)]
+    assert all(one == found[0] for one in found)
+    assert found[0]["model"]["backbone"]["class_path"] == "masksem_graph.backbones.GPS"
+    assert found[0]["model"]["decoder"]["class_path"] == "masksem_graph.backbones.Transformer"
+
+
+def test_dotted_fields_win_over_all_files(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.yaml", {"model": "tiny", "train": {"epochs": 3, "lr": 0.5}})
+    assert train("--config", whole)["train"] == {"epochs": 3, "lr": 0.5}
+    assert train("--config", whole, "--train.epochs", "4")["train"] == {"epochs": 4, "lr": 0.5}
+    assert train("--config", whole, "--train", "paper")["train"]["epochs"] == 400
+    assert train("--config", whole, "--train", "paper", "--train.epochs", "4")["train"]["epochs"] == 4
+
+
+def test_a_group_takes_the_place_of_the_experiments_section(tmp_path: Path) -> None:
+    """Options of the other data set's reader, or its root, must not stay."""
+    whole = write(
+        tmp_path / "whole.yaml", {"data": {"format": "ntu", "split": "xsub", "root": "/ntu", "options": {"actions": 60}}}
+    )
+    options = read_options(["--config", whole, "--data", "nw_ucla_xview"], TRAIN, TRAIN_GROUPS).compose()
+    assert options.fields["data"] == {"format": "nw_ucla", "split": "xview"}
+    assert [str(one) for one in options.competed] == [f"data = nw_ucla_xview from --data ({whole}: its own)"]
+
+
+def test_an_experiment_names_groups_and_changes_fields(tmp_path: Path) -> None:
+    whole = write(
+        tmp_path / "whole.yaml", {"model": "paper", "backbone": "gcn", "model.decoder.depth": 5, "data": "demo_xsub"}
+    )
+    found = train("--config", whole)
+    assert found["model"]["decoder"]["init_args"] == {"depth": 5, "heads": 8}
+    assert found["model"]["backbone"]["class_path"] == "masksem_graph.backbones.GCN"
+    assert found["data"] == {"format": "demo", "split": "xsub"}
+
+
+def test_ha_cm_is_whole_with_any_model() -> None:
+    for model in group_names("model"):
+        options = read_options(["--method", "ha_cm", "--model", model, "--train", "paper"], TRAIN, TRAIN_GROUPS).compose()
+        found = options.fields
+        assert (found["model"]["frames"], found["model"]["segment"], found["model"]["topology"]) == (72, 3, "{data}_limbs")
+        assert found["train"]["epochs"] == 500
+        assert f"model.frames = 72 from method/ha_cm (model/{model}:" in " ".join(map(str, options.competed))
+    assert train("--method", "ha_cm", "--model", "tiny", "--model.frames", "36")["model"]["frames"] == 36
+    assert "requires" not in str(found)
+
+
+def test_two_files_that_require_different_things_are_refused(tmp_path: Path) -> None:
+    mine = write(tmp_path / "mine.yaml", {"class_path": "masksem_graph.backbones.GCN", "requires": {"model": {"frames": 64}}})
+    with pytest.raises(InputError, match=r"model\.frames: .*requires .*, .*requires .*; expected one of the two"):
+        train("--method", "ha_cm", "--backbone", mine)
+
+
+def test_two_experiments_that_disagree_are_refused(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.yaml", {"train": {"epochs": 3}})
+    other = write(tmp_path / "other.yaml", {"train": {"epochs": 4}})
+    third = write(tmp_path / "third.yaml", {"train": {"lr": 0.1}})
+    with pytest.raises(InputError, match=r"train\.epochs: .*one\.yaml says 3, .*other\.yaml says 4"):
+        train("--config", one, "--config", other)
+    assert train("--config", one, "--config", third)["train"] == {"epochs": 3, "lr": 0.1}
+
+
+def test_another_class_starts_with_no_options() -> None:
+    found = train("--method", "masksem", "--method.operator", "masksem_graph.operators.Heat", "--method.operator.time", "2")
+    assert found["method"]["operator"] == {"class_path": "masksem_graph.operators.Heat", "init_args": {"time": 2}}
+    same = train("--method", "masksem", "--method.operator.hops", "2")["method"]["operator"]
+    assert same == {"class_path": "masksem_graph.operators.Adjacency", "init_args": {"hops": 2}}
+
+
+def test_a_backbone_by_its_dotted_path() -> None:
+    argv = ("--model", "tiny", "--backbone", "torch_geometric.nn.models.GIN", "--model.backbone.num_layers", "4")
+    assert train(*argv)["model"]["backbone"] == {
+        "class_path": "torch_geometric.nn.models.GIN",
+        "init_args": {"num_layers": 4},
+    }
+
+
+def test_what_competed_is_told_once() -> None:
+    options = read_options(["--model", "tiny", "--model.frames", "16", "--model.width", "64"], TRAIN, TRAIN_GROUPS).compose()
+    assert [str(one) for one in options.competed] == ["model.frames = 16 from --model.frames (model/tiny: 32)"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"frames": 32, "epochs": 3},
+            r"mine\.yaml: epochs: is a field of train, not of model; expected it in a file of --train",
+        ),
+        ({"model": {"frames": 32}}, r"mine\.yaml: model: is a section; this file holds the fields of model alone"),
+        ({"widht": 32}, r"mine\.yaml: widht: no such field of model; did you mean width\?"),
+        ({"optim": {"lr": 1}}, r"mine\.yaml: optim: no such field of model"),
+        (["frames"], r"mine\.yaml: expected the fields of --model"),
+        (None, r"mine\.yaml: expected the fields of --model"),
+    ],
+)
+def test_a_group_s_file_holds_its_fields_and_no_others(tmp_path: Path, fields: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train("--model", write(tmp_path / "mine.yaml", fields))
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("--model tyni", r"--model: tyni: no such file, and no shipped model; did you mean tiny\?"),
+        ("--model model/tyni", r"did you mean tiny\?"),
+        ("--model.widht 3", r"--model\.widht: no such field of model; did you mean --model\.width\?"),
+        ("--epochs 3", r"--epochs: no such option; did you mean --train\.epochs\?"),
+        ("--optim.lr 3", r"--optim\.lr: no such option; did you mean --train\.lr\?"),
+        ("--checkpoint x", r"--checkpoint: is called --run now"),
+        ("--config model/tiny", r"is a file of one group; expected --model tiny"),
+        ("--config no/such", r"no such file"),
+        ("--train.epochs 3 --train.epochs 4", r"--train\.epochs: given twice, with 3 and 4"),
+        ("--model tiny --model small", r"--model: given twice"),
+        ("--model", r"--model: expected a value"),
+        ("tiny", r"tiny: expected an option"),
+        ("--backbone nothing", r"--backbone: nothing: no such file"),
+        ("--protocol linear", r"--protocol: no such option"),
+    ],
+)
+def test_mistakes_on_the_command_line(argv: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train(*argv.split())
+
+
+def test_a_flag_needs_no_value() -> None:
+    assert train("--overwrite", "--model", "tiny")["overwrite"] is True
+    assert train("--model", "tiny", "--overwrite")["overwrite"] is True
+    assert train("--overwrite", "false")["overwrite"] is False
+
+
+def test_labels_as_a_percentage() -> None:
+    found = read_options(["--protocol", "finetune", "--labels", "1%"], EVALUATE, EVALUATE_GROUPS).compose().fields
+    assert found["labels"] == {"share": 0.01}
+    assert found["protocol"]["class_path"] == "masksem_graph.protocols.FineTune"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[yes, no]", ["yes", "no"]),
+        ("[01]", ["01"]),
+        ("1e-3", 1e-3),
+        ("1_000", "1_000"),
+        ("12:30", "12:30"),
+        ("2024-01-01", "2024-01-01"),
+        ("true", True),
+        ("null", None),
+        ("-3", -3),
+        ("a: b: c", "a: b: c"),
+        ("C:\\x: [", "C:\\x: ["),
+    ],
+)
+def test_scalars_as_people_mean_them(text: str, value: Any) -> None:
+    assert as_value(text) == value and type(as_value(text)) is type(value)
+
+
+def test_a_field_of_text_keeps_its_text() -> None:
+    assert train("--output", "2024", "--data.split", "01", "--data.root", "1e3") == {
+        "output": "2024",
+        "data": {"split": "01", "root": "1e3"},
+    }
+    assert train("--data.root", "null")["data"]["root"] is None
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3),
+        max_leaves=6,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_python_s_values_are_taken_as_they_are(value: Any) -> None:
+    assert compose(overrides={"data.options.x": value}).fields["data"]["options"]["x"] == value
+
+
+def test_nothing_is_shared_with_the_arguments() -> None:
+    section = {"format": "demo", "split": "xsub", "options": {"a": [1]}}
+    found = compose({"data": section}, overrides={"data.options.b": 2}).fields["data"]
+    found["options"]["a"].append(2)
+    assert section == {"format": "demo", "split": "xsub", "options": {"a": [1]}}
+
+
+@pytest.mark.parametrize("name", [name for name in GROUPS if group_names(name)])
+def test_every_shipped_file_is_of_its_group(name: str) -> None:
+    for file in group_names(name):
+        assert compose({name: file}).fields
+
+
+def test_every_home_is_declared() -> None:
+    for home in (*HOMES.values(), TRAIN, EVALUATE):
+        fields = declared_fields(home)
+        assert fields and all(field.help for field in fields.values() if field.name != "crop"), home
+
+
+def test_flatten_leaves_init_args_out() -> None:
+    part = {"class_path": "a.B", "init_args": {"depth": 3}}
+    assert flatten({"model": {"backbone": part}}) == {"model.backbone.class_path": "a.B", "model.backbone.depth": 3}
+
+
+def test_yaml_aliases_and_doubles_are_refused() -> None:
+    for text in ("a: &x [1]\nb: *x", "a: 1\na: 2", "[" * 5000, "a: \x01"):
+        with pytest.raises(InputError, match="not a readable YAML"):
+            parse_yaml(text, "mine.yaml")
+
+
+BASE = "--data demo_xsub --model tiny --method masksem --output x"
+
+
+@needs_core
+def test_the_whole_configuration_with_defaults() -> None:
+    plain = typed(BASE)
+    assert (plain["train"]["epochs"], plain["train"]["batch_size"], plain["train"]["final_lr"]) == (100, 32, 5e-4)
+    assert plain["augment"] == [
+        {"class_path": "masksem_graph.data.transforms.Rotate", "init_args": {"x": 0.3, "y": 0.3, "z": 0.3}}
+    ]
+    assert plain["model"]["backbone"]["init_args"]["depth"] == 3
+    assert typed(f"{BASE} --augment none")["augment"] == []
+
+
+@needs_core
+def test_scale_is_the_model_s() -> None:
+    assert typed(f"{BASE} --backbone gps")["model"]["backbone"]["init_args"]["depth"] == 3
+    assert typed(f"{BASE} --backbone masksem_graph.backbones.GAT")["model"]["backbone"]["init_args"]["depth"] == 3
+    assert typed(f"{BASE} --backbone gps --model.backbone.depth 2")["model"]["backbone"]["init_args"]["depth"] == 2
+    wide = BASE.replace("tiny", "paper")
+    assert typed(f"{wide} --backbone gps")["model"]["backbone"]["init_args"]["heads"] == 8
+
+
+@needs_core
+def test_a_model_of_torch_geometric_is_wrapped() -> None:
+    found = typed(f"{BASE} --backbone torch_geometric.nn.models.GIN --model.backbone.num_layers 4")["model"]["backbone"]
+    assert found["class_path"].endswith("GraphModel")
+    assert found["init_args"]["model"] == "torch_geometric.nn.models.GIN"
+    assert found["init_args"]["options"] == {"num_layers": 4}
+
+
+@needs_core
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("--model.width many", r"--model\.width"),
+        ("--model.width 0", r"model\.width: expected at least 1"),
+        ("--model.backbone.hedas 2", r"--model\.backbone: Option 'hedas' is not accepted \(did you mean --heads\?\)"),
+        ("--train.epochs 1.5", r"--train\.epochs"),
+        ("--train.epochs null", r"train\.epochs: expected int, found null"),
+        ("--train.seed 18446744073709551616", r"train\.seed: expected a number of at most 64 bits"),
+        ("--train.batch_size 99999999999999999999", r"train\.batch_size: expected a number of at most 64 bits"),
+        ("--train.accumulate 9999", r"train\.accumulate: expected at most train\.batch_size"),
+        ("--train.lr .nan", r"train\.lr: expected a rate above 0"),
+        ("--model.backbone.depth null", r"depth: expected int .*found null"),
+        ("--method.scores masksem_graph.operators.Heat", r"--method\.scores: .*does not correspond to a subclass of Scores"),
+        ("--data.options [a]", r"--data\.options: Expected a <class 'dict'>"),
+    ],
+)
+def test_values_of_another_type_or_range(more: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as refused:
+        typed(f"{BASE} {more}")
+    assert "\n" not in str(refused.value)
+
+
+@needs_core
+def test_an_error_names_the_file(tmp_path: Path) -> None:
+    file = write(tmp_path / "mine.yaml", {"frames": "many", "segment": 4})
+    with pytest.raises(InputError, match=r"mine\.yaml: .*model\.frames"):
+        typed(f"{BASE.replace('tiny', file)}")
+    whole = write(tmp_path / "whole.yaml", {"crop": {"min_frames": 3}})
+    with pytest.raises(InputError, match=r"whole\.yaml: .*crop"):
+        typed(f"{BASE} --config {whole}")
+
+
+@needs_core
+def test_what_a_run_saves_reads_back_the_same(tmp_path: Path) -> None:
+    plain = typed(f"{BASE} --backbone gps --data.options.x 01 --train.lr 1e-5")
+    file = write(tmp_path / "config.yaml", plain)
+    assert typed(f"--config {file}") == plain

@@ -1,0 +1,138 @@
+"""The pre-training loop on two data sets, each on its own skeleton: resumed, divided or in two processes, it is one run."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from masksem_graph.graph import SkeletonBatch
+from masksem_graph.tasks.pretrain import Pretrain
+from masksem_graph.training.checkpoint import load_checkpoint
+
+ROOT, SCRIPT = Path(__file__).resolve().parents[2], Path(__file__).with_name("train_on_two.py")
+NAMES = ("ntu25", "kinect20")
+either_encoding = pytest.mark.parametrize("encodings", ["graph", "learned"])
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    found = importlib.util.spec_from_file_location("train_on_two", SCRIPT)
+    assert found is not None and found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def stores(script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stores")
+    script.write_stores(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(script: ModuleType, stores: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """An uninterrupted run with each kind of encodings."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    folders = {encodings: tmp_path_factory.mktemp(encodings) for encodings in ("graph", "learned")}
+    for encodings, folder in folders.items():
+        script.train(stores, folder, encodings=encodings)
+    torch.set_num_threads(threads)
+    return folders
+
+
+def state(folder: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(folder / "last.pt")["task"]
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    timed = ("seconds", "sequences_per_second")
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if k not in timed} for row in csv.DictReader(file)]
+
+
+def test_figures_are_by_data_set(whole: dict[str, Path]) -> None:
+    found = rows(whole["graph"])
+    assert len(found) == 2
+    for row in found:
+        taken = {name: float(row[f"share_{name}"] or 0) for name in NAMES}
+        assert sum(taken.values()) == pytest.approx(1, abs=1e-4)
+        parts = sum(share * float(row[f"loss_{name}"] or 0) for name, share in taken.items())
+        assert parts == pytest.approx(float(row["loss"]), rel=1e-3)
+
+
+def test_one_state_for_both(whole: dict[str, Path]) -> None:
+    found = state(whole["learned"])
+    assert {name.split(".")[0] for name in found} == {"student", "teacher", "decoder", "reference_0", "reference_1"}
+    assert found["reference_0"].shape == (8, 25, 3) and found["reference_1"].shape == (8, 20, 3)
+    assert found["reference_0"].any() and found["reference_1"].any()
+
+
+def test_every_batch_is_on_one_skeleton(
+    script: ModuleType, stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    original = Pretrain.forward
+
+    def watching(self: Pretrain, batch: SkeletonBatch, numbers: Any, whole: Any) -> Any:
+        assert batch.topology.name == NAMES[whole.data_set] and whole.bodies == batch.num_bodies
+        assert numbers.nodes.shape == (batch.num_bodies, batch.layout.nodes)
+        seen.append(whole.data_set)
+        return original(self, batch, numbers, whole)
+
+    monkeypatch.setattr(Pretrain, "forward", watching)
+    script.train(stores, tmp_path)
+    assert len(seen) == 2 * 5 and set(seen) == {0, 1}
+
+
+@either_encoding
+def test_resumed_equals_uninterrupted(
+    script: ModuleType, stores: Path, whole: dict[str, Path], tmp_path: Path, one_thread: None, encodings: str
+) -> None:
+    """Stopped in the middle of the second epoch, whose passes through the data sets began in the first."""
+    with pytest.raises(script.Killed):
+        script.train(stores, tmp_path, encodings=encodings, killed_after=7)
+    assert load_checkpoint(tmp_path / "last.pt")["epoch"] == 1 and load_checkpoint(tmp_path / "last.pt")["step"] == 2
+    torch.rand(7)  # whatever else drew random numbers must not matter
+    script.train(stores, tmp_path, encodings=encodings)
+    one, other = state(whole[encodings]), state(tmp_path)
+    assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    assert rows(whole[encodings]) == rows(tmp_path)
+
+
+@either_encoding
+@pytest.mark.parametrize("division", ["parts", "processes", "processes and parts"])
+def test_a_divided_run_is_the_same(
+    script: ModuleType, stores: Path, whole: dict[str, Path], tmp_path: Path, encodings: str, division: str
+) -> None:
+    parts = 3 if division == "parts" else 2 if "parts" in division else 1
+    if "processes" in division:
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(SCRIPT)]
+        answer = subprocess.run(
+            [*launcher, str(stores), str(tmp_path), str(parts), encodings],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stderr
+    else:
+        script.train(stores, tmp_path, parts=parts, encodings=encodings)
+    found = state(tmp_path)
+    for name, value in state(whole[encodings]).items():
+        torch.testing.assert_close(found[name], value, atol=2e-5, rtol=0, msg=lambda t, n=name: f"{n}: {t}")
+    for one, other in zip(rows(whole[encodings]), rows(tmp_path), strict=True):
+        for name in ("loss", "loss_ntu25", "share_ntu25", "loss_kinect20", "gradient_norm"):
+            assert float(one[name] or 0) == pytest.approx(float(other[name] or 0), abs=1e-4), name
