@@ -107,7 +107,7 @@ def test_every_shipped_protocol_and_method_is_described() -> None:
 @pytest.mark.parametrize("name", ["checkpoints", "parts", "protocols", "topologies"])
 def test_train_and_evaluate_understand_the_commands(name: str, folder: Path) -> None:
     from masksem_graph.cli import _trusting, evaluate, train
-    from masksem_graph.config import read_options
+    from masksem_graph.options import read_options
 
     text = (ROOT / "docs" / f"{name}.md").read_text()
     for _, code in BLOCK.findall(text):
