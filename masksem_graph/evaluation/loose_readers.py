@@ -54,7 +54,7 @@ def loose_reader(path: Path, format: str | None, usual: str | None, options: Map
     loose = {NTUReader: LooseNTU, NWUCLAReader: LooseNWUCLA, PysklReader: LoosePyskl}.get(type(reader))  # type: ignore[type-abstract]
     if loose is None or not path.is_file() or suffix == ".zip":
         return reader
-    made: Reader = object.__new__(loose)
+    made: Reader = object.__new__(loose)  # type: ignore[arg-type]
     made.__dict__ |= vars(reader)
     if isinstance(made, LoosePyskl):
         made.given = topology

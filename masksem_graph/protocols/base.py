@@ -132,19 +132,6 @@ class Outcome:
     head: Head | None = None
 
 
-@dataclass(frozen=True)
-class Work:
-    """What a run of a protocol has to compute, for an estimate of its time.
-
-    Args:
-        encoded: clips that go through the encoder alone, counted each time.
-        trained: clips that go through a training step of encoder and head, likewise.
-    """
-
-    encoded: int
-    trained: int = 0
-
-
 class Protocol(ABC):
     """A way to evaluate an encoder. A new one is one file with one subclass, named by its dotted path.
 
@@ -154,10 +141,6 @@ class Protocol(ABC):
     @abstractmethod
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
         """Evaluate once, from one seed."""
-
-    def work(self, train: int, test: int) -> Work | None:
-        """What a run on so many clips computes; None where nobody has counted it."""
-        return None
 
 
 def _portions(clips: int) -> Iterator[slice]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from masksem_graph.errors import InputError
 from masksem_graph.models.compiling import compile_layers
 from masksem_graph.models.heads import HeadFactory, MLPHead
-from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work
+from masksem_graph.protocols.base import Evaluation, Outcome, Protocol
 from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.classify import Classify
 from masksem_graph.training.optim import layer_groups, undecayed, warmup_cosine
@@ -74,9 +74,6 @@ class FineTune(Protocol):
         self.betas, self.weight_decay, self.decay_encodings = betas, weight_decay, decay_encodings
         self.layer_decay, self.drop_path, self.label_smoothing = layer_decay, drop_path, label_smoothing
         self.head, self.test_every = head, test_every
-
-    def work(self, train: int, test: int) -> Work:
-        return Work(encoded=-(-self.epochs // self.test_every) * test, trained=self.epochs * train)
 
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
         training = self.start(evaluation, seed)

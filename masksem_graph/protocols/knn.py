@@ -10,7 +10,7 @@ from torch import Tensor
 
 from masksem_graph.errors import InputError
 from masksem_graph.models.pool import ReadOut
-from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work
+from masksem_graph.protocols.base import Evaluation, Outcome, Protocol
 
 PART = 1024  # test clips compared at once
 
@@ -45,9 +45,6 @@ class KNN(Protocol):
         if not k or min(k) < 1:
             raise InputError(f"k: expected numbers of neighbours from 1, found {k}")
         self.k, self.pool = list(k), pool
-
-    def work(self, train: int, test: int) -> Work:
-        return Work(encoded=train + test)
 
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
         bar = progress.add_task("k-NN", total=2, note="")

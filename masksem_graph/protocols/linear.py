@@ -13,7 +13,7 @@ from torch import Tensor
 from masksem_graph.errors import InputError
 from masksem_graph.models.heads import LinearHead
 from masksem_graph.models.pool import ReadOut
-from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work
+from masksem_graph.protocols.base import Evaluation, Outcome, Protocol
 from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.training.optim import warmup_cosine
 
@@ -48,9 +48,6 @@ class Linear(Protocol):
                 raise InputError(f"{name}: expected at least {least}, found {value}")
         self.epochs, self.batch_size, self.lr = epochs, batch_size, lr
         self.momentum, self.weight_decay, self.pool, self.views = momentum, weight_decay, pool, views
-
-    def work(self, train: int, test: int) -> Work:
-        return Work(encoded=(self.views or self.epochs) * train + test)
 
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
         device = evaluation.source.device

@@ -7,14 +7,11 @@ from rich.progress import Progress
 from torch import Tensor
 
 from masksem_graph.errors import InputError
-from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, Work
+from masksem_graph.protocols.base import Evaluation, Outcome, Protocol
 
 
 class OwnHead(Protocol):
     """The head that the run itself holds, a converted probe's for one; nothing is trained."""
-
-    def work(self, train: int, test: int) -> Work:
-        return Work(encoded=test)
 
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
         bar = progress.add_task("own head", total=1, note="")

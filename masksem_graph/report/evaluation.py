@@ -19,18 +19,6 @@ from masksem_graph.report.figures import confusion_figure, drawing, save_figure
 from masksem_graph.report.names import cell, line
 
 SCORES = "scores.npz"
-WRITTEN = (
-    "results.json",
-    SCORES,
-    "labelled.csv",
-    "config.yaml",
-    "data.yaml",
-    "encoder.yaml",
-    "encoder.safetensors",
-    "head.yaml",
-    "head.safetensors",
-    "report.html",
-)
 
 
 @dataclass(frozen=True)
@@ -46,25 +34,6 @@ class ClassScores:
     scores: Float[np.ndarray, "runs S classes"]
     label: Int64[np.ndarray, " S"]
     name: Shaped[np.ndarray, " S"]
-
-
-def refuse_to_overwrite(folder: Path, *, overwrite: bool) -> None:
-    """Never lose results that are already there, and never write among the files of a run.
-
-    Raises:
-        InputError: there are some, and nobody said ``overwrite``; or the folder is a run's.
-    """
-    results = (folder / "results.json").exists()
-    if (folder / "last.pt").exists() or ((folder / "encoder.yaml").exists() and not results):
-        raise InputError(f"--output: {folder} holds a run; expected a folder of its own, such as {folder / 'linear'}")
-    if results and not overwrite:
-        raise InputError(f"--output: {folder} already holds results; expected another folder, or --overwrite true")
-
-
-def clear_results(folder: Path) -> None:
-    """Remove what an earlier evaluation left, so that nothing of it can be taken for the new one's."""
-    for name in WRITTEN:
-        (folder / name).unlink(missing_ok=True)
 
 
 def write_results(folder: Path, results: dict[str, Any], scores: ClassScores, *, classes: tuple[str, ...]) -> None:
@@ -106,8 +75,8 @@ def read_results(folder: Path) -> dict[str, Any]:
 Check = tuple[Callable[[Any], bool], str]
 
 
-def _a(kind: type | tuple[type, ...], told: str) -> Check:
-    return lambda value: isinstance(value, kind) and (kind is bool or not isinstance(value, bool)), told
+def _a(kind: type, told: str) -> Check:
+    return lambda value: isinstance(value, kind), told
 
 
 def _list_of(check: Check, told: str, length: int | None = None) -> Check:
@@ -126,7 +95,13 @@ def _recalls(value: Any) -> bool:
     return isinstance(value, dict) and all(found is None or NUMBER[0](found) for found in value.values())
 
 
-NUMBER, TEXT, MAPPING = _a((int, float), "a number"), _a(str, "a text"), _a(dict, "a mapping")
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+
+
+LARGEST = 1e15
+NUMBER: Check = (_number, "a number")
+TEXT, MAPPING = _a(str, "a text"), _a(dict, "a mapping")
 NUMBERS, TEXTS = _list_of(NUMBER, "a list of numbers"), _list_of(TEXT, "a list of texts")
 DATA_SET = _with("format, topology, classes and clips", format=TEXT, topology=TEXT, classes=NUMBER, clips=NUMBER)
 REQUIRED: dict[str, Check] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import networkx as nx
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 from rich.text import Text
+from torch import Tensor
 
 from masksem_graph.graph import hop_distance
 from masksem_graph.operators import heat_kernel, normalised_adjacency, personalised_pagerank
@@ -20,7 +22,7 @@ from masksem_graph.report.names import cell, drawn
 from masksem_graph.report.skeleton import MANY, draw_matrix, draw_skeleton, is_dense, part_legend, topology_title, write_names
 from masksem_graph.topology import Topology
 
-SMOOTHING = {
+SMOOTHING: dict[str, Callable[[Topology], Tensor]] = {
     "adjacency, 1 hop": normalised_adjacency,
     "personalised PageRank, restart 0.15": personalised_pagerank,
     "heat, time 1": heat_kernel,

@@ -33,7 +33,7 @@ def test_leave_one_out_is_leaving_one_out() -> None:
     x = x.double() - x.double().mean(0)
     y = torch.nn.functional.one_hot(labels, 3).double() * 2 - 1
     offset = y.mean(0)
-    u, s, v = _svd(x)
+    u, s, _ = _svd(x)
     found = _leave_one_out(u, s, u.T @ (y - offset), y - offset, 2.0)
     errors = []
     for i in range(len(x)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +10,7 @@ MISSING = "\N{EN DASH}"
 
 def number(value: Any, digits: int = 1) -> str:
     """A figure with so many decimals; anything but a finite number is `MISSING`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e15 < value < 1e15:  # NaN neither
         return MISSING
     return f"{value:.{digits}f}"
 
