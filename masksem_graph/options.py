@@ -33,7 +33,7 @@ class Options:
         given: the classes that it names, which are trusted for that.
     """
 
-    groups: dict[str, str]
+    groups: dict[str, Any]
     files: tuple[str, ...]
     overrides: dict[str, Any]
 
