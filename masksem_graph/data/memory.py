@@ -13,13 +13,16 @@ from masksem_graph.data.store import Store
 from masksem_graph.topology import Topology
 
 
-def store_of(clips: Sequence[Clip], topology: Topology, *, origin: str = "none") -> Store:
+def store_of(
+    clips: Sequence[Clip], topology: Topology, *, origin: str = "none", classes: tuple[str, ...] = ("unknown",)
+) -> Store:
     """A store of some clips that is nowhere on disk.
 
     Args:
         clips: each with at least one body.
         topology: their joints.
         origin: ``centre`` or ``none``, what was done to the coordinates.
+        classes: names by label.
     """
     bodies = [body for clip in clips for body in clip.bodies]
     numbers = {name: np.array([getattr(clip, name) for clip in clips], np.int64) for name in NUMBERS}
@@ -38,7 +41,7 @@ def store_of(clips: Sequence[Clip], topology: Topology, *, origin: str = "none")
         options={},
         origin=origin,
         units=topology.units,
-        classes=("unknown",),
+        classes=classes,
         splits=(),
         counts={},
         topology=topology,

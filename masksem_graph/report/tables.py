@@ -16,6 +16,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from tabulate import tabulate
 
+from masksem_graph.compose import REQUIRES
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml, shipped
 from masksem_graph.report import names
@@ -261,7 +262,8 @@ def _label(result: dict[str, Any]) -> str:
         start = "untrained" if result["protocol"] in ("linear", "knn") else "from scratch"
         name = [start if result["untrained"] else "converted" if run and "converted" in run else "untold"]
     else:
-        name = [part_name("method", run) or "untold", *([f"{run['epochs']} epochs"] if "epochs" in run else [])]
+        epochs = train.get("epochs") if isinstance(train := run.get("train"), dict) else None
+        name = [part_name("method", run) or "untold", *([] if epochs is None else [f"{epochs} epochs"])]
     model = part_name("model", run or result["config"])
     stream = [] if result["stream"] == "joint" else [result["stream"]]
     return ", ".join(["ours: " + name[0], *([model] if model else []), *name[1:], *stream])
@@ -278,7 +280,8 @@ def part_name(kind: Literal["method", "model"], config: Any) -> str | None:
 def preset(kind: Literal["method", "model"], fields: dict[str, Any]) -> str:
     """The shipped configuration that says the same as ``fields``, or else its main part's class or its width."""
     for path in sorted((shipped("configs") / kind).glob("*.yaml")):
-        if _says(read_yaml(path)[kind], fields):
+        said = {name: value for name, value in read_yaml(path).items() if name != REQUIRES}
+        if _says(said, fields):
             return path.stem
     if kind == "model":
         return f"{str(fields['backbone']['class_path']).rpartition('.')[2]} of width {fields['width']}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
@@ -34,7 +34,7 @@ class MethodConfig:
     Args:
         scores: what makes a node likely to be masked.
         target: what is predicted at masked nodes.
-        operator: how scores are smoothed over the skeleton graph.
+        operator: how scores are smoothed over the skeleton graph; null for not at all.
         temperature: tau; the smaller, the more the masks follow the scores.
         mask_ratio: delta, share of the nodes that is masked.
         rounding: of that share to a number of nodes: ``nearest``, or the kept ones down (``floor``), as published code does.
@@ -49,7 +49,7 @@ class MethodConfig:
 
     scores: Scores
     target: Target
-    operator: Operator = field(default_factory=Identity)
+    operator: Operator | None = None
     temperature: float = 0.8
     mask_ratio: float = 0.9
     rounding: Rounding = "nearest"
@@ -123,7 +123,7 @@ class Pretrain(nn.Module):
     ) -> None:
         super().__init__()
         self.student, self.decoder, self.config = student, decoder, config
-        self.scores, self.operator, self.target = scores, copy.deepcopy(config.operator), config.target
+        self.scores, self.operator, self.target = scores, copy.deepcopy(config.operator) or Identity(), config.target
         self.contrast = copy.deepcopy(config.contrast)
         for name, part in (("scores", self.scores), ("operator", self.operator)):
             if any(parameter.requires_grad for parameter in part.parameters()):

@@ -23,9 +23,9 @@ PKU1 = {"format": "pku", "topology": "ntu25", "classes": 51, "clips": 21500}
 
 
 def result(protocol: str, top1: float, **more: Any) -> dict[str, Any]:
-    method = read_yaml(shipped("configs") / "method" / "masksem.yaml")["method"]
-    model = read_yaml(shipped("configs") / "model" / "small.yaml")["model"]
-    run = {"method": method, "model": model, "epochs": 100}
+    method = read_yaml(shipped("configs") / "method" / "masksem.yaml")
+    model = read_yaml(shipped("configs") / "model" / "small.yaml")
+    run = {"method": method, "model": model, "train": {"epochs": 100}}
     about = {"data_set": NTU60, "split": "xsub", "stream": "joint", "std": None, "untrained": False, "config": None}
     return {
         "protocol": protocol,
@@ -106,8 +106,8 @@ def test_labels(changed: dict[str, Any], label: str) -> None:
 def test_presets_are_recognised() -> None:
     for kind in ("method", "model"):
         for path in (shipped("configs") / kind).glob("*.yaml"):
-            assert preset(kind, read_yaml(path)[kind]) == path.stem  # type: ignore[arg-type]
-    method = read_yaml(shipped("configs") / "method" / "mamp.yaml")["method"] | {"weighting": "saliency"}
+            assert preset(kind, read_yaml(path)) == path.stem  # type: ignore[arg-type]
+    method = read_yaml(shipped("configs") / "method" / "mamp.yaml") | {"weighting": "saliency"}
     assert preset("method", method) == "Motion"
 
 

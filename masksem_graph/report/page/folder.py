@@ -39,7 +39,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     notes: list[str] = []
     config, starts = _yaml(folder / "config.yaml", notes), _yaml(folder / PROVENANCE, notes)
     rows = metrics(folder, notes)
-    epochs = at(config, "epochs")
+    epochs = at(config, "train", "epochs")
     if rows and isinstance(epochs, int) and rows[-1]["epoch"] < epochs:
         notes.append(f"Not finished: {rows[-1]['epoch']:.0f} of {epochs} epochs so far.")
     columns, text = list(dict.fromkeys(name for row in rows for name in row)), folder / "config.yaml"

@@ -128,7 +128,12 @@ def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     (folder / "figures").mkdir(parents=True)
     fields = [read_yaml(shipped("configs") / name) for name in ("method/masksem.yaml", "model/tiny.yaml")]
-    config = {**fields[0], **fields[1], "epochs": 3, "seed": 7, "data": {"format": "demo", "split": "xsub"}}
+    config = {
+        "method": fields[0],
+        "model": fields[1],
+        "train": {"epochs": 3, "seed": 7},
+        "data": {"format": "demo", "split": "xsub"},
+    }
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     identity = {"format": "demo", "topology": "ntu25", "classes": 12, "clips": 720, "split": "xsub"}
     (folder / "data.yaml").write_text(yaml.safe_dump(identity))
