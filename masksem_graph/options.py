@@ -30,10 +30,9 @@ class Options:
         groups: `GROUPS` by name.
         files: of ``--config``.
         overrides: by dotted field.
-        given: the classes that it names, which are trusted for that.
     """
 
-    groups: dict[str, str]
+    groups: dict[str, Any]
     files: tuple[str, ...]
     overrides: dict[str, Any]
 
@@ -64,7 +63,7 @@ def read_options(argv: Sequence[str], root: str, groups: Sequence[str]) -> Optio
     Raises:
         InputError: an option that does not exist, that stands twice, or that has no value.
     """
-    chosen: dict[str, str] = {}
+    chosen: dict[str, Any] = {}
     files: list[str] = []
     overrides: dict[str, Any] = {}
     for name, text in _pairs(argv, root):
@@ -74,7 +73,7 @@ def read_options(argv: Sequence[str], root: str, groups: Sequence[str]) -> Optio
             _check_option(name, root, groups)
             kind = field_type(root, name)
             value: Any = text if name in groups else as_value(text, kind)
-            if kind and _names_a_class(kind) and isinstance(value, str) and _DOTTED.fullmatch(value):
+            if name not in groups and kind and _names_a_class(kind) and isinstance(value, str) and _DOTTED.fullmatch(value):
                 value = {CLASS_PATH: value}
             target = chosen if name in groups else overrides
             name = name.removesuffix(f".{CLASS_PATH}")

@@ -69,10 +69,17 @@ PAIRS = [
     )
 )
 def test_the_order_of_the_options_makes_no_difference(pairs: tuple[list[Any], list[Any]]) -> None:
-    one, other = (read_options(list(itertools.chain(*some)), TRAIN, TRAIN_GROUPS).compose() for some in pairs)
-    assert one.fields == other.fields
-    assert one.origin == other.origin
-    assert sorted(map(str, one.competed)) == sorted(map(str, other.competed))
+    one, other = map(outcome, pairs)
+    assert one == other
+
+
+def outcome(pairs: list[tuple[str, str]]) -> Any:
+    """What some options make, or why they are refused."""
+    try:
+        found = read_options(list(itertools.chain(*pairs)), TRAIN, TRAIN_GROUPS).compose()
+    except InputError as error:
+        return str(error)
+    return found.fields, found.origin, sorted(map(str, found.competed))
 
 
 def test_every_permutation_of_four_groups() -> None:
@@ -87,12 +94,25 @@ def test_dotted_fields_win_over_all_files(tmp_path: Path) -> None:
     whole = write(tmp_path / "whole.yaml", {"model": "tiny", "train": {"epochs": 3, "lr": 0.5}})
     assert train("--config", whole)["train"] == {"epochs": 3, "lr": 0.5}
     assert train("--config", whole, "--train.epochs", "4")["train"] == {"epochs": 4, "lr": 0.5}
-    assert train("--config", whole, "--train", "paper")["train"]["epochs"] == 400
-    assert train("--config", whole, "--train", "paper", "--train.epochs", "4")["train"]["epochs"] == 4
+    found = train("--config", whole, "--train", "paper", "--train.epochs", "4")["train"]
+    assert found == {"epochs": 4, "batch_size": 128, "warmup": 0.05, "lr": 0.5}
 
 
-def test_a_group_takes_the_place_of_the_experiments_section(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["section", "dotted"])
+def test_an_experiment_and_a_group_that_disagree_are_refused(tmp_path: Path, form: str) -> None:
+    """``model: {backbone: GPS}`` beside ``--model small`` must not train a transformer."""
+    backbone = {"class_path": "masksem_graph.backbones.GPS"}
+    fields = {"model": {"backbone": backbone}} if form == "section" else {"model.backbone.class_path": backbone["class_path"]}
+    whole = write(tmp_path / "whole.yaml", fields)
+    with pytest.raises(InputError, match=r"model\.backbone\.class_path: .*whole\.yaml says .*GPS, model/small says .*former"):
+        train("--config", whole, "--model", "small")
+    decided = train("--config", whole, "--model", "small", "--model.backbone", "masksem_graph.backbones.GAT")
+    assert decided["model"]["backbone"]["class_path"] == "masksem_graph.backbones.GAT"
+
+
+def test_a_group_takes_the_place_of_a_run_s_section(tmp_path: Path) -> None:
     """Options of the other data set's reader, or its root, must not stay."""
+    (tmp_path / ".masksem_graph").write_text("run\n")
     whole = write(
         tmp_path / "whole.yaml", {"data": {"format": "ntu", "split": "xsub", "root": "/ntu", "options": {"actions": 60}}}
     )
@@ -102,6 +122,7 @@ def test_a_group_takes_the_place_of_the_experiments_section(tmp_path: Path) -> N
 
 
 def test_an_experiment_names_groups_and_changes_fields(tmp_path: Path) -> None:
+    (tmp_path / ".masksem_graph").write_text("run\n")
     whole = write(
         tmp_path / "whole.yaml", {"model": "paper", "backbone": "gcn", "model.decoder.depth": 5, "data": "demo_xsub"}
     )

@@ -66,7 +66,7 @@ def test_parts_of_this_package_and_of_torch_geometric_nn() -> None:
     ],
 )
 def test_anything_else_is_refused(path: str) -> None:
-    with pytest.raises(InputError, match="^here: ") as refused:
+    with pytest.raises(InputError, match=r"^here: ") as refused:
         trust.import_class(path, nn.Module, field="here")
     assert "\n" not in str(refused.value)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from masksem_graph.config import parse_mapping
-from masksem_graph.data.augment import AugmentConfig, CropConfig
 from masksem_graph.errors import InputError
 from masksem_graph.files import digest, write_beside
 from masksem_graph.models.build import ModelConfig, build_encoder
@@ -135,8 +133,7 @@ def _config(file: Path, found: Published, model: dict[str, Any]) -> dict[str, An
         },
         "data": {"absent_frames": "zero"},  # as the community's arrays have them, which the model was trained on
         "model": model,
-        "crop": _plain(dataclasses.asdict(CropConfig())),
-        "augment": _plain(dataclasses.asdict(AugmentConfig())),
+        "augment": [{"class_path": "masksem_graph.data.transforms.Rotate", "init_args": {"x": 0.3, "y": 0.3, "z": 0.3}}],
     }
 
 
