@@ -1,4 +1,4 @@
-"""Evaluate an encoder: ``python evaluate.py --config PROTOCOL.yaml --checkpoint RUN --output OUT``."""
+"""Evaluate an encoder: ``python evaluate.py --run RUN --protocol P --output OUT``; with torchrun: ``torchrun ... -- evaluate.py``."""
 
 import sys
 

@@ -30,10 +30,9 @@ class Killed(Exception):
 
 
 def chosen(arguments: list[str], backbone: str, folder: Path) -> list[str]:
-    """The session's arguments with a backbone's YAML put after the model's."""
-    without_depth = arguments[: arguments.index("--model.backbone.depth")] + arguments[arguments.index("--train.epochs") :]
-    more = ("--backbone", backbone, "--model.backbone.init_args.depth", "2", "--train.epochs", "1")
-    return [*without_depth, *more, "--train.evaluate_every", "0", "--output", str(folder)]
+    """The session's arguments with another backbone of two layers."""
+    more = ("--backbone", backbone, "--train.epochs", "1", "--train.evaluate_every", "0", "--output", str(folder))
+    return replaced(arguments, *more)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -229,7 +229,7 @@ def test_evaluations_take_the_variant_that_was_trained(tmp_path: Path) -> None:
     from masksem_graph.models.build import ModelConfig, build_encoder
     from masksem_graph.models.io import save_encoder
 
-    model = yaml.safe_load((ROOT / "configs" / "model" / "tiny.yaml").read_text())["model"]
+    model = yaml.safe_load((ROOT / "configs" / "model" / "tiny.yaml").read_text())
     first, second, limbs = (load_topology(name) for name in ("ntu25_long", "kinect20_long", "ntu25_limbs"))
     encoder = build_encoder(parse_mapping(ModelConfig, model, source="test"), topology=first, channels=3)
     save_encoder(tmp_path, encoder, model, [second, limbs])
