@@ -1,4 +1,8 @@
-"""Evaluate an encoder: ``python evaluate.py --run RUN --protocol P --output OUT``; with torchrun: ``torchrun ... -- evaluate.py``."""
+"""Evaluate an encoder: ``python evaluate.py --run RUN --protocol P --output OUT``.
+
+In several processes: ``torchrun --nproc-per-node N -- evaluate.py --run RUN ...``; without the two dashes torchrun takes ``--run``
+for an option of its own.
+"""
 
 import sys
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,6 @@ from masksem_graph.cli import evaluate, main
 from masksem_graph.cli.train import parse
 from masksem_graph.files import shipped
 from masksem_graph.models.io import load_encoder
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 CONFIGS = {
     kind: sorted(path.stem for path in (shipped("configs") / kind).glob("*.yaml"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,6 @@ from masksem_graph.cli import main
 from masksem_graph.published.layout import Sizes, decoder_layout, encoder_layout, linear_head_layout
 from masksem_graph.training.checkpoint import load_checkpoint
 from tests.cli.options import replaced
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 SIZES = Sizes(channels=3, segment=4, segments=4, joints=5, width=16, depth=2, hidden=64, decoder_depth=1, decoder_hidden=64)
 MODEL = ["--model.frames", "16", "--model.width", "16", "--model.backbone.depth", "2", "--model.backbone.heads", "2"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,6 @@ from masksem_graph.cli import main
 from masksem_graph.cli.train import parse
 from masksem_graph.training.run import pretrain
 from tests.cli.options import replaced
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 
 @pytest.fixture(scope="module")

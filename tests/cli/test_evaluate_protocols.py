@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,6 @@ from masksem_graph.report.evaluation import read_scores
 from masksem_graph.topology import load_topology
 from masksem_graph.training.run import pretrain
 from tests.cli.options import replaced
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--protocol.epochs", "2", "--protocol.batch_size", "6", "--protocol.head.hidden", "16"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,6 @@ from masksem_graph.data.augment import whole_view
 from masksem_graph.models.io import load_encoder
 from masksem_graph.tasks.pretrain import GlobalBatch, build_pretrain
 from tests.cli.options import replaced
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 pytestmark = [
     pytest.mark.gpu,

@@ -6,7 +6,6 @@ import csv
 import json
 import subprocess
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,6 @@ from masksem_graph.training.checkpoint import load_checkpoint
 from masksem_graph.training.pretrain import PretrainLoop
 from masksem_graph.training.run import pretrain
 from tests.cli.options import replaced
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 PRESETS = sorted(path.stem for path in (shipped("configs") / "method").glob("*.yaml"))
 HA_CM = ["--method", "ha_cm", "--model.frames", "18", "--train.evaluate_every", "0"]

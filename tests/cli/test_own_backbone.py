@@ -7,14 +7,9 @@ import os
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "backbones.md"

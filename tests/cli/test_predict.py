@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,6 @@ from masksem_graph.data.demo import write_demo
 from masksem_graph.report.evaluation import read_scores
 from masksem_graph.training.run import pretrain
 from tests.cli.options import replaced
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 SMALL = ["--model.width", "16", "--model.backbone.depth", "1", "--model.decoder.depth", "1", "--device.accelerator", "cpu"]
 SMALL += ["--train.figures", "false"]

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,6 @@ from masksem_graph.training.checkpoint import load_checkpoint
 from masksem_graph.training.pretrain import NonFiniteLoss, PretrainLoop
 from masksem_graph.training.run import pretrain
 from tests.cli.options import replaced
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,6 @@ from masksem_graph.training.checkpoint import load_checkpoint
 from masksem_graph.training.pretrain import PretrainLoop
 from masksem_graph.training.run import pretrain
 from tests.cli.options import replaced
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 ROOT = Path(__file__).resolve().parents[2]
 MESSAGE_PASSING = ["gcn", "gat", "gps", "stgcn"]

@@ -6,7 +6,6 @@ import csv
 import json
 import subprocess
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +30,6 @@ from masksem_graph.training.pretrain import PretrainLoop
 from masksem_graph.training.restore import load_task
 from masksem_graph.training.run import pretrain
 from tests.cli.options import replaced
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,6 @@ from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.store import StoreWriter
 from masksem_graph.topology import load_topology
 from tests.cli.options import replaced
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 STILL = ("png", "svg")
 AFTER = {f"{name}.{ending}" for name in ("saliency", "smoothing_saliency", "masks_skeleton") for ending in STILL}
