@@ -23,7 +23,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.options import HOMES, as_value, read_options
 from masksem_graph.plain_yaml import parse_yaml
 
-needs_core = pytest.mark.skipif(
+pytestmark = pytest.mark.skipif(
     find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
 )
 
@@ -306,7 +306,6 @@ def test_yaml_aliases_and_doubles_are_refused() -> None:
 BASE = "--data demo_xsub --model tiny --method masksem --output x"
 
 
-@needs_core
 def test_the_whole_configuration_with_defaults() -> None:
     plain = typed(BASE)
     assert (plain["train"]["epochs"], plain["train"]["batch_size"], plain["train"]["final_lr"]) == (100, 32, 5e-4)
@@ -317,7 +316,6 @@ def test_the_whole_configuration_with_defaults() -> None:
     assert typed(f"{BASE} --augment none")["augment"] == []
 
 
-@needs_core
 def test_scale_is_the_model_s() -> None:
     assert typed(f"{BASE} --backbone gps")["model"]["backbone"]["init_args"]["depth"] == 3
     assert typed(f"{BASE} --backbone masksem_graph.backbones.GAT")["model"]["backbone"]["init_args"]["depth"] == 3
@@ -326,7 +324,6 @@ def test_scale_is_the_model_s() -> None:
     assert typed(f"{wide} --backbone gps")["model"]["backbone"]["init_args"]["heads"] == 8
 
 
-@needs_core
 def test_a_model_of_torch_geometric_is_wrapped() -> None:
     found = typed(f"{BASE} --backbone torch_geometric.nn.models.GIN --model.backbone.num_layers 4")["model"]["backbone"]
     assert found["class_path"].endswith("GraphModel")
@@ -334,7 +331,6 @@ def test_a_model_of_torch_geometric_is_wrapped() -> None:
     assert found["init_args"]["options"] == {"num_layers": 4}
 
 
-@needs_core
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -358,7 +354,6 @@ def test_values_of_another_type_or_range(more: str, message: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-@needs_core
 def test_an_error_names_the_file(tmp_path: Path) -> None:
     file = write(tmp_path / "mine.yaml", {"frames": "many", "segment": 4})
     with pytest.raises(InputError, match=r"mine\.yaml: .*model\.frames"):
@@ -368,7 +363,6 @@ def test_an_error_names_the_file(tmp_path: Path) -> None:
         typed(f"{BASE} --config {whole}")
 
 
-@needs_core
 def test_what_a_run_saves_reads_back_the_same(tmp_path: Path) -> None:
     plain = typed(f"{BASE} --backbone gps --data.options.x 01 --train.lr 1e-5")
     file = write(tmp_path / "config.yaml", plain)
