@@ -1,6 +1,6 @@
 """Evaluate an encoder: ``python evaluate.py --run RUN --protocol P --output OUT``.
 
-In several processes: ``torchrun --nproc-per-node N -- evaluate.py --run RUN ...``; without the two dashes torchrun takes ``--run``
+In several processes: ``torchrun --nproc-per-node N -- evaluate.py --run RUN ...``. Without ``--``, torchrun takes ``--run``
 for an option of its own.
 """
 
