@@ -54,9 +54,7 @@ def train_arguments(small_store: Path) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def small_run(
-    train_arguments: list[str], replaced: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def small_run(train_arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch, with a linear probe in its folder."""
     from masksem_graph.cli import main
 
