@@ -1,4 +1,8 @@
-"""Evaluate an encoder: ``python evaluate.py --config PROTOCOL.yaml --checkpoint RUN --output OUT``."""
+"""Evaluate an encoder: ``python evaluate.py --run RUN --protocol P --output OUT``.
+
+In several processes: ``torchrun --nproc-per-node N -- evaluate.py --run RUN ...``. Without ``--``, torchrun takes ``--run``
+for an option of its own.
+"""
 
 import sys
 

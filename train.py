@@ -1,4 +1,4 @@
-"""Pre-train an encoder: ``python train.py --config F [--config G ...] [--a.b value ...] --output RUN``."""
+"""Pre-train an encoder: ``python train.py --data D --model M --method N [--a.b value ...] --output RUN``."""
 
 import sys
 

@@ -110,6 +110,29 @@ class Composed:
         for inner, entry in sorted(value.items(), key=lambda item: item[0] != CLASS_PATH):
             self.put((*path, inner), entry, source)
 
+    def put_beside(self, leaf: str, value: Any, source: str, by_option: set[str], decided: Sequence[str]) -> None:
+        """Set a field of an experiment beside what a file of a group says.
+
+        Args:
+            leaf: its dotted name.
+            value: what the experiment says.
+            source: the experiment.
+            by_option: the files that options name; what the experiment itself names, it may change.
+            decided: fields that the user sets in any case.
+
+        Raises:
+            InputError: the two do not agree, and the user has not decided.
+        """
+        known, other = flatten(self.fields), self.source_of(leaf)
+        if any(leaf == one or leaf.startswith(f"{one}.") for one in decided):
+            return
+        if leaf in known and known[leaf] != value and other in by_option:
+            raise InputError(
+                f"{leaf}: {source} says {value}, {other} says {known[leaf]}; expected one of them: "
+                f"--{leaf.removesuffix(f'.{CLASS_PATH}')} decides, or the name of the file in {source}"
+            )
+        self.put(tuple(leaf.split(".")), value, source)
+
     def source_of(self, name: str) -> str | None:
         """Where a field comes from, or a field inside it, or the one that holds it."""
         for candidate in (name, *(name.rsplit(".", i)[0] for i in range(1, name.count(".") + 1))):
@@ -178,16 +201,21 @@ def compose(
     if unknown := set(chosen) - set(GROUPS):
         raise InputError(f"--{min(unknown)}: expected one of {', '.join(f'--{name}' for name in GROUPS)}")
     for name, (value, source) in sorted(experiment.items(), key=lambda item: _rank(item[0])):
-        if name in chosen:
+        if name in chosen and (isinstance(value, str) or _of_a_run(source)):
             out.competed.append(Competed(name, chosen[name][0], chosen[name][1], "its own", source))
+        elif name in chosen:  # what such a file says beside the option has to agree with it
+            dots |= {leaf: (entry, source) for leaf, entry in flatten(value, dotted(GROUPS[name].path)).items()}
         elif name in GROUPS and isinstance(value, str):
             chosen[name] = value, source
         else:
             out.put(GROUPS[name].path if name in GROUPS else (name,), value, source)
+    by_option: set[str] = set()
     required: dict[str, tuple[Any, str]] = {}
     requirements: list[tuple[dict[str, Any], str]] = []
     for name in (name for name in GROUPS if name in chosen):
         content, source = load_group(name, *chosen[name])
+        if name in (groups or {}):
+            by_option.add(source)
         if isinstance(content, dict) and (more := content.pop(REQUIRES, {})):
             _require(required, more, source)
             requirements.append((more, source))
@@ -196,11 +224,15 @@ def compose(
         for section, value in more.items():
             out.put((section,), value, source)
     for leaf, (value, source) in sorted(dots.items()):
-        if leaf.partition(".")[0] not in (groups or {}):
-            out.put(tuple(leaf.split(".")), value, source)
+        out.put_beside(leaf, value, source, by_option, list(overrides or {}))
     for leaf, value in sorted((overrides or {}).items(), key=lambda item: (item[0].count("."), item[0])):
         out.put(tuple(part for part in leaf.split(".") if part != INIT_ARGS), value, f"--{leaf}")
     return out
+
+
+def _of_a_run(source: str) -> bool:
+    """Whether a file is the resolved configuration of a run, whose sections are whole."""
+    return (Path(source).parent / ".masksem_graph").is_file()
 
 
 def _rank(name: str) -> tuple[int, str]:

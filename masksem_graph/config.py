@@ -111,6 +111,8 @@ def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Compose
         return kind(**instantiate(parser, parsed)), resolved(parser, parsed)
     except InputError as error:
         raise InputError(_located(str(error), composed)) from None
+    except ValueError as error:  # a part of the user's own, whose constructor does not say what an argument takes
+        raise InputError(" ".join(str(error).split())) from None
 
 
 def _check_values(fields: Mapping[str, Any], kind: type) -> None:

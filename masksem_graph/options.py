@@ -30,7 +30,6 @@ class Options:
         groups: `GROUPS` by name.
         files: of ``--config``.
         overrides: by dotted field.
-        given: the classes that it names, which are trusted for that.
     """
 
     groups: dict[str, Any]
@@ -65,7 +64,7 @@ def read_options(argv: Sequence[str], root: str, groups: Sequence[str]) -> Optio
     Raises:
         InputError: an option that does not exist, that stands twice, or that has no value.
     """
-    chosen: dict[str, str] = {}
+    chosen: dict[str, Any] = {}
     files: list[str] = []
     overrides: dict[str, Any] = {}
     for name, text in _pairs(argv, root):

@@ -146,6 +146,7 @@ class RunFolder:
             InputError: it holds something else, or another process is writing it.
         """
         self.require_ours(kind)
+        new = self.kind is None
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self / LOCK, blocking=False)
         try:
@@ -166,6 +167,9 @@ class RunFolder:
         finally:
             (self / LOCK).unlink(missing_ok=True)
             lock.release()
+            if new and [path.name for path in self.path.iterdir()] == [MARKER]:  # refused before anything was done
+                (self / MARKER).unlink()
+                self.path.rmdir()
 
     def clear(self, keep: tuple[str, ...] = ()) -> None:
         """Remove what an earlier run left, the results last; files of any other name stay.

@@ -23,7 +23,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.options import HOMES, as_value, read_options
 from masksem_graph.plain_yaml import parse_yaml
 
-needs_core = pytest.mark.skipif(
+pytestmark = pytest.mark.skipif(
     find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
 )
 
@@ -69,10 +69,17 @@ PAIRS = [
     )
 )
 def test_the_order_of_the_options_makes_no_difference(pairs: tuple[list[Any], list[Any]]) -> None:
-    one, other = (read_options(list(itertools.chain(*some)), TRAIN, TRAIN_GROUPS).compose() for some in pairs)
-    assert one.fields == other.fields
-    assert one.origin == other.origin
-    assert sorted(map(str, one.competed)) == sorted(map(str, other.competed))
+    one, other = map(outcome, pairs)
+    assert one == other
+
+
+def outcome(pairs: list[tuple[str, str]]) -> Any:
+    """What some options make, or why they are refused."""
+    try:
+        found = read_options(list(itertools.chain(*pairs)), TRAIN, TRAIN_GROUPS).compose()
+    except InputError as error:
+        return str(error)
+    return found.fields, found.origin, sorted(map(str, found.competed))
 
 
 def test_every_permutation_of_four_groups() -> None:
@@ -87,12 +94,25 @@ def test_dotted_fields_win_over_all_files(tmp_path: Path) -> None:
     whole = write(tmp_path / "whole.yaml", {"model": "tiny", "train": {"epochs": 3, "lr": 0.5}})
     assert train("--config", whole)["train"] == {"epochs": 3, "lr": 0.5}
     assert train("--config", whole, "--train.epochs", "4")["train"] == {"epochs": 4, "lr": 0.5}
-    assert train("--config", whole, "--train", "paper")["train"]["epochs"] == 400
-    assert train("--config", whole, "--train", "paper", "--train.epochs", "4")["train"]["epochs"] == 4
+    found = train("--config", whole, "--train", "paper", "--train.epochs", "4")["train"]
+    assert found == {"epochs": 4, "batch_size": 128, "warmup": 0.05, "lr": 0.5}
 
 
-def test_a_group_takes_the_place_of_the_experiments_section(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["section", "dotted"])
+def test_an_experiment_and_a_group_that_disagree_are_refused(tmp_path: Path, form: str) -> None:
+    """``model: {backbone: GPS}`` beside ``--model small`` must not train a transformer."""
+    backbone = {"class_path": "masksem_graph.backbones.GPS"}
+    fields = {"model": {"backbone": backbone}} if form == "section" else {"model.backbone.class_path": backbone["class_path"]}
+    whole = write(tmp_path / "whole.yaml", fields)
+    with pytest.raises(InputError, match=r"model\.backbone\.class_path: .*whole\.yaml says .*GPS, model/small says .*former"):
+        train("--config", whole, "--model", "small")
+    decided = train("--config", whole, "--model", "small", "--model.backbone", "masksem_graph.backbones.GAT")
+    assert decided["model"]["backbone"]["class_path"] == "masksem_graph.backbones.GAT"
+
+
+def test_a_group_takes_the_place_of_a_run_s_section(tmp_path: Path) -> None:
     """Options of the other data set's reader, or its root, must not stay."""
+    (tmp_path / ".masksem_graph").write_text("run\n")
     whole = write(
         tmp_path / "whole.yaml", {"data": {"format": "ntu", "split": "xsub", "root": "/ntu", "options": {"actions": 60}}}
     )
@@ -102,6 +122,7 @@ def test_a_group_takes_the_place_of_the_experiments_section(tmp_path: Path) -> N
 
 
 def test_an_experiment_names_groups_and_changes_fields(tmp_path: Path) -> None:
+    (tmp_path / ".masksem_graph").write_text("run\n")
     whole = write(
         tmp_path / "whole.yaml", {"model": "paper", "backbone": "gcn", "model.decoder.depth": 5, "data": "demo_xsub"}
     )
@@ -285,7 +306,6 @@ def test_yaml_aliases_and_doubles_are_refused() -> None:
 BASE = "--data demo_xsub --model tiny --method masksem --output x"
 
 
-@needs_core
 def test_the_whole_configuration_with_defaults() -> None:
     plain = typed(BASE)
     assert (plain["train"]["epochs"], plain["train"]["batch_size"], plain["train"]["final_lr"]) == (100, 32, 5e-4)
@@ -296,7 +316,6 @@ def test_the_whole_configuration_with_defaults() -> None:
     assert typed(f"{BASE} --augment none")["augment"] == []
 
 
-@needs_core
 def test_scale_is_the_model_s() -> None:
     assert typed(f"{BASE} --backbone gps")["model"]["backbone"]["init_args"]["depth"] == 3
     assert typed(f"{BASE} --backbone masksem_graph.backbones.GAT")["model"]["backbone"]["init_args"]["depth"] == 3
@@ -305,7 +324,6 @@ def test_scale_is_the_model_s() -> None:
     assert typed(f"{wide} --backbone gps")["model"]["backbone"]["init_args"]["heads"] == 8
 
 
-@needs_core
 def test_a_model_of_torch_geometric_is_wrapped() -> None:
     found = typed(f"{BASE} --backbone torch_geometric.nn.models.GIN --model.backbone.num_layers 4")["model"]["backbone"]
     assert found["class_path"].endswith("GraphModel")
@@ -313,7 +331,6 @@ def test_a_model_of_torch_geometric_is_wrapped() -> None:
     assert found["init_args"]["options"] == {"num_layers": 4}
 
 
-@needs_core
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -337,7 +354,6 @@ def test_values_of_another_type_or_range(more: str, message: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-@needs_core
 def test_an_error_names_the_file(tmp_path: Path) -> None:
     file = write(tmp_path / "mine.yaml", {"frames": "many", "segment": 4})
     with pytest.raises(InputError, match=r"mine\.yaml: .*model\.frames"):
@@ -347,7 +363,6 @@ def test_an_error_names_the_file(tmp_path: Path) -> None:
         typed(f"{BASE} --config {whole}")
 
 
-@needs_core
 def test_what_a_run_saves_reads_back_the_same(tmp_path: Path) -> None:
     plain = typed(f"{BASE} --backbone gps --data.options.x 01 --train.lr 1e-5")
     file = write(tmp_path / "config.yaml", plain)

@@ -27,15 +27,22 @@ def test_a_new_folder_is_marked(tmp_path: Path) -> None:
     with folder.writing("run"):
         assert folder.kind == "run"
         assert (folder / LOCK).is_file()
-    assert sorted(path.name for path in folder.path.iterdir()) == [MARKER]
+        folder.config.touch()
+    assert sorted(path.name for path in folder.path.iterdir()) == [MARKER, "config.yaml"]
     with folder.writing("run"):
         pass
+    assert sorted(path.name for path in folder.path.iterdir()) == [MARKER, "config.yaml"]
+
+
+def test_nothing_is_left_of_a_refusal(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such data"), RunFolder(tmp_path / "run").writing("run"):
+        raise InputError("no such data")
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_empty_folder_is_free(tmp_path: Path) -> None:
     with RunFolder(tmp_path).writing("evaluation"):
-        pass
-    assert RunFolder(tmp_path).kind == "evaluation"
+        assert RunFolder(tmp_path).kind == "evaluation"
 
 
 @pytest.mark.parametrize("name", ["metrics.csv", "data.yaml", "scores.npz", "notes.txt", "tensorboard", "encoder.yaml"])
@@ -96,11 +103,11 @@ def test_two_processes_do_not_write_one_folder(tmp_path: Path) -> None:
 
 def test_what_dead_processes_left_goes(tmp_path: Path) -> None:
     with RunFolder(tmp_path).writing("run"):
-        pass
+        (tmp_path / "config.yaml").touch()
     (tmp_path / ".last.pt.4194999.partial").write_text("x")
     with RunFolder(tmp_path).writing("run"):
         pass
-    assert [path.name for path in tmp_path.iterdir()] == [MARKER]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MARKER, "config.yaml"]
 
 
 def test_a_run_that_lost_its_checkpoint(tmp_path: Path) -> None:

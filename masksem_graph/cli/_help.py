@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import NoReturn
 
 from masksem_graph.compose import GROUPS, group_names
 from masksem_graph.declared import Field, declared_fields
@@ -12,7 +13,7 @@ from masksem_graph.options import HOMES
 WIDTH = 110
 
 
-def print_help(command: str, about: str | None, example: str, root: str, groups: Sequence[str]) -> None:
+def print_help(command: str, about: str | None, example: str, root: str, groups: Sequence[str]) -> NoReturn:
     """Print the groups with their shipped names, and every field of every section.
 
     Args:
@@ -21,6 +22,9 @@ def print_help(command: str, about: str | None, example: str, root: str, groups:
         example: arguments that work.
         root: the dataclass of the configuration, by its dotted path.
         groups: the groups that the command takes.
+
+    Raises:
+        SystemExit: always, as argparse does.
     """
     print(f"usage: masksem-graph {command} [--GROUP NAME] [--SECTION.FIELD VALUE] ...\n\n{about}\n")
     print(f"  masksem-graph {example}\n")
@@ -39,6 +43,7 @@ def print_help(command: str, about: str | None, example: str, root: str, groups:
             print()
             for field in declared_fields(home).values():
                 _print_field(f"--{name}.{field.name}", field)
+    raise SystemExit(0)
 
 
 def _print_field(option: str, field: Field) -> None:

@@ -31,9 +31,7 @@ def main(argv: Sequence[str]) -> None:
         return
     if {"-h", "--help"} & set(argv):
         print_help("evaluate", __doc__, EXAMPLE, ROOT, GROUPS)
-        return
-    options = read_options(argv, ROOT, GROUPS)
-    config, plain, competed = read(options)
+    config, plain, competed = parse(argv)
 
     from masksem_graph.console import console
     from masksem_graph.evaluation.run import evaluate
@@ -44,6 +42,11 @@ def main(argv: Sequence[str]) -> None:
     if results is not None:
         print_results(console, results, Path(config.output))
     leave_together()
+
+
+def parse(argv: Sequence[str], run: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any], list[Any]]:
+    """As `read`, from the arguments."""
+    return read(read_options(argv, ROOT, GROUPS), run)
 
 
 def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any], list[Any]]:
@@ -64,6 +67,8 @@ def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, d
         run = config_of_run(Path(named["run"]))
     own_data = "format" in (named.get("data") or {})
     composed = options.compose(base=sections_of_run(run or {}, own_data=own_data), base_source=str(named["run"]))
+    if scratch and "model" not in composed.fields:
+        raise InputError("--model: --run none expects a model, such as --model small")
     if "protocol" not in composed.fields:
         raise InputError("--protocol: expected a shipped name such as linear, a file, or the dotted path of a class")
 

@@ -76,7 +76,8 @@ def predict(
             try:
                 probabilities = classifier.probabilities(store, device)
             except InputError as error:
-                failed |= {name: f"{name}: {error}" for name in names}
+                more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+                failed[names[0]] = f"{names[0]}{more}: {error}"
                 continue
             values, labels = probabilities.topk(min(top, len(classifier.classes)), dim=1)
             for name, some, p in zip(names, labels.tolist(), values.tolist(), strict=True):

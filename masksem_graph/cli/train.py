@@ -22,9 +22,7 @@ def main(argv: Sequence[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(argv):
         print_help("train", __doc__, EXAMPLE, ROOT, GROUPS)
-        return
-    options = read_options(argv, ROOT, GROUPS)
-    config, plain, competed = read(options)
+    config, plain, competed = parse(argv)
 
     from masksem_graph.training.pretrain import Interrupted
     from masksem_graph.training.processes import leave_together
@@ -38,6 +36,11 @@ def main(argv: Sequence[str]) -> None:
         again = "the same command, without --overwrite," if config.overwrite else "the same command"
         console.print(f"{stopped}; {again} goes on from there")
         sys.exit(128 + stopped.signal)
+
+
+def parse(argv: Sequence[str]) -> tuple[Any, dict[str, Any], list[Any]]:
+    """As `read`, from the arguments."""
+    return read(read_options(argv, ROOT, GROUPS))
 
 
 def read(options: Options) -> tuple[Any, dict[str, Any], list[Any]]:

@@ -51,10 +51,10 @@ def loose_reader(path: Path, format: str | None, usual: str | None, options: Map
     if chosen is None:
         raise InputError(f"{path}: its name does not tell its format; expected --format, one of {', '.join(reader_names())}")
     reader = load_reader(chosen, **options)
-    loose = {NTUReader: LooseNTU, NWUCLAReader: LooseNWUCLA, PysklReader: LoosePyskl}.get(type(reader))  # type: ignore[type-abstract]
+    loose: Any = {NTUReader: LooseNTU, NWUCLAReader: LooseNWUCLA, PysklReader: LoosePyskl}.get(type(reader))
     if loose is None or not path.is_file() or suffix == ".zip":
         return reader
-    made: Reader = object.__new__(loose)  # type: ignore[arg-type]
+    made: Reader = loose.__new__(loose)
     made.__dict__ |= vars(reader)
     if isinstance(made, LoosePyskl):
         made.given = topology

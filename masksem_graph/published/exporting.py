@@ -32,7 +32,16 @@ from masksem_graph.published.layout import (
 )
 from masksem_graph.training.checkpoint import load_checkpoint
 
-EXPRESSIBLE = {"frames", "segment", "width", "encodings", "backbone", "decoder", "pool"}  # of a ModelConfig in MAMP's layout
+EXPRESSIBLE = {
+    "crop",
+    "frames",
+    "segment",
+    "width",
+    "encodings",
+    "backbone",
+    "decoder",
+    "pool",
+}  # of a ModelConfig in MAMP's layout
 
 
 def export_run(run: Path, file: Path) -> None:

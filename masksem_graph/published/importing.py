@@ -140,6 +140,7 @@ def _config(file: Path, found: Published, model: dict[str, Any]) -> dict[str, An
         },
         "data": {"absent_frames": "zero"},
         "model": model,
+        "augment": [{"class_path": "masksem_graph.data.transforms.Rotate", "init_args": {"x": 0.3, "y": 0.3, "z": 0.3}}],
     }
 
 

@@ -17,24 +17,24 @@ CONFIGS = {
     for kind in ("data", "model", "backbone", "encodings", "method", "protocol")
 }
 SMALL = ["--model.width", "16", "--model.backbone.depth", "1", "--model.decoder.depth", "1", "--device.accelerator", "cpu"]
-SMALL += ["--figures", "false"]
+SMALL += ["--train.figures", "false"]
 
 
 @pytest.mark.parametrize("method", CONFIGS["method"])
 @pytest.mark.parametrize("model", CONFIGS["model"])
 def test_method_and_model_train(small_store: Path, tmp_path: Path, method: str, model: str) -> None:
     data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)]
-    chosen = ["--config", f"model/{model}", "--config", f"configs/method/{method}.yaml"]
-    main(["train", *chosen, *data, *SMALL, "--epochs", "1", "--output", str(tmp_path / "run")])
+    chosen = ["--model", model, "--method", method]
+    main(["train", *chosen, *data, *SMALL, "--train.epochs", "1", "--output", str(tmp_path / "run")])
     assert (tmp_path / "run" / "encoder.safetensors").is_file()
 
 
 @pytest.mark.parametrize("backbone", CONFIGS["backbone"])
 def test_backbones_train_at_the_depth_of_the_model(small_store: Path, tmp_path: Path, backbone: str) -> None:
     data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)]
-    chosen = ["--config", "model/tiny", "--config", f"backbone/{backbone}", "--config", "method/masksem"]
-    sizes = ["--model.width", "16", "--device.accelerator", "cpu", "--figures", "false"]
-    main(["train", *chosen, *data, *sizes, "--epochs", "1", "--output", str(tmp_path / "run")])
+    chosen = ["--model", "tiny", "--backbone", backbone, "--method", "masksem"]
+    sizes = ["--model.width", "16", "--device.accelerator", "cpu", "--train.figures", "false"]
+    main(["train", *chosen, *data, *sizes, "--train.epochs", "1", "--output", str(tmp_path / "run")])
     encoder = load_encoder(tmp_path / "run")
     assert type(encoder.backbone).__name__.lower() == backbone
     assert len(encoder.backbone.blocks) == 3
@@ -43,16 +43,14 @@ def test_backbones_train_at_the_depth_of_the_model(small_store: Path, tmp_path: 
 @pytest.mark.parametrize("encodings", CONFIGS["encodings"])
 def test_encodings_replace_those_of_the_model(small_store: Path, tmp_path: Path, encodings: str) -> None:
     data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)]
-    chosen = ["--config", "model/small", "--config", f"encodings/{encodings}", "--config", "method/mamp"]
-    main(["train", *chosen, *data, *SMALL, "--epochs", "1", "--output", str(tmp_path / "run")])
+    chosen = ["--model", "small", "--encodings", encodings, "--method", "mamp"]
+    main(["train", *chosen, *data, *SMALL, "--train.epochs", "1", "--output", str(tmp_path / "run")])
     assert load_encoder(tmp_path / "run").positions.joint_numbered == []
 
 
 @pytest.mark.parametrize("data", CONFIGS["data"])
 def test_data_configurations_name_a_known_format(data: str, tmp_path: Path) -> None:
-    config, plain = parse(
-        ["--config", f"data/{data}", "--config", "model/tiny", "--config", "method/mamp", "--output", str(tmp_path)]
-    )
+    config, plain, _ = parse(["--data", data, "--model", "tiny", "--method", "mamp", "--output", str(tmp_path)])
     from masksem_graph.data.readers import load_reader
 
     for one in config.data.each.values():
@@ -62,22 +60,41 @@ def test_data_configurations_name_a_known_format(data: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("protocol", CONFIGS["protocol"])
 def test_protocols_read_and_every_number_is_a_field(protocol: str, tmp_path: Path) -> None:
-    scratch = ["--checkpoint", "none", "--config", "model/tiny", "--config", "data/demo_xsub", "--output", str(tmp_path)]
-    parsed = evaluate.parse(["--config", f"protocol/{protocol}", *scratch])
+    scratch = ["--run", "none", "--model", "tiny", "--data", "demo_xsub", "--output", str(tmp_path)]
+    plain = evaluate.parse(["--protocol", protocol, *scratch])[1]["protocol"]
     fields = yaml.safe_load((shipped("configs") / "protocol" / f"{protocol}.yaml").read_text())
-    for name, value in fields.items():
-        given = parsed["plain"][name]
+    for name, value in fields.get("init_args", {}).items():
+        given = plain["init_args"][name]
         assert value.items() <= given.items() if isinstance(value, dict) else given == value
-    numbers = {name: value for name, value in fields.items() if type(value) in (int, float)}
-    options = [argument for name, value in numbers.items() for argument in (f"--{name}", str(value))]
-    by_hand = evaluate.parse(["--protocol", fields["protocol"], *options, *scratch])["plain"]
-    assert all(by_hand[name] == value for name, value in numbers.items())
+    numbers = {name: value for name, value in fields.get("init_args", {}).items() if type(value) in (int, float)}
+    options = [argument for name, value in numbers.items() for argument in (f"--protocol.{name}", str(value))]
+    by_hand = evaluate.parse(["--protocol", fields["class_path"], *options, *scratch])[1]["protocol"]
+    assert all(by_hand["init_args"][name] == value for name, value in numbers.items())
+
+
+def test_the_shipped_experiment_is_whole(tmp_path: Path) -> None:
+    config, plain, competed = parse(["--config", "demo", "--output", str(tmp_path)])
+    assert config.train.epochs == 120 and plain["model"]["frames"] == 32 and not competed
 
 
 def test_demo_data_trains_from_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    chosen = ["--config", "data/demo_xview", "--config", "model/tiny", "--config", "method/mamp"]
-    main(["train", *chosen, *SMALL, "--batch_size", "240", "--epochs", "1", "--evaluate_every", "0", "--output", str(folder)])
+    chosen = ["--data", "demo_xview", "--model", "tiny", "--method", "mamp"]
+    main(
+        [
+            "train",
+            *chosen,
+            *SMALL,
+            "--train.batch_size",
+            "240",
+            "--train.epochs",
+            "1",
+            "--train.evaluate_every",
+            "0",
+            "--output",
+            str(folder),
+        ]
+    )
     assert (folder / "metrics.csv").read_text().count("\n") == 2
 
 
@@ -90,7 +107,6 @@ def test_demo_data_trains_from_nothing(tmp_path: Path) -> None:
         "table",
         "prepare",
         "inspect",
-        "benchmark",
         "demo",
         "convert",
         "run",
@@ -98,9 +114,8 @@ def test_demo_data_trains_from_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--config", "protocol/linear", "--help"] if command == "evaluate" else ["--help"]
     with pytest.raises(SystemExit) as stopped:
-        main([command, *arguments])
+        main([command, "--help"])
     assert stopped.value.code == 0
     assert "usage" in capsys.readouterr().out
 

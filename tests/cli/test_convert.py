@@ -12,10 +12,11 @@ from masksem_graph import load_encoder
 from masksem_graph.cli import main
 from masksem_graph.published.layout import Sizes, decoder_layout, encoder_layout, linear_head_layout
 from masksem_graph.training.checkpoint import load_checkpoint
+from tests.cli.options import replaced
 
 SIZES = Sizes(channels=3, segment=4, segments=4, joints=5, width=16, depth=2, hidden=64, decoder_depth=1, decoder_hidden=64)
 MODEL = ["--model.frames", "16", "--model.width", "16", "--model.backbone.depth", "2", "--model.backbone.heads", "2"]
-DECODER = ["--model.decoder.depth", "1", "--model.decoder.heads", "2", "--crop.min_frames", "8"]
+DECODER = ["--model.decoder.depth", "1", "--model.decoder.heads", "2", "--model.crop.min_frames", "8"]
 LEARNED = "[{class_path: masksem_graph.encodings.Learned, init_args: {over: segments}}, " + (
     "{class_path: masksem_graph.encodings.Learned, init_args: {over: joints}}]"
 )
@@ -44,15 +45,26 @@ def convert(source: Path, output: Path, *more: str) -> Path:
 
 def train(store: Path, output: Path, *more: str) -> Path:
     data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(store)]
-    size = ["--epochs", "1", "--batch_size", "7", "--evaluate_every", "1", "--device.accelerator", "cpu", "--figures", "false"]
-    arguments = ["--config", "model/small", "--model.encodings", LEARNED, *MODEL, *DECODER, *data, *size]
-    main(["train", *arguments, "--config", "method/masksem", "--output", str(output), *more])
+    size = [
+        "--train.epochs",
+        "1",
+        "--train.batch_size",
+        "7",
+        "--train.evaluate_every",
+        "1",
+        "--device.accelerator",
+        "cpu",
+        "--train.figures",
+        "false",
+    ]
+    arguments = ["--model", "small", "--model.encodings", LEARNED, *MODEL, *DECODER, *data, *size]
+    main(["train", *replaced([*arguments, "--method", "masksem", "--output", str(output), *more])])
     return output
 
 
 def test_training_starts_from_it(published: dict[str, Path], small_store: Path, tmp_path: Path) -> None:
     run = convert(published["mamp"], tmp_path / "run")
-    warm = train(small_store, tmp_path / "warm", "--init_from", str(run), "--optim.lr", "1e-9", "--optim.final_lr", "0")
+    warm = train(small_store, tmp_path / "warm", "--train.init_from", str(run), "--train.lr", "1e-9", "--train.final_lr", "0")
     before, after = (load_checkpoint(folder / "last.pt")["task"] for folder in (run, warm))
     for name, value in before.items():
         torch.testing.assert_close(after[name], value, atol=1e-6, rtol=0)
@@ -63,17 +75,24 @@ def test_a_probe_starts_everything_but_the_decoder(
     published: dict[str, Path], small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = convert(published["probe"], tmp_path / "run")
-    train(small_store, tmp_path / "warm", "--init_from", str(run), "--model.pool", "all_slots")
+    train(small_store, tmp_path / "warm", "--train.init_from", str(run), "--model.pool", "all_slots")
     assert "has no decoder, a new one starts from scratch" in " ".join(capsys.readouterr().err.split())
     assert load_encoder(tmp_path / "warm").pool == "all_slots"
 
 
 @pytest.mark.parametrize("protocol", ["linear", "knn", "own_head"])
 def test_evaluation_takes_it(published: dict[str, Path], small_store: Path, tmp_path: Path, protocol: str) -> None:
-    run, more = convert(published["probe"], tmp_path / "run"), ["--epochs", "1"] if protocol == "linear" else []
-    data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store), "--crop.min_frames", "8"]
+    run, more = convert(published["probe"], tmp_path / "run"), ["--protocol.epochs", "1"] if protocol == "linear" else []
+    data = [
+        "--data.format",
+        "nw_ucla",
+        "--data.split",
+        "half",
+        "--data.root",
+        str(small_store),
+    ]
     out = tmp_path / "out"
-    main(["evaluate", "--config", f"protocol/{protocol}", "--checkpoint", str(run), "--output", str(out), *data, *more])
+    main(["evaluate", "--protocol", protocol, "--run", str(run), "--output", str(out), *data, *more])
     assert json.loads((out / "results.json").read_text())["test_clips"] == 8
 
 
@@ -88,8 +107,8 @@ def test_own_head_is_needed_and_has_to_fit(
         (probe, "not the weights"),
     ):
         with pytest.raises(SystemExit):
-            arguments = ["--checkpoint", str(run), "--output", str(tmp_path / "out"), *data]
-            main(["evaluate", "--config", "protocol/own_head", *arguments])
+            arguments = ["--run", str(run), "--output", str(tmp_path / "out"), *data]
+            main(["evaluate", "--protocol", "own_head", *arguments])
         assert message in capsys.readouterr().err
 
 
@@ -131,7 +150,7 @@ def test_nothing_is_overwritten_unasked(
     run = convert(published["mamp"], tmp_path / "run")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("years of work")
-    cases = [(run, [], "is there already"), (tmp_path / "other", ["--overwrite", "true"], "holds something else")]
+    cases = [(run, [], "is there already"), (tmp_path / "other", ["--overwrite", "true"], "holds thesis.txt")]
     for output, more, message in cases:
         with pytest.raises(SystemExit):
             convert(published["probe"], output, *more)

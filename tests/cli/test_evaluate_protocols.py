@@ -15,19 +15,21 @@ import yaml
 from safetensors.torch import load_file
 
 from masksem_graph.cli import main
-from masksem_graph.cli.train import parse, pretrain
+from masksem_graph.cli.train import parse
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.store import StoreWriter
 from masksem_graph.evaluation.classifier import load_classifier
 from masksem_graph.report.evaluation import read_scores
 from masksem_graph.topology import load_topology
+from masksem_graph.training.run import pretrain
+from tests.cli.options import replaced
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = ["--epochs", "2", "--batch_size", "6", "--head.hidden", "16"]
+QUICK = ["--protocol.epochs", "2", "--protocol.batch_size", "6", "--protocol.head.hidden", "16"]
 
 
 def train_run(arguments: list[str], folder: Path, *more: str) -> Path:
-    config, plain = parse([*arguments, "--output", str(folder), "--epochs", "1", *more])
+    config, plain, _ = parse(replaced([*arguments, "--output", str(folder), "--train.epochs", "1", *more]))
     pretrain(config, plain)
     return folder
 
@@ -50,17 +52,21 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_finetune_leaves_a_classifier_that_makes_the_same_scores(run: Path, tmp_path: Path) -> None:
-    results = evaluate(tmp_path / "out", "--config", "protocol/finetune", "--checkpoint", str(run), *QUICK)
+    results = evaluate(tmp_path / "out", "--protocol", "finetune", "--run", str(run), *QUICK)
     assert results["protocol"] == "finetune" and results["labelled_clips"] == results["train_clips"] == 14
     assert results["std"] is None and results["top1"] == results["mean"]
     low, high = results["top1_interval"]
     assert 0 <= low <= results["top1"] <= high <= 100
     for field in ("commit", "versions", "device", "device_name", "wall_seconds", "seeds", "config", "pretraining"):
         assert results[field], field
-    assert results["config"]["layer_decay"] == 0.8 and results["pretraining"]["method"]["mask_ratio"] == 0.9
+    assert (
+        results["config"]["protocol"]["init_args"]["layer_decay"] == 0.8
+        and results["pretraining"]["method"]["mask_ratio"] == 0.9
+    )
 
     from masksem_graph.data.augment import CropConfig, central_view
     from masksem_graph.data.clips import ClipSource
+
     from masksem_graph.data.store import open_store
 
     classifier = load_classifier(tmp_path / "out")
@@ -76,7 +82,7 @@ def test_finetune_leaves_a_classifier_that_makes_the_same_scores(run: Path, tmp_
 
 
 def test_semi_supervised(run: Path, tmp_path: Path) -> None:
-    semi = ["--config", "protocol/semi_10", "--checkpoint", str(run), *QUICK, "--labels.share", "0.5"]
+    semi = ["--protocol", "finetune", "--labels", "10%", "--run", str(run), *QUICK, "--labels.share", "0.5"]
     results = evaluate(tmp_path / "out", *semi)
     assert results["protocol"] == "semi_50" and results["labelled_clips"] == 7 and results["train_clips"] == 14
     assert results["seeds"] == [0, 1, 2, 3, 4] and len(results["top1_by_seed"]) == 5
@@ -92,14 +98,14 @@ def test_semi_supervised(run: Path, tmp_path: Path) -> None:
 
 
 def test_labels_per_class_for_any_protocol(run: Path, tmp_path: Path) -> None:
-    knn = ["--config", "protocol/knn", "--checkpoint", str(run), "--labels.per_class", "2"]
+    knn = ["--protocol", "knn", "--run", str(run), "--labels.per_class", "2"]
     results = evaluate(tmp_path / "out", *knn)
     assert results["protocol"] == "knn_2_per_class" and results["labelled_clips"] == 6
     assert not (tmp_path / "out" / "head.yaml").exists(), "k-NN trains no head"
 
 
 def test_too_few_labels_are_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    semi = ["--config", "protocol/semi_1", "--checkpoint", str(run), "--output", str(tmp_path / "out")]
+    semi = ["--protocol", "finetune", "--labels", "1%", "--run", str(run), "--output", str(tmp_path / "out")]
     line = refused(capsys, *semi)
     assert "labels.share: 1 % of 14 clips are 0, expected at least 3" in line
     assert not (tmp_path / "out").exists()
@@ -110,20 +116,22 @@ def test_from_scratch(protocol: str, small_store: Path, tmp_path: Path) -> None:
     """A model's file brings its own numbers for pre-training, which must not become the protocol's."""
     data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)]
     small = ["--model.frames", "16", "--model.width", "16", "--model.backbone.depth", "2"]
-    quick = {"linear": ["--epochs", "1"], "finetune": QUICK, "knn": []}[protocol]
-    chosen = ["--config", f"protocol/{protocol}", "--config", "model/tiny", "--checkpoint", "none"]
+    quick = {"linear": ["--protocol.epochs", "1"], "finetune": QUICK, "knn": []}[protocol]
+    chosen = ["--protocol", protocol, "--model", "tiny", "--run", "none"]
     results = evaluate(tmp_path / "out", *chosen, *data, *small, *quick)
     assert results["untrained"] and results["checkpoint"] == "none" and results["pretraining"] is None
-    assert results["config"]["model"]["width"] == 16 and results["config"]["crop"]["min_frames"] == 24
-    assert results["config"].get("batch_size") == {"linear": 256, "finetune": 6, "knn": None}[protocol]
+    assert results["config"]["model"]["width"] == 16 and results["config"]["model"]["crop"]["min_frames"] == 24
+    assert (
+        results["config"]["protocol"]["init_args"].get("batch_size") == {"linear": 256, "finetune": 6, "knn": None}[protocol]
+    )
     if protocol == "finetune":
         assert load_classifier(tmp_path / "out").network.encoder.width == 16
 
 
 def test_from_scratch_needs_a_model(small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)]
-    line = refused(capsys, "--config", "protocol/knn", "--checkpoint", "none", "--output", str(tmp_path), *data)
-    assert "model: --checkpoint none expects a model, such as --config model/small" in line
+    line = refused(capsys, "--protocol", "knn", "--run", "none", "--output", str(tmp_path), *data)
+    assert "--model: --run none expects a model, such as --model small" in line
 
 
 @pytest.fixture(scope="module")
@@ -137,12 +145,12 @@ def other_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.add(Clip(name=str(i), label=i % 4, bodies=(Body(0, frames, np.ones(12, bool)),)))
         writer.splits = {"halves": np.arange(16) < 8}
     data = {"format": "ntu", "split": "halves", "root": str(folder / "store")}
-    (folder / "other.yaml").write_text(yaml.safe_dump({"data": data}))
+    (folder / "other.yaml").write_text(yaml.safe_dump(data))
     return folder / "other.yaml"
 
 
 def test_transfer_to_other_classes_and_another_topology(run: Path, other_data: Path, tmp_path: Path) -> None:
-    chosen = ["--config", "protocol/transfer", "--config", str(other_data), "--checkpoint", str(run)]
+    chosen = ["--protocol", "finetune", "--data", str(other_data), "--run", str(run)]
     results = evaluate(tmp_path / "out", *chosen, *QUICK)
     assert results["protocol"] == "transfer" and results["data_set"] == {
         "format": "",
@@ -150,7 +158,6 @@ def test_transfer_to_other_classes_and_another_topology(run: Path, other_data: P
         "classes": 4,
         "clips": 16,
     }
-    assert results["config"]["crop"]["min_frames"] == 8, "of the run"
     assert results["pretraining"]["data"]["split"] == "half"
 
 
@@ -159,7 +166,7 @@ def test_transfer_names_the_part_that_stands_in_the_way(
 ) -> None:
     learned = '[{"class_path": "masksem_graph.encodings.Learned", "init_args": {"over": "joints"}}]'
     run = train_run(train_arguments, tmp_path / "run", "--model.encodings", learned)
-    chosen = ["--config", "protocol/transfer", "--config", str(other_data), "--checkpoint", str(run)]
+    chosen = ["--protocol", "finetune", "--data", str(other_data), "--run", str(run)]
     line = refused(capsys, *chosen, *QUICK, "--output", str(tmp_path / "out"))
     assert "belongs to its own 5 joints because of its Learned encoding" in line and "kinect20" in line
 
@@ -169,7 +176,7 @@ def test_streams_and_their_fusion(train_arguments: list[str], run: Path, tmp_pat
     for stream in ("joint", "bone", "motion"):
         trained = run if stream == "joint" else train_run(train_arguments, tmp_path / stream, "--data.stream", stream)
         folder = tmp_path / f"{stream}_linear"
-        results = evaluate(folder, "--config", "protocol/linear", "--checkpoint", str(trained), "--epochs", "3")
+        results = evaluate(folder, "--protocol", "linear", "--run", str(trained), "--protocol.epochs", "3")
         assert results["stream"] == stream, "the evaluation sees what pre-training saw"
         folders.append(folder)
     results = evaluate(tmp_path / "fused", "--fuse", *map(str, folders))
@@ -182,8 +189,8 @@ def test_streams_and_their_fusion(train_arguments: list[str], run: Path, tmp_pat
 
 
 def test_fusion_of_what_does_not_fit(run: Path, other_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    evaluate(tmp_path / "a", "--config", "protocol/knn", "--checkpoint", str(run))
-    evaluate(tmp_path / "b", "--config", "protocol/knn", "--checkpoint", str(run), "--config", str(other_data))
+    evaluate(tmp_path / "a", "--protocol", "knn", "--run", str(run))
+    evaluate(tmp_path / "b", "--protocol", "knn", "--run", str(run), "--data", str(other_data))
     out = ["--output", str(tmp_path / "out")]
     line = refused(capsys, "--fuse", str(tmp_path / "a"), str(tmp_path / "b"), *out)
     assert "--fuse: data:" in line and "expected the same" in line
@@ -195,19 +202,19 @@ def test_fusion_of_what_does_not_fit(run: Path, other_data: Path, tmp_path: Path
 
 
 def test_overwriting_leaves_nothing_of_before(run: Path, tmp_path: Path) -> None:
-    first = ["--config", "protocol/linear", "--checkpoint", str(run), "--epochs", "1", "--labels.share", "0.5"]
+    first = ["--protocol", "linear", "--run", str(run), "--protocol.epochs", "1", "--labels.share", "0.5"]
     evaluate(tmp_path / "out", *first)
     assert (tmp_path / "out" / "head.yaml").exists() and (tmp_path / "out" / "labelled.csv").exists()
-    evaluate(tmp_path / "out", "--config", "protocol/knn", "--checkpoint", str(run), "--overwrite", "true")
+    evaluate(tmp_path / "out", "--protocol", "knn", "--run", str(run), "--overwrite", "true")
     assert not (tmp_path / "out" / "head.yaml").exists() and not (tmp_path / "out" / "labelled.csv").exists()
 
 
 def test_two_processes_find_what_one_finds(run: Path, tmp_path: Path, command: Any) -> None:
     """Uneven test and training batches; dropout, which each process draws for itself, is off."""
-    still = ["--batch_size", "5", "--drop_path", "0", "--head.dropout", "0"]
-    chosen = ["--config", "protocol/finetune", "--checkpoint", str(run), "--device.accelerator", "cpu", *QUICK, *still]
+    still = ["--protocol.batch_size", "5", "--protocol.drop_path", "0", "--protocol.head.dropout", "0"]
+    chosen = ["--protocol", "finetune", "--run", str(run), "--device.accelerator", "cpu", *replaced(QUICK, *still)]
     one = evaluate(tmp_path / "one", *chosen)
-    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(ROOT / "evaluate.py")]
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--", str(ROOT / "evaluate.py")]
     command(*start, *chosen, "--output", str(tmp_path / "two"))
     two = json.loads((tmp_path / "two" / "results.json").read_text())
     assert one["test_clips"] == two["test_clips"] == sum(map(sum, two["confusion"])) == 8

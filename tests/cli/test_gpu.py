@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from masksem_graph.data.augment import whole_view
 
 from masksem_graph.cli import main
 from masksem_graph.cli.train import build_source, parse
-from masksem_graph.data.augment import whole_view
 from masksem_graph.models.io import load_encoder
 from masksem_graph.tasks.pretrain import GlobalBatch, build_pretrain
+from tests.cli.options import replaced
 
 pytestmark = [
     pytest.mark.gpu,
@@ -25,15 +26,13 @@ CUDA = ("--device.accelerator", "cuda")
 def test_trains_and_evaluates(train_arguments: list[str], tmp_path: Path, precision: str, residency: str) -> None:
     run = tmp_path / "run"
     more = (*CUDA, "--device.precision", precision, "--data.residency", residency)
-    main(["train", *train_arguments, "--output", str(run), *more])
-    main(
-        ["evaluate", "--config", "protocol/linear", "--epochs", "2", "--checkpoint", str(run), "--output", str(run / "linear")]
-    )
+    main(["train", *replaced([*train_arguments, "--output", str(run), *more])])
+    main(["evaluate", "--protocol", "linear", "--protocol.epochs", "2", "--run", str(run), "--output", str(run / "linear")])
     assert load_encoder(run)
 
 
 def test_masks_equal_those_of_the_cpu(train_arguments: list[str], tmp_path: Path) -> None:
-    config, _ = parse([*train_arguments, "--output", str(tmp_path)])
+    config, *_ = parse(replaced([*train_arguments, "--output", str(tmp_path)]))
     store = config.data.open()
     torch.manual_seed(0)
     task = build_pretrain(config.model, config.method, topology=store.topology, channels=3)

@@ -14,21 +14,23 @@ import torch
 
 from masksem_graph import load_encoder, load_topology, open_store
 from masksem_graph.cli import main
-from masksem_graph.cli.train import parse, pretrain
+from masksem_graph.cli.train import parse
 from masksem_graph.data.demo import write_demo
 from masksem_graph.files import shipped
 from masksem_graph.training.checkpoint import load_checkpoint
 from masksem_graph.training.pretrain import PretrainLoop
+from masksem_graph.training.run import pretrain
+from tests.cli.options import replaced
 
 PRESETS = sorted(path.stem for path in (shipped("configs") / "method").glob("*.yaml"))
-HA_CM = ["--config", "method/ha_cm", "--model.frames", "18", "--evaluate_every", "0"]
+HA_CM = ["--method", "ha_cm", "--model.frames", "18", "--train.evaluate_every", "0"]
 ROOT = Path(__file__).resolve().parents[2]
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def train(arguments: list[str], folder: Path, *more: str) -> Path:
-    config, plain = parse([*arguments, "--output", str(folder), *more])
+    config, plain, _ = parse(replaced([*arguments, "--output", str(folder), *more]))
     pretrain(config, plain)
     return folder
 
@@ -53,9 +55,29 @@ def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_loss_falls_on_the_embedded_set(demo_store: Path, tmp_path: Path, preset: str) -> None:
-    chosen = ["--config", "data/demo_xsub", "--config", "model/tiny", "--config", f"method/{preset}"]
-    small = ["--model.width", "32", "--model.backbone.depth", "1", "--batch_size", "24", "--epochs", "4", "--warmup", "0.1"]
-    quick = ["--optim.lr", "4e-3", "--evaluate_every", "0", "--device.accelerator", "cpu", "--data.root", str(demo_store)]
+    chosen = ["--data", "demo_xsub", "--model", "tiny", "--method", preset]
+    small = [
+        "--model.width",
+        "32",
+        "--model.backbone.depth",
+        "1",
+        "--train.batch_size",
+        "24",
+        "--train.epochs",
+        "4",
+        "--train.warmup",
+        "0.1",
+    ]
+    quick = [
+        "--train.lr",
+        "4e-3",
+        "--train.evaluate_every",
+        "0",
+        "--device.accelerator",
+        "cpu",
+        "--data.root",
+        str(demo_store),
+    ]
     losses = column(train([*chosen, *small, *quick], tmp_path / "run"), "loss")
     assert losses[-1] < 0.85 * losses[0], losses
 
@@ -63,7 +85,7 @@ def test_the_loss_falls_on_the_embedded_set(demo_store: Path, tmp_path: Path, pr
 @pytest.fixture(scope="module")
 def ha_cm(train_arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
-    return train([*train_arguments, *HA_CM, "--epochs", "2"], tmp_path_factory.mktemp("ha_cm") / "run")
+    return train(replaced([*train_arguments, *HA_CM, "--train.epochs", "2"]), tmp_path_factory.mktemp("ha_cm") / "run")
 
 
 def test_ha_cm_goes_on_to_the_bit(
@@ -79,7 +101,7 @@ def test_ha_cm_goes_on_to_the_bit(
             raise KeyboardInterrupt
         return original(self, *arguments)
 
-    arguments = [*train_arguments, *HA_CM, "--epochs", "2", "--checkpoint_minutes", "0"]
+    arguments = replaced([*train_arguments, *HA_CM, "--train.epochs", "2", "--train.checkpoint_minutes", "0"])
     monkeypatch.setattr(PretrainLoop, "_step", dying)
     with pytest.raises(KeyboardInterrupt):
         train(arguments, tmp_path / "run")
@@ -94,10 +116,10 @@ def test_ha_cm_goes_on_to_the_bit(
 @pytest.mark.parametrize("method", ["ha_cm", "masksem_released"])
 def test_divided_runs_are_the_same(train_arguments: list[str], tmp_path: Path, command: Command, method: str) -> None:
     """In three parts, and in two processes: the contrast compares the whole batch, the released scores know its size."""
-    chosen = HA_CM if method == "ha_cm" else ["--config", f"method/{method}", "--evaluate_every", "0"]
-    arguments = [*train_arguments, *chosen, "--epochs", "2"]
+    chosen = HA_CM if method == "ha_cm" else ["--method", method, "--train.evaluate_every", "0"]
+    arguments = replaced([*train_arguments, *chosen, "--train.epochs", "2"])
     one = train(arguments, tmp_path / "one")
-    others = [train(arguments, tmp_path / "parts", "--accumulate", "3")]
+    others = [train(arguments, tmp_path / "parts", "--train.accumulate", "3")]
     if method == "ha_cm":
         launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(ROOT / "train.py"))
         command(*launcher, *arguments, "--output", str(tmp_path / "two"))
@@ -113,7 +135,7 @@ def test_ha_cm_is_evaluated_as_it_was_trained(ha_cm: Path, small_store: Path, tm
     """On data with all joints: the encoder picks its own and maps them."""
     encoder = load_encoder(ha_cm)
     assert encoder.topology.inputs == open_store(small_store).topology.joints and encoder.grid == (6, 4)
-    main(["evaluate", "--config", "protocol/knn", "--checkpoint", str(ha_cm), "--output", str(tmp_path / "knn")])
+    main(["evaluate", "--protocol", "knn", "--run", str(ha_cm), "--output", str(tmp_path / "knn")])
     assert 0 <= json.loads((tmp_path / "knn" / "results.json").read_text())["top1"] <= 100
 
 
@@ -124,7 +146,7 @@ def test_a_skeleton_without_its_joints_is_refused(
     graph_alone = load_encoder(ha_cm, topology=load_topology("ntu25"))
     assert graph_alone.grid == (6, 25), "its encodings are of the graph alone"
     with pytest.raises(SystemExit) as stopped:
-        chosen = ["--config", "data/demo_xsub", "--config", "model/tiny", "--config", "method/ha_cm"]
+        chosen = ["--data", "demo_xsub", "--model", "tiny", "--method", "ha_cm"]
         main(["train", *chosen, *elsewhere, "--model.topology", "kinect20_limbs", "--output", str(tmp_path / "run")])
     assert stopped.value.code == 2
     assert "kinect20_limbs: its joint 'hip_centre' is not one of the 25 joints of ntu25" in capsys.readouterr().err

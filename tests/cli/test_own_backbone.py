@@ -37,23 +37,16 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_trains_and_is_evaluated(folder: Path, small_store: Path) -> None:
     data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)]
-    chosen = ["--config", "model/tiny", "--config", "my_backbone.yaml", "--config", "method/masksem"]
-    small = ["--model.width", "16", "--epochs", "1", "--device.accelerator", "cpu", "--figures", "false"]
+    chosen = ["--model", "tiny", "--backbone", "my_backbone.yaml", "--method", "masksem", "--trust", "my_backbone"]
+    small = ["--model.width", "16", "--train.epochs", "1", "--device.accelerator", "cpu", "--train.figures", "false"]
     done = run(folder, "train", *data, *chosen, *small, "--output", "runs/sage")
     assert done.returncode == 0, done.stderr
     assert "kept_hops: 5" in (folder / "runs" / "sage" / "config.yaml").read_text()
-    done = run(folder, "evaluate", "--config", "protocol/knn", "--checkpoint", "runs/sage", "--output", "runs/sage/knn")
+    assert "own_parts" in (folder / "runs" / "sage" / "provenance.yaml").read_text()
+    evaluation = ["evaluate", "--protocol", "knn", "--run", "runs/sage", "--output", "runs/sage/knn"]
+    done = run(folder, *evaluation)
+    assert done.returncode == 2 and "my_backbone.SAGE is not imported" in done.stderr and "--trust my_backbone" in done.stderr
+    done = run(folder, *evaluation, "--trust", "my_backbone")
     assert done.returncode == 0, done.stderr
     results = json.loads((folder / "runs" / "sage" / "knn" / "results.json").read_text())
     assert 0 <= results["top1"] <= 100 and results["test_clips"] == 8
-
-
-def test_an_argument_without_a_type_is_one_line(folder: Path, tmp_path: Path) -> None:
-    code = (folder / "my_backbone.py").read_text().replace("width: int", "width")
-    (tmp_path / "untyped.py").write_text(code)
-    (tmp_path / "untyped.yaml").write_text((folder / "my_backbone.yaml").read_text().replace("my_backbone", "untyped"))
-    names = ["data/demo_xsub", "model/tiny", "untyped.yaml", "method/mamp"]
-    done = run(tmp_path, "train", *(word for name in names for word in ("--config", name)), "--output", "run")
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-    assert "Parameter 'width' from 'untyped.SAGE.__init__' does not specify a type" in done.stderr

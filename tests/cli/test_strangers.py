@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,6 @@ from jsonargparse._common import parsing_settings
 from masksem_graph import trust
 from masksem_graph.cli import main
 from masksem_graph.errors import InputError
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 ENCODER = ["model.space", "model.backbone", "model.decoder", "model.encodings.0", "model.backbone.init_args.bias"]
 CONFIG = ["method.scores", "method.operator", "method.target", "method.contrast", "data.format", "augment", "model.backbone"]

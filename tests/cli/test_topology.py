@@ -12,6 +12,7 @@ from masksem_graph.cli import main
 from masksem_graph.encodings import RestPose
 from masksem_graph.models.io import load_encoder
 from masksem_graph.topology import load_topology
+from tests.cli.options import replaced
 
 
 def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,7 +79,7 @@ def test_an_encoder_on_a_topology_of_ones_own(small_store: Path, train_arguments
     parts = "[masksem_graph.encodings.Sinusoidal, masksem_graph.encodings.RestPose]"
     beside = f"[{{class_path: masksem_graph.encodings.Concatenate, init_args: {{parts: {parts}}}}}]"
     more = ["--model.topology", str(tmp_path / "mine.yaml"), "--model.encodings", beside, "--epochs", "1"]
-    main(["train", *train_arguments, *more, "--output", str(tmp_path / "run")])
+    main(["train", *replaced([*train_arguments, *more, "--output", str(tmp_path / "run")])])
     encoder = load_encoder(tmp_path / "run")
     assert encoder.topology.graph.has_edge("left_hand", "foot") and len(encoder.topology) == 4
     other = load_encoder(tmp_path / "run", topology=load_topology("kinect20"))

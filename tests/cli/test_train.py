@@ -19,11 +19,14 @@ import torch
 from safetensors.torch import load_file
 
 from masksem_graph.cli import main
-from masksem_graph.cli.train import parse, pretrain
+from masksem_graph.cli.train import parse
 from masksem_graph.errors import InputError
 from masksem_graph.models.io import load_encoder
+from masksem_graph.run_folder import MARKER
 from masksem_graph.training.checkpoint import load_checkpoint
 from masksem_graph.training.pretrain import NonFiniteLoss, PretrainLoop
+from masksem_graph.training.run import pretrain
+from tests.cli.options import replaced
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +37,7 @@ class Killed(Exception):
 
 
 def train(arguments: list[str], folder: Path, *more: str) -> Path:
-    config, plain = parse([*arguments, "--output", str(folder), *more])
+    config, plain, _ = parse(replaced([*arguments, "--output", str(folder), *more]))
     pretrain(config, plain)
     return folder
 
@@ -71,8 +74,8 @@ def test_run_folder(whole_run: Path, train_arguments: list[str]) -> None:
     rows = figures(whole_run)
     assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
     assert rows[1]["knn_top1_k1"] and rows[3]["knn_top1_k1"] and not rows[0]["knn_top1_k1"]
-    again, _ = parse(["--config", str(whole_run / "config.yaml")])
-    assert again.epochs == 4 and again.model.width == 16
+    again, *_ = parse(["--config", str(whole_run / "config.yaml")])
+    assert again.train.epochs == 4 and again.model.width == 16
 
 
 @pytest.mark.parametrize("step", range(0, 12, 3))
@@ -95,7 +98,7 @@ def test_resumed_equals_uninterrupted(
         return original(self, *arguments)
 
     # A checkpoint after every step, so that the run goes on in the middle of an epoch.
-    often = ("--checkpoint_minutes", "0")
+    often = ("--train.checkpoint_minutes", "0")
     monkeypatch.setattr(PretrainLoop, "_step", dying)
     with pytest.raises(Killed):
         train(train_arguments, tmp_path / "run", *often)
@@ -110,7 +113,10 @@ def test_killed_process_resumes_to_the_bit(
     whole_run: Path, train_arguments: list[str], tmp_path: Path, command: Command
 ) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    arguments = ["train.py", *train_arguments, "--output", str(tmp_path / "run"), "--checkpoint_minutes", "0"]
+    arguments = [
+        "train.py",
+        *replaced([*train_arguments, "--output", str(tmp_path / "run"), "--train.checkpoint_minutes", "0"]),
+    ]
     process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
     for _ in range(600):
         if (tmp_path / "run" / "last.pt").exists():
@@ -125,7 +131,7 @@ def test_killed_process_resumes_to_the_bit(
 
 def test_sigterm_saves_and_says_how_to_go_on(train_arguments: list[str], tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    arguments = ["train.py", *train_arguments, "--output", str(tmp_path / "run"), "--epochs", "100000"]
+    arguments = ["train.py", *replaced([*train_arguments, "--output", str(tmp_path / "run"), "--train.epochs", "100000"])]
     process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
     for _ in range(600):
         if (tmp_path / "run" / "metrics.csv").exists():
@@ -139,17 +145,17 @@ def test_sigterm_saves_and_says_how_to_go_on(train_arguments: list[str], tmp_pat
 
 
 def test_accumulation_equals_the_larger_batch(whole_run: Path, train_arguments: list[str], tmp_path: Path) -> None:
-    parts = train(train_arguments, tmp_path / "parts", "--accumulate", "3")
+    parts = train(train_arguments, tmp_path / "parts", "--train.accumulate", "3")
     for name, value in weights(whole_run).items():
         torch.testing.assert_close(weights(parts)[name], value, atol=2e-5, rtol=0, msg=lambda text, n=name: f"{n}: {text}")
 
 
 @pytest.mark.parametrize("reference", ["dataset", "batch"])
 def test_two_processes_equal_one(train_arguments: list[str], tmp_path: Path, command: Command, reference: str) -> None:
-    more = ("--method.reference", reference, "--epochs", "2")
+    more = ("--method.reference", reference, "--train.epochs", "2")
     one = train(train_arguments, tmp_path / "one", *more)
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(ROOT / "train.py"))
-    command(*launcher, *train_arguments, "--output", str(tmp_path / "two"), *more)
+    command(*launcher, *replaced([*train_arguments, "--output", str(tmp_path / "two"), *more]))
     for name, value in weights(one).items():
         torch.testing.assert_close(weights(tmp_path / "two")[name], value, atol=2e-5, rtol=0)
     losses = [[float(row["loss"]) for row in figures(folder)] for folder in (one, tmp_path / "two")]
@@ -164,13 +170,13 @@ def test_refuses_to_overwrite_a_finished_run(whole_run: Path, train_arguments: l
 def test_a_mistake_beside_overwrite_loses_nothing(whole_run: Path, train_arguments: list[str]) -> None:
     before = (whole_run / "last.pt").read_bytes()
     with pytest.raises(InputError, match="nowhere"):
-        train([*train_arguments, "--data.root", "/nowhere", "--overwrite", "true"], whole_run)
+        train(replaced([*train_arguments, "--data.root", "/nowhere", "--overwrite", "true"]), whole_run)
     assert (whole_run / "last.pt").read_bytes() == before
 
 
 def test_refuses_the_folder_of_an_evaluation(train_arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text("{}")
-    with pytest.raises(InputError, match=r"holds an evaluation or an encoder.*--overwrite"):
+    with pytest.raises(InputError, match=r"holds results\.json, and no \.masksem_graph"):
         train(train_arguments, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
@@ -183,7 +189,7 @@ def test_no_checkpoint_without_its_encoder(
     def dying(*_: object) -> None:
         raise Killed
 
-    monkeypatch.setattr("masksem_graph.cli.train.save_encoder", dying)
+    monkeypatch.setattr("masksem_graph.training.run.save_encoder", dying)
     with pytest.raises(Killed):
         train(train_arguments, tmp_path / "run")
     assert not (tmp_path / "run" / "last.pt").exists()
@@ -193,7 +199,7 @@ def test_killed_inside_the_first_checkpoint_starts_anew(whole_run: Path, train_a
     """The encoder is written before ``last.pt``: a kill in between must not lock the folder."""
     run = tmp_path / "run"
     run.mkdir()
-    for name in ("config.yaml", "encoder.yaml", "encoder.safetensors"):
+    for name in (MARKER, "config.yaml", "encoder.yaml", "encoder.safetensors"):
         shutil.copy(whole_run / name, run)
     train(train_arguments, run)
     assert load_checkpoint(run / "last.pt")["finished"]
@@ -212,8 +218,8 @@ def test_refuses_to_go_on_with_another_configuration(
     monkeypatch.setattr(PretrainLoop, "_end_epoch", dying)
     with pytest.raises(Killed):
         train(train_arguments, tmp_path / "run")
-    with pytest.raises(InputError, match=r"--optim\.lr: .*unfinished run with 0\.001, found 0\.01"):
-        train(train_arguments, tmp_path / "run", "--optim.lr", "0.01")
+    with pytest.raises(InputError, match=r"--train\.lr: .*unfinished run with 0\.001, found 0\.01"):
+        train(train_arguments, tmp_path / "run", "--train.lr", "0.01")
 
 
 def test_non_finite_loss_keeps_the_last_good_checkpoint(
@@ -237,8 +243,8 @@ def test_non_finite_loss_keeps_the_last_good_checkpoint(
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["--optim.lrr", "1"], "optim.lrr"),
-        (["--epochs", "many"], "epochs"),
+        (["--train.lrr", "1"], "train.lrr"),
+        (["--train.epochs", "many"], "epochs"),
         (["--method.target.init_args.betta", "1"], "betta"),
         (["--model.backbone.class_path", "masksem_graph.backbones.Nothing"], "Nothing"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
@@ -251,8 +257,40 @@ def test_bad_options_are_one_line_and_exit_code_2(
     train_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["train", *train_arguments, "--output", str(tmp_path / "run"), *arguments])
+        main(["train", *replaced([*train_arguments, "--output", str(tmp_path / "run"), *arguments])])
     assert stopped.value.code == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert lines[-1].startswith("error: ") and named in lines[-1], lines
     assert not any("Traceback" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "data.yaml", "scores.npz", "notes.txt"])
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_nobody_s_files_are_lost(
+    whole_run: Path, train_arguments: list[str], tmp_path: Path, name: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text("mine")
+    of = {"train": train_arguments, "evaluate": ["--run", str(whole_run), "--protocol", "knn"]}[command]
+    with pytest.raises(SystemExit):
+        main([command, *of, "--output", str(tmp_path), "--overwrite", "true"])
+    assert f"holds {name}, and no .masksem_graph" in capsys.readouterr().err
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+
+
+def test_a_finished_run_without_its_checkpoint_is_not_lost(
+    whole_run: Path, train_arguments: list[str], tmp_path: Path
+) -> None:
+    shutil.copytree(whole_run, tmp_path / "run")
+    (tmp_path / "run" / "last.pt").unlink()
+    with pytest.raises(InputError, match=r"holds a run whose last\.pt is gone.*--overwrite true"):
+        train(train_arguments, tmp_path / "run")
+    assert (tmp_path / "run" / "encoder.safetensors").is_file()
+
+
+def test_a_run_without_its_page_gets_it(whole_run: Path, train_arguments: list[str], tmp_path: Path) -> None:
+    """Killed between its last checkpoint and its page."""
+    shutil.copytree(whole_run, tmp_path / "run")
+    (tmp_path / "run" / "report.html").unlink()
+    train(train_arguments, tmp_path / "run")
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert_same_run(whole_run, tmp_path / "run")

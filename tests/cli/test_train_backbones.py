@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from masksem_graph.cli.train import parse, pretrain
+from masksem_graph.cli.train import parse
 from masksem_graph.training.checkpoint import load_checkpoint
 from masksem_graph.training.pretrain import PretrainLoop
+from masksem_graph.training.run import pretrain
+from tests.cli.options import replaced
 
 ROOT = Path(__file__).resolve().parents[2]
 MESSAGE_PASSING = ["gcn", "gat", "gps", "stgcn"]
@@ -23,10 +25,9 @@ class Killed(Exception):
 
 
 def chosen(arguments: list[str], backbone: str, folder: Path) -> list[str]:
-    """The session's arguments with a backbone's YAML put after the model's."""
-    without_depth = arguments[: arguments.index("--model.backbone.depth")] + arguments[arguments.index("--epochs") :]
-    more = ("--config", f"backbone/{backbone}", "--model.backbone.init_args.depth", "2", "--epochs", "1")
-    return [*without_depth, *more, "--evaluate_every", "0", "--output", str(folder)]
+    """The session's arguments with another backbone of two layers."""
+    more = ("--backbone", backbone, "--train.epochs", "1", "--train.evaluate_every", "0", "--output", str(folder))
+    return replaced(arguments, *more)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -50,7 +51,9 @@ def test_resumed_equals_uninterrupted(
     with monkeypatch.context() as patch:
         patch.setattr(PretrainLoop, "_step", dying)
         with pytest.raises(Killed):
-            pretrain(*parse([*chosen(train_arguments, backbone, tmp_path / "run"), "--checkpoint_minutes", "0"]))
+            pretrain(
+                *parse(replaced([*chosen(train_arguments, backbone, tmp_path / "run"), "--train.checkpoint_minutes", "0"]))
+            )
     pretrain(*parse(chosen(train_arguments, backbone, tmp_path / "run")))
     one, other = weights(tmp_path / "whole"), weights(tmp_path / "run")
     assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)

@@ -13,21 +13,23 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from masksem_graph.tasks.several import SeveralPretrain
 from safetensors.torch import load_file
 
 from masksem_graph import load_encoder, load_topology, open_store
 from masksem_graph.cli import main
-from masksem_graph.cli.train import parse, pretrain
+from masksem_graph.cli.train import parse
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.demo import write_demo
 from masksem_graph.data.readers import demo_kinect20
 from masksem_graph.data.store import StoreWriter
 from masksem_graph.errors import InputError
 from masksem_graph.models.io import topology_for
-from masksem_graph.tasks.several import SeveralPretrain
 from masksem_graph.training.checkpoint import load_checkpoint
 from masksem_graph.training.pretrain import PretrainLoop
 from masksem_graph.training.restore import load_task
+from masksem_graph.training.run import pretrain
+from tests.cli.options import replaced
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,11 +58,13 @@ def kinect_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def arguments(train_arguments: list[str], kinect_store: Path) -> list[str]:
     """14 clips on tiny5 and 10 on kinect20 in batches of 6: five steps an epoch."""
     further = {"kinect": {"format": "nw_ucla", "split": "most", "root": str(kinect_store), "weight": 1.5}}
-    return [*train_arguments, "--data.also", json.dumps(further), "--epochs", "2", "--evaluate_every", "2"]
+    return replaced(
+        [*train_arguments, "--data.also", json.dumps(further), "--train.epochs", "2", "--train.evaluate_every", "2"]
+    )
 
 
 def train(arguments: list[str], folder: Path, *more: str) -> Path:
-    config, plain = parse([*arguments, "--output", str(folder), *more])
+    config, plain, _ = parse(replaced([*arguments, "--output", str(folder), *more]))
     pretrain(config, plain)
     return folder
 
@@ -109,7 +113,7 @@ def test_the_run_names_all_that_it_was_trained_on(whole_run: Path, kinect_store:
     assert torch.equal(means["reference"], state(whole_run)["reference"])
     assert torch.equal(means["reference_kinect"], state(whole_run)["others.1.reference"])
     assert torch.equal(load_task(whole_run).reference, means["reference"]), "pictures see the first data set"
-    again, _ = parse(["--config", str(whole_run / "config.yaml")])
+    again, *_ = parse(["--config", str(whole_run / "config.yaml")])
     assert again.data.also["kinect"].weight == 1.5
 
 
@@ -124,7 +128,7 @@ def test_every_batch_is_on_one_skeleton(arguments: list[str], tmp_path: Path, mo
         return original(self, clips, uniform, batch)
 
     monkeypatch.setattr(SeveralPretrain, "forward", watching)
-    train(arguments, tmp_path / "run", "--evaluate_every", "0")
+    train(arguments, tmp_path / "run", "--train.evaluate_every", "0")
     assert len(seen) == 2 * 5 and {data_set for data_set, _ in seen} == {0, 1}
 
 
@@ -148,7 +152,7 @@ def test_resumed_equals_uninterrupted(
     with monkeypatch.context() as patch:
         patch.setattr(PretrainLoop, "_step", dying)
         with pytest.raises(Killed):
-            train(arguments, tmp_path / "run", "--checkpoint_minutes", "0")
+            train(arguments, tmp_path / "run", "--train.checkpoint_minutes", "0")
     torch.rand(7)  # whatever else drew random numbers must not matter
     train(arguments, tmp_path / "run")
     one, other = state(whole_run), state(tmp_path / "run")
@@ -162,7 +166,7 @@ def test_a_divided_run_is_the_same(
     whole_run: Path, arguments: list[str], tmp_path: Path, command: Command, division: str
 ) -> None:
     if division == "parts":
-        train(arguments, tmp_path / "run", "--accumulate", "3")
+        train(arguments, tmp_path / "run", "--train.accumulate", "3")
     else:
         launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(ROOT / "train.py"))
         command(*launcher, *arguments, "--output", str(tmp_path / "run"))
@@ -175,8 +179,10 @@ def test_a_divided_run_is_the_same(
 
 def test_a_contrast_is_over_batches_of_one_skeleton(arguments: list[str], tmp_path: Path, one_thread: None) -> None:
     """HA-CM, on the limbs of either skeleton, in one piece and in three."""
-    chosen = [*arguments, "--config", "method/ha_cm", "--model.frames", "18", "--evaluate_every", "0", "--epochs", "1"]
-    whole, parts = train(chosen, tmp_path / "whole"), train(chosen, tmp_path / "parts", "--accumulate", "3")
+    chosen = replaced(
+        [*arguments, "--method", "ha_cm", "--model.frames", "18", "--train.evaluate_every", "0", "--train.epochs", "1"]
+    )
+    whole, parts = train(chosen, tmp_path / "whole"), train(chosen, tmp_path / "parts", "--train.accumulate", "3")
     for name, value in state(whole).items():
         torch.testing.assert_close(state(parts)[name], value, atol=2e-5, rtol=0, msg=lambda t, n=name: f"{n}: {t}")
     assert yaml.safe_load((whole / "encoder.yaml").read_text())["other_topologies"][0]["name"] == "kinect20_limbs"
@@ -199,9 +205,13 @@ def test_an_evaluation_is_of_the_first_data_set_or_of_the_one_it_is_told(
 ) -> None:
     there = ["--data.format", "nw_ucla", "--data.split", "most", "--data.root", str(kinect_store)]
     for protocol, data, joints in (("knn", [], 5), ("knn", there, 20), ("finetune", there, 20)):
-        quick = ["--epochs", "1", "--batch_size", "8", "--head.hidden", "8"] if protocol == "finetune" else []
+        quick = (
+            ["--protocol.epochs", "1", "--protocol.batch_size", "8", "--protocol.head.hidden", "8"]
+            if protocol == "finetune"
+            else []
+        )
         folder = tmp_path / f"{protocol}{joints}"
-        chosen = ["--config", f"protocol/{protocol}", "--checkpoint", str(whole_run), *quick, *data]
+        chosen = ["--protocol", protocol, "--run", str(whole_run), *quick, *data]
         main(["evaluate", *chosen, "--output", str(folder)])
         results = json.loads((folder / "results.json").read_text())
         assert results["data_set"]["clips"] == (22 if joints == 5 else 15)
@@ -214,7 +224,7 @@ def test_evaluations_take_the_variant_that_was_trained(tmp_path: Path) -> None:
     from masksem_graph.models.build import ModelConfig, build_encoder
     from masksem_graph.models.io import save_encoder
 
-    model = yaml.safe_load((ROOT / "configs" / "model" / "tiny.yaml").read_text())["model"]
+    model = yaml.safe_load((ROOT / "configs" / "model" / "tiny.yaml").read_text())
     first, second, limbs = (load_topology(name) for name in ("ntu25_long", "kinect20_long", "ntu25_limbs"))
     encoder = build_encoder(parse_mapping(ModelConfig, model, source="test"), topology=first, channels=3)
     save_encoder(tmp_path, encoder, model, [second, limbs])
@@ -235,10 +245,21 @@ def demo_roots(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_the_loss_falls_on_both_embedded_sets(demo_roots: list[str], tmp_path: Path) -> None:
-    chosen = ["--config", "data/demo_both", "--config", "model/tiny", "--config", "encodings/rest_pose"]
-    small = ["--model.width", "32", "--model.backbone.depth", "1", "--batch_size", "24", "--epochs", "5", "--warmup", "0.1"]
-    quick = ["--optim.lr", "4e-3", "--evaluate_every", "0", "--device.accelerator", "cpu"]
-    found = rows(train([*chosen, "--config", "method/masksem", *small, *quick, *demo_roots], tmp_path / "run"))
+    chosen = ["--data", "demo_both", "--model", "tiny", "--encodings", "rest_pose"]
+    small = [
+        "--model.width",
+        "32",
+        "--model.backbone.depth",
+        "1",
+        "--train.batch_size",
+        "24",
+        "--train.epochs",
+        "5",
+        "--train.warmup",
+        "0.1",
+    ]
+    quick = ["--train.lr", "4e-3", "--train.evaluate_every", "0", "--device.accelerator", "cpu"]
+    found = rows(train([*chosen, "--method", "masksem", *small, *quick, *demo_roots], tmp_path / "run"))
     for name in ("demo", "demo_kinect20"):
         losses = [float(row[f"loss_{name}"]) for row in found if row[f"loss_{name}"]]
         assert losses[-1] < 0.85 * losses[0], (name, losses)
@@ -269,7 +290,7 @@ def test_a_run_on_several_goes_on_where_the_data_moved(
 @pytest.mark.parametrize(
     ("more", "named"),
     [
-        (["--config", "model/small"], "model.encodings: Learned belongs to the joint numbers of tiny5, not of kinect20"),
+        (["--model", "small"], "model.encodings: Learned belongs to the joint numbers of tiny5, not of kinect20"),
         (["--data.also.kinect.weight", "0"], "data.also.kinect.weight: expected a number above 0, found 0.0"),
         (["--data.weight", "-1"], "data.weight: expected a number above 0, found -1.0"),
         (["--data.also.kinect.split", "half"], "data.also.kinect.split: expected one of most, found half"),
@@ -283,14 +304,14 @@ def test_mistakes_are_one_line_and_exit_code_2(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], named: str
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["train", *arguments, "--output", str(tmp_path / "run"), *more])
+        main(["train", *replaced([*arguments, "--output", str(tmp_path / "run"), *more])])
     assert stopped.value.code == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert line.startswith("error: ") and named in line, line
 
 
 def test_an_evaluation_of_several_is_refused(whole_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    chosen = ["--config", "protocol/knn", "--config", "data/demo_both", "--checkpoint", str(whole_run)]
+    chosen = ["--protocol", "knn", "--data", "demo_both", "--run", str(whole_run)]
     with pytest.raises(SystemExit):
         main(["evaluate", *chosen, "--output", str(tmp_path / "out")])
     assert "data.also: an evaluation is of one data set" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from masksem_graph.cli import main
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.store import StoreWriter
 from masksem_graph.topology import load_topology
+from tests.cli.options import replaced
 
 STILL = ("png", "svg")
 AFTER = {f"{name}.{ending}" for name in ("saliency", "smoothing_saliency", "masks_skeleton") for ending in STILL}
@@ -20,7 +21,24 @@ AFTER = {f"{name}.{ending}" for name in ("saliency", "smoothing_saliency", "mask
 def run(train_arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trained with its pictures."""
     folder = tmp_path_factory.mktemp("visualize") / "run"
-    main(["train", *train_arguments, "--epochs", "1", "--evaluate_every", "0", "--figures", "true", "--output", str(folder)])
+    main(
+        [
+            "train",
+            *replaced(
+                [
+                    *train_arguments,
+                    "--train.epochs",
+                    "1",
+                    "--train.evaluate_every",
+                    "0",
+                    "--train.figures",
+                    "true",
+                    "--output",
+                    str(folder),
+                ]
+            ),
+        ]
+    )
     return folder
 
 
@@ -39,8 +57,8 @@ def test_training_draws_a_test_clip(run: Path) -> None:
 
 
 def test_saliency(run: Path, tmp_path: Path) -> None:
-    assert drawn(tmp_path, "saliency", "--checkpoint", str(run), "--clip", "1") == files("saliency") | {"saliency.gif"}
-    still = drawn(tmp_path / "named", "saliency", "--checkpoint", str(run), "--clip", "clip15", "--gif", "false")
+    assert drawn(tmp_path, "saliency", "--run", str(run), "--clip", "1") == files("saliency") | {"saliency.gif"}
+    still = drawn(tmp_path / "named", "saliency", "--run", str(run), "--clip", "clip15", "--gif", "false")
     assert still == files("saliency")
     # The second test clip is clip15: 14 clips train.
     assert (tmp_path / "saliency.png").read_bytes() == (tmp_path / "named" / "saliency.png").read_bytes()
@@ -54,36 +72,36 @@ def test_smoothing_without_a_run(tmp_path: Path) -> None:
 
 def test_smoothing_of_a_clip(run: Path, tmp_path: Path) -> None:
     named = ["--operator", "adjacency", "--hops", "2", "--gif", "false"]
-    found = drawn(tmp_path, "smoothing", "--checkpoint", str(run), "--clip", "0", "--topology", "tiny5", *named)
+    found = drawn(tmp_path, "smoothing", "--run", str(run), "--clip", "0", "--topology", "tiny5", *named)
     assert found == files("smoothing_matrices", "smoothing_graphs", "smoothing_impulse", "smoothing_saliency")
 
 
 def test_masks(run: Path, tmp_path: Path) -> None:
-    found = drawn(tmp_path, "masks", "--checkpoint", str(run), "--clip", "clip15", "--draws", "20", "--rate", "30")
+    found = drawn(tmp_path, "masks", "--run", str(run), "--clip", "clip15", "--draws", "20", "--rate", "30")
     assert found == files("masks", "masks_skeleton") | {"masks_skeleton.gif"}
 
 
 def test_reconstruction(run: Path, tmp_path: Path) -> None:
-    found = drawn(tmp_path, "reconstruction", "--checkpoint", str(run), "--clip", "3", "--part", "train")
+    found = drawn(tmp_path, "reconstruction", "--run", str(run), "--clip", "3", "--part", "train")
     assert found == files("reconstruction_velocity", "reconstruction_acceleration")
 
 
 def test_a_run_that_saved_no_average_motion(train_arguments: list[str], tmp_path: Path) -> None:
     """As released: the reference is each batch's own, so that of the training clips stands in for it."""
-    short = ["--config", "method/masksem_released", "--epochs", "1", "--evaluate_every", "0"]
-    main(["train", *train_arguments, *short, "--output", str(tmp_path / "run")])
-    drawn(tmp_path / "out", "reconstruction", "--checkpoint", str(tmp_path / "run"), "--clip", "clip15", "--joints", "hip")
+    short = ["--method", "masksem_released", "--train.epochs", "1", "--train.evaluate_every", "0"]
+    main(["train", *replaced([*train_arguments, *short, "--output", str(tmp_path / "run")])])
+    drawn(tmp_path / "out", "reconstruction", "--run", str(tmp_path / "run"), "--clip", "clip15", "--joints", "hip")
     assert "standardised error nan" not in (tmp_path / "out" / "reconstruction_velocity.svg").read_text()
     assert "standardised error" in (tmp_path / "out" / "reconstruction_velocity.svg").read_text()
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
 def test_embedding(run: Path, tmp_path: Path, method: str) -> None:
-    assert drawn(tmp_path, "embedding", "--checkpoint", str(run), "--method", method) == files("embedding")
+    assert drawn(tmp_path, "embedding", "--run", str(run), "--method", method) == files("embedding")
 
 
 def test_evaluation_draws_the_map(run: Path, tmp_path: Path) -> None:
-    arguments = ["--config", "protocol/knn", "--checkpoint", str(run)]
+    arguments = ["--protocol", "knn", "--run", str(run)]
     main(["evaluate", *arguments, "--output", str(tmp_path / "with")])
     main(["evaluate", *arguments, "--figures", "false", "--output", str(tmp_path / "without")])
     assert {path.name for path in (tmp_path / "with" / "figures").iterdir()} == files("confusion", "embedding")
@@ -95,47 +113,54 @@ def test_a_clip_that_is_not_in_the_runs_data(run: Path, tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "own", topology=load_topology("tiny5"), classes=("mine",)) as writer:
         writer.add(Clip(name="alone", label=0, bodies=(Body(start=0, frames=frames, present=np.ones(9, dtype=bool)),)))
     own = ["--clip", str(tmp_path / "own"), "--gif", "false"]
-    assert drawn(tmp_path / "out", "saliency", "--checkpoint", str(run), *own) == files("saliency")
+    assert drawn(tmp_path / "out", "saliency", "--run", str(run), *own) == files("saliency")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["potrait"], "visualize potrait: no such kind of picture, expected one of saliency, smoothing, masks, "),
-        (["saliency"], "checkpoint"),
-        (["saliency", "--checkpoint", "nowhere"], "nowhere: expected a run with encoder.yaml"),
+        (["saliency"], "run"),
+        (["saliency", "--run", "nowhere"], "nowhere: expected a run with encoder.yaml"),
         (
-            ["saliency", "--checkpoint", "RUN", "--clip", "nobody"],
+            ["saliency", "--run", "RUN", "--clip", "nobody"],
             "--clip: nobody: expected a number below 8, the test clips",
         ),
-        (["saliency", "--checkpoint", "RUN", "--clip", "8"], "--clip: 8: expected a number below 8"),
-        (["saliency", "--checkpoint", "RUN", "--rate", "0"], "--rate: expected frames a second, more than 0"),
-        (["saliency", "--checkpoint", "RUN", "--seed", "-1"], "--seed: expected at least 0"),
-        (["saliency", "--checkpoint", "RUN", "--data.split", "third"], "data.split: expected one of half, found third"),
+        (["saliency", "--run", "RUN", "--clip", "8"], "--clip: 8: expected a number below 8"),
+        (["saliency", "--run", "RUN", "--rate", "0"], "--rate: expected frames a second, more than 0"),
+        (["saliency", "--run", "RUN", "--seed", "-1"], "--seed: expected at least 0"),
+        (["saliency", "--run", "RUN", "--data.split", "third"], "data.split: expected one of half, found third"),
         (["smoothing"], "--topology: expected the name or path of a topology"),
         (["smoothing", "--topology", "tiny6"], "tiny6: no such file"),
         (["smoothing", "--topology", "tiny5", "--hops", "2"], "--hops: expected together with --operator"),
         (["smoothing", "--topology", "tiny5", "--operator", "blur"], "--operator: expected one of none, adjacency"),
         (["smoothing", "--topology", "tiny5", "--operator", "adjacency", "--hops", "0"], "hops: expected at least 1"),
-        (["smoothing", "--topology", "kinect20", "--checkpoint", "RUN"], "--topology: kinect20 does not fit the run"),
+        (["smoothing", "--topology", "kinect20", "--run", "RUN"], "--topology: kinect20 does not fit the run"),
         (["smoothing", "--topology", "tiny5", "--joints", "tail"], "--joints: tiny5 has no joint called 'tail'"),
-        (["masks", "--checkpoint", "RUN", "--draws", "0"], "--draws: expected at least 1"),
-        (["reconstruction", "--checkpoint", "RUN", "--joints", "tail"], "--joints: tiny5 has no joint called 'tail'"),
-        (["reconstruction", "--checkpoint", "PROBE"], "PROBE cannot reconstruct: it holds no decoder"),
-        (["embedding", "--checkpoint", "RUN", "--points", "1"], "--points: expected at least 2"),
+        (["masks", "--run", "RUN", "--draws", "0"], "--draws: expected at least 1"),
+        (["reconstruction", "--run", "RUN", "--joints", "tail"], "--joints: tiny5 has no joint called 'tail'"),
+        (["reconstruction", "--run", "PROBE"], "PROBE cannot reconstruct: it holds no decoder"),
+        (["embedding", "--run", "RUN", "--points", "1"], "--points: expected at least 2"),
     ],
 )
 def test_a_fault_is_one_line(
     arguments: list[str], message: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "PROBE" in arguments:
-        settings = ["--epochs", "1", "--views", "1", "--figures", "false", "--output", str(tmp_path / "PROBE")]
+        settings = [
+            "--protocol.epochs",
+            "1",
+            "--protocol.views",
+            "1",
+            "--figures",
+            "false",
+        ]
         main(
             [
                 "evaluate",
-                "--config",
-                "protocol/linear",
-                "--checkpoint",
+                "--protocol",
+                "linear",
+                "--run",
                 str(run),
                 "--output",
                 str(tmp_path / "PROBE"),

@@ -1,0 +1,73 @@
+"""The commands from Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import masksem_graph as mg
+from masksem_graph.api import data_section
+from masksem_graph.errors import InputError
+
+needs_core = pytest.mark.skipif(
+    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
+)
+ROOT = Path(__file__).resolve().parents[1]
+QUICK = {"batch_size": 180, "evaluate_every": 0, "figures": False, "accelerator": "cpu", "width": 16}
+
+
+def test_the_package_is_imported_without_torch() -> None:
+    code = "import sys, masksem_graph as mg; print('torch' in sys.modules, sorted(set(mg.__all__) - set(dir(mg))))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert answer.stdout == "False []\n"
+
+
+def test_an_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="nothing"):
+        mg.nothing  # noqa: B018
+
+
+@needs_core
+def test_pretrain_evaluate_load(tmp_path: Path) -> None:
+    run = mg.pretrain("demo_xsub", "tiny", "mamp", epochs=1, output=tmp_path / "run", **QUICK, **{"model.backbone.depth": 1})
+    assert isinstance(run, mg.RunFolder) and run.page.is_file()
+    encoder = mg.load_encoder(run)
+    assert encoder.width == 16
+    found = mg.evaluate(run, "knn", figures=False)
+    assert found.folder == tmp_path / "run" / "knn" and found.interval[0] <= found.top1 <= found.interval[1]
+    assert found.floors and found.figures["test_clips"] == 360 and f"top1={found.top1:.1f}" in repr(found)
+    with pytest.raises(InputError, match="already holds results"):
+        mg.evaluate(run, "knn", figures=False)
+    linear = mg.evaluate(run, "linear", epochs=1, views=1, labels="10%", runs=2, figures=False)
+    assert linear.folder.name == "linear_10" and linear.figures["seeds"] == [0, 1] and linear.figures["labelled_clips"] == 36
+
+
+@needs_core
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"epoch": 3}, r"epoch: no such field; did you mean epochs\?"),
+        ({"width": "wide"}, r"model\.width"),
+        ({"data": 3}, r"data: expected a SkeletonDataset, a name, or a list of them, found int"),
+        ({"model": "tyni"}, r"did you mean tiny\?"),
+        ({"backbone": object()}, r"backbone: expected plain data, a class"),
+        ({"output": ""}, r"--output: expected a folder, found ''"),
+    ],
+)
+def test_mistakes(tmp_path: Path, fields: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        mg.pretrain(**{"data": "demo_xsub", "output": tmp_path / "run", **fields})
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_data_sets() -> None:
+    found = data_section(["demo_xsub", "demo_kinect20_xsub"])
+    assert found["format"] == "demo" and found["also"] == {"demo_kinect20": {"format": "demo_kinect20", "split": "xsub"}}
+    twice = data_section([{"format": "ntu", "split": "a"}, {"format": "ntu", "split": "b", "weight": 2.0}])
+    assert twice["also"] == {"ntu_2": {"format": "ntu", "split": "b", "weight": 2.0}}
+    with pytest.raises(InputError, match="stream is that of the first data set"):
+        data_section([{"format": "ntu", "split": "a"}, {"format": "pku", "split": "b", "stream": "bone"}])
