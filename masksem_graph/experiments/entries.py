@@ -66,7 +66,8 @@ def ablation_steps(
             chosen |= changes
         if "init_from" in chosen:
             start = check_options(source, "init_from", chosen["init_from"], trust)
-            first, chosen["init_from"] = [Step("first", "train", base | start)], "first"
+            del chosen["init_from"]
+            first, chosen["train.init_from"] = [Step("first", "train", base | start)], "first"
         variants.append((tuple(label for label, _ in combination), [*first, Step("run", "train", chosen), *last]))
     return variants
 

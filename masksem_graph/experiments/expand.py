@@ -66,7 +66,7 @@ class Expansion:
         root = None if root is None else str(root)
         places: dict[str, tuple[str, ...]] = {}
         needs: list[Step] = []
-        for option in [name for name in ("run", "fuse", "init_from") if name in options]:
+        for option in [name for name in ("run", "fuse", "train.init_from") if name in options]:
             given = options.pop(option)
             names = given if option == "fuse" and isinstance(given, list) else [given]
             needs += (others := [self._called(name, step, known) for name in names])

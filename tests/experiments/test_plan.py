@@ -15,13 +15,13 @@ from masksem_graph.experiments import ExperimentPlan, arguments, load_plan
 ON = {
     "train": {"data": "demo_xsub", "model": "tiny", "train.epochs": 10},
     "seeds": [0, 1],
-    "evaluate": {"linear": {"protocol": "linear", "views": 2}, "knn": {"protocol": "knn", "k": [1, 5]}},
+    "evaluate": {"linear": {"protocol": "linear", "protocol.views": 2}, "knn": {"protocol": "knn", "protocol.k": [1, 5]}},
 }
 GRID = {"mask": {"motion": {"method": "mamp"}, "semantic": {"method": "masksem"}}, "train.lr": [0.001, 0.01]}
 STEPS = [
     {"prepare": "store", "format": "ntu", "root": "data"},
     {"train": "joint", "data": "ntu60_xsub", "model": "tiny", "root": "store"},
-    {"train": "warm", "data": "demo_xsub", "init_from": "joint"},
+    {"train": "warm", "data": "demo_xsub", "train.init_from": "joint"},
     {"evaluate": "joint/linear", "protocol": "linear", "run": "joint"},
     {"evaluate": "joint/moved", "protocol": "transfer", "run": "joint", "data": "pku2_xsub", "root": "pku2"},
     {"evaluate": "fused/linear", "fuse": ["joint/linear", "joint/linear"]},
@@ -46,7 +46,7 @@ def test_the_commands_of_a_recipe(tmp_path: Path) -> None:
     assert lines(found) == [
         "prepare ntu /d --output out/stores/store",
         "train --data.root out/stores/store --data ntu60_xsub --model tiny --train.seed 3 --output out/seed3/joint",
-        "train --init_from out/seed3/joint --data demo_xsub --data.root /d --train.seed 3 --output out/seed3/warm",
+        "train --train.init_from out/seed3/joint --data demo_xsub --data.root /d --train.seed 3 --output out/seed3/warm",
         "evaluate --run out/seed3/joint --protocol linear --seed 3 --output out/seed3/joint/linear",
         "evaluate --run out/seed3/joint --protocol transfer --data pku2_xsub --data.root /p --seed 3 "
         "--output out/seed3/joint/moved",
@@ -94,8 +94,8 @@ def test_the_commands_of_an_ablation(tmp_path: Path) -> None:
     assert found == [
         "train --data demo_xsub --model tiny --train.epochs 7 --method masksem --method.mask_ratio 0.5 --train.lr 0.01 "
         f"--device.accelerator cpu --data.root /d --train.seed 3 --output {folder}/run",
-        f"evaluate --run {folder}/run --protocol linear --views 2 --seed 3 --device.accelerator cpu --output {folder}/linear",
-        f"evaluate --run {folder}/run --protocol knn --k [1, 5] --seed 3 --device.accelerator cpu --output {folder}/knn",
+        f"evaluate --run {folder}/run --protocol linear --protocol.views 2 --seed 3 --device.accelerator cpu --output {folder}/linear",
+        f"evaluate --run {folder}/run --protocol knn --protocol.k [1, 5] --seed 3 --device.accelerator cpu --output {folder}/knn",
     ]
 
 
@@ -106,7 +106,7 @@ def test_a_warm_start_and_longer_runs(tmp_path: Path) -> None:
     }
     first, run, _, _, longer, *_ = lines(plan(tmp_path, {"variants": variants}, seeds=[0]))
     assert "--method mamp --train.seed 0 --output out/variants/warm/seed0/first" in first and "--train.epochs 5" in first
-    assert run.startswith("train --init_from out/variants/warm/seed0/first --data demo_xsub") and "epochs 10" in run
+    assert run.startswith("train --train.init_from out/variants/warm/seed0/first --data demo_xsub") and "epochs 10" in run
     assert "--train.epochs 20" in longer
 
 
@@ -243,7 +243,7 @@ def test_a_folder_goes_on_only_with_the_same_settings(tmp_path: Path) -> None:
     plan(tmp_path, {"grid": GRID}, roots={"data": "/b"}, overrides=cpu, seeds=[1, 2]).refuse_others(out)
     with pytest.raises(InputError, match=r"seed0/run was started with other settings: train\.epochs: found 10, expected 11"):
         plan(tmp_path, {"grid": GRID}, overrides={"train.epochs": 11}).refuse_others(out)
-    with pytest.raises(InputError, match=r"seed0/knn was started .* k: found \[1, 5\], expected nothing; name another folder"):
+    with pytest.raises(InputError, match=r"seed0/knn was started .* protocol\\.k: found \[1, 5\], expected nothing; name another folder"):
         plan(tmp_path, {"grid": GRID}, ON | {"evaluate": {"knn": {"protocol": "knn"}}}).refuse_others(out)
     plan(tmp_path, {"grid": GRID}, seeds=[7]).record(out)
     with pytest.raises(InputError, match="other settings"):  # a record is added to, not replaced
