@@ -83,7 +83,7 @@ def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str 
     parser = Parser(prog=str(source), exit_on_error=True)
     parser.add_class_arguments(kind, fail_untyped=True)
     try:
-        return kind(**instantiate(parser, parser.parse_object(dict(fields))))
+        return kind(**instantiate(parser, parser.parse_object(plain_copy(fields))))
     except InputError as error:
         raise InputError(f"{Path(source)}: {str(error).removeprefix('--')}") from None
 

@@ -134,7 +134,10 @@ def test_divided_runs_are_the_same(train_arguments: list[str], tmp_path: Path, c
 def test_ha_cm_is_evaluated_as_it_was_trained(ha_cm: Path, small_store: Path, tmp_path: Path) -> None:
     """On data with all joints: the encoder picks its own and maps them."""
     encoder = load_encoder(ha_cm)
-    assert encoder.topology.inputs == open_store(small_store).topology.joints and encoder.grid == (6, 4)
+    assert encoder.topology.inputs == open_store(small_store).topology.joints and (
+        encoder.segments,
+        len(encoder.topology),
+    ) == (6, 4)
     main(["evaluate", "--protocol", "knn", "--run", str(ha_cm), "--output", str(tmp_path / "knn")])
     assert 0 <= json.loads((tmp_path / "knn" / "results.json").read_text())["top1"] <= 100
 
@@ -144,7 +147,7 @@ def test_a_skeleton_without_its_joints_is_refused(
 ) -> None:
     elsewhere = ["--data.format", "demo", "--data.split", "xsub", "--data.root", str(demo_store)]
     graph_alone = load_encoder(ha_cm, topology=load_topology("ntu25"))
-    assert graph_alone.grid == (6, 25), "its encodings are of the graph alone"
+    assert (graph_alone.segments, len(graph_alone.topology)) == (6, 25), "its encodings are of the graph alone"
     with pytest.raises(SystemExit) as stopped:
         chosen = ["--data", "demo_xsub", "--model", "tiny", "--method", "ha_cm"]
         main(["train", *chosen, *elsewhere, "--model.topology", "kinect20_limbs", "--output", str(tmp_path / "run")])

@@ -18,7 +18,7 @@ from masksem_graph.files import shipped
 
 GROUPS = {name: sorted(path.stem for path in (shipped("configs") / name).glob("*.yaml")) for name in ("recipe", "ablation")}
 EXPERIMENTS = [(name, "demo") for names in GROUPS.values() for name in names] + [("table5", "nw_ucla")]
-QUICK = {"protocol.epochs": 1, "protocol.head.hidden": 8}
+QUICK, FLAT = {"protocol.epochs": 1, "protocol.head.hidden": 8}, {"protocol.layer_decay": 1.0}
 
 
 @pytest.fixture
@@ -125,14 +125,28 @@ def test_a_small_recipe_from_nothing_to_the_tables(
 ) -> None:
     """Every protocol, two streams, their fusion, two seeds; then one evaluation anew and nothing else."""
     tiny = {"model.width": 16, "model.backbone.depth": 1, "model.decoder.depth": 1, "train.epochs": 1, "train.batch_size": 8}
-    common = {"model": "tiny", "method": "mamp", "data.format": "nw_ucla", "data.split": "half", "train.figures": False, **tiny}
+    common = {
+        "model": "tiny",
+        "method": "mamp",
+        "data.format": "nw_ucla",
+        "data.split": "half",
+        "train.figures": False,
+        **tiny,
+    }
     joint = {"run": "joint"}
     steps: list[dict[str, Any]] = [
         {"train": "joint", **common},
         {"evaluate": "joint/linear", "protocol": "linear", **joint, "protocol.epochs": 2, "protocol.views": 1},
         {"evaluate": "joint/knn", "protocol": "knn", **joint},
         {"evaluate": "joint/finetune", "protocol": "finetune", **joint, **QUICK},
-        {"evaluate": "joint/scratch", "protocol": "finetune", **joint, **QUICK, "untrained": True, "protocol.layer_decay": 1.0},
+        {
+            "evaluate": "joint/scratch",
+            "protocol": "finetune",
+            **joint,
+            **QUICK,
+            "untrained": True,
+            "protocol.layer_decay": 1.0,
+        },
         {"evaluate": "joint/half", "protocol": "finetune", **joint, **QUICK, "labels": "50%", "runs": 2},
         {"train": "bone", **common, "data.stream": "bone"},
         {"evaluate": "bone/linear", "protocol": "linear", "run": "bone", "protocol.epochs": 2, "protocol.views": 1},

@@ -10,6 +10,7 @@ import torch
 
 from masksem_graph.cli import main
 from masksem_graph.encodings import RestPose
+from masksem_graph.graph import SkeletonBatch
 from masksem_graph.models.io import load_encoder
 from masksem_graph.topology import load_topology
 from tests.cli.options import replaced
@@ -34,7 +35,8 @@ def test_pose(small_store: Path, tmp_path: Path) -> None:
     found = load_topology(target)
     assert found.name == "mine" and "the mean of 14 clips" in found.source
     assert found.rest_pose["hip"] == (0.0, 0.0, 0.0) and found.rest_pose != load_topology("tiny5").rest_pose
-    assert RestPose(width=8, topology=found, segments=1)().isfinite().all()
+    batch = SkeletonBatch.from_frames(torch.zeros(1, 1, len(found), 3), topology=found, segment=1)
+    assert RestPose(width=8)(batch).isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_an_encoder_on_a_topology_of_ones_own(small_store: Path, train_arguments
     (tmp_path / "mine.yaml").write_text("name: mine\nextends: tiny5\nadd_bones: [[left_hand, foot]]\nwithout: [right_hand]\n")
     parts = "[masksem_graph.encodings.Sinusoidal, masksem_graph.encodings.RestPose]"
     beside = f"[{{class_path: masksem_graph.encodings.Concatenate, init_args: {{parts: {parts}}}}}]"
-    more = ["--model.topology", str(tmp_path / "mine.yaml"), "--model.encodings", beside, "--epochs", "1"]
+    more = ["--model.topology", str(tmp_path / "mine.yaml"), "--model.encodings", beside, "--train.epochs", "1"]
     main(["train", *replaced([*train_arguments, *more, "--output", str(tmp_path / "run")])])
     encoder = load_encoder(tmp_path / "run")
     assert encoder.topology.graph.has_edge("left_hand", "foot") and len(encoder.topology) == 4

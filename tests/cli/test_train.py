@@ -189,7 +189,7 @@ def test_no_checkpoint_without_its_encoder(
     def dying(*_: object) -> None:
         raise Killed
 
-    monkeypatch.setattr("masksem_graph.training.run.save_encoder", dying)
+    monkeypatch.setattr("masksem_graph.models.io.save_encoder", dying)
     with pytest.raises(Killed):
         train(train_arguments, tmp_path / "run")
     assert not (tmp_path / "run" / "last.pt").exists()

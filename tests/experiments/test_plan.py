@@ -90,12 +90,12 @@ def test_the_commands_of_an_ablation(tmp_path: Path) -> None:
     overrides = {"train.epochs": "7", "device.accelerator": "cpu"}
     fields = {"train": {"method": "masksem", "method.mask_ratio": 0.5}, "grid": GRID}
     found = lines(plan(tmp_path, fields, seeds=[3], overrides=overrides, roots={"data": "/d"}))[-3:]
-    folder = "out/variants/semantic-0.01/seed3"
+    folder, common = "out/variants/semantic-0.01/seed3", "--seed 3 --device.accelerator cpu"
     assert found == [
         "train --data demo_xsub --model tiny --train.epochs 7 --method masksem --method.mask_ratio 0.5 --train.lr 0.01 "
         f"--device.accelerator cpu --data.root /d --train.seed 3 --output {folder}/run",
-        f"evaluate --run {folder}/run --protocol linear --protocol.views 2 --seed 3 --device.accelerator cpu --output {folder}/linear",
-        f"evaluate --run {folder}/run --protocol knn --protocol.k [1, 5] --seed 3 --device.accelerator cpu --output {folder}/knn",
+        f"evaluate --run {folder}/run --protocol linear --protocol.views 2 {common} --output {folder}/linear",
+        f"evaluate --run {folder}/run --protocol knn --protocol.k [1, 5] {common} --output {folder}/knn",
     ]
 
 
@@ -243,7 +243,9 @@ def test_a_folder_goes_on_only_with_the_same_settings(tmp_path: Path) -> None:
     plan(tmp_path, {"grid": GRID}, roots={"data": "/b"}, overrides=cpu, seeds=[1, 2]).refuse_others(out)
     with pytest.raises(InputError, match=r"seed0/run was started with other settings: train\.epochs: found 10, expected 11"):
         plan(tmp_path, {"grid": GRID}, overrides={"train.epochs": 11}).refuse_others(out)
-    with pytest.raises(InputError, match=r"seed0/knn was started .* protocol\\.k: found \[1, 5\], expected nothing; name another folder"):
+    with pytest.raises(
+        InputError, match=r"seed0/knn was started .* protocol.k: found \[1, 5\], expected nothing; name another folder"
+    ):
         plan(tmp_path, {"grid": GRID}, ON | {"evaluate": {"knn": {"protocol": "knn"}}}).refuse_others(out)
     plan(tmp_path, {"grid": GRID}, seeds=[7]).record(out)
     with pytest.raises(InputError, match="other settings"):  # a record is added to, not replaced
