@@ -26,16 +26,20 @@ def main(argv: Sequence[str]) -> None:
     again = {"seed": options.seed, "overwrite": True}
     run = pretrain("demo_xsub", "tiny", "masksem", epochs=options.epochs, output=options.output, **again)
     console.rule("2. evaluation of the frozen encoder")
-    top1 = {}
+    top1: dict[tuple[str, str], float] = {}
+    floors: dict[str, float] = {}
     for encoder in ENCODERS:
         for protocol in PROTOCOLS:
-            folder = Path(options.output) / f"{protocol}_{encoder}"
-            top1[encoder, protocol] = evaluate(run, protocol, untrained=encoder == "untrained", output=folder, **again).top1
-    _print(top1)
+            folder, trained = Path(options.output) / f"{protocol}_{encoder}", encoder == "pretrained"
+            told = trained and protocol == "linear"
+            found = evaluate(run, protocol, untrained=not trained, floors=told, output=folder, **again)
+            top1[encoder, protocol] = found.top1
+            floors |= found.floors if told else {}
+    _print(top1, floors)
     console.print(f"written: {run}", markup=False)
 
 
-def _print(top1: dict[tuple[str, str], float]) -> None:
+def _print(top1: dict[tuple[str, str], float], floors: dict[str, float]) -> None:
     from rich.table import Table
 
     from masksem_graph.console import console
@@ -50,3 +54,5 @@ def _print(top1: dict[tuple[str, str], float]) -> None:
     table.add_section()
     table.add_row("gain by pre-training, points", *(f"{gain:+.1f}" for gain in gains), style="bold")
     console.print(table)
+    told = ", ".join(f"{name.replace('_', ' ')} {value:.1f}" for name, value in floors.items())
+    console.print(f"Floors, each by a ridge classifier: {told}. docs/protocols.md says what they are.", markup=False)

@@ -29,6 +29,8 @@ from masksem_graph.training.metrics import MetricsLog
 from masksem_graph.training.optim import build_adamw, warmup_cosine
 from masksem_graph.training.signals import StopRequest
 
+TELL_SECONDS = 20.0
+"""Between the lines that a log gets."""
 AGREE_EVERY = 16  # steps between the moments at which several processes look at each other's signals
 
 
@@ -98,7 +100,7 @@ class PretrainLoop:
                     compile_layers(network)
         self.wrapped, self.optimiser = fabric.setup(task, build_adamw(task, config))
         self.progressed = Progressed()
-        self.saved_at = time.monotonic()
+        self.saved_at = self.told_at = time.monotonic()
 
     @property
     def checkpoint(self) -> Path:
@@ -128,11 +130,19 @@ class PretrainLoop:
                     row = self._end_epoch()
                     if log is not None:
                         log.write(row)
-                        progress.update(bar, note=f"epoch {int(row['epoch'])}  loss {row['loss']:.4f}")
+                        note = f"epoch {int(row['epoch'])}  loss {row['loss']:.4f}"
+                        progress.update(bar, note=note)
+                        self._tell(progress, f"{note}  of {self.config.epochs} epochs, {row['seconds']:.0f} s each")
                     self.save()
         finally:
             if log is not None:
                 log.close()
+
+    def _tell(self, progress: Progress, line: str) -> None:
+        """A line every so often where there is no terminal to draw a bar on, such as a batch job's log."""
+        if not progress.console.is_terminal and time.monotonic() - self.told_at > TELL_SECONDS:
+            self.told_at = time.monotonic()
+            progress.console.print(line, markup=False)
 
     def _epoch(self, progress: Progress, bar: Any, stop: StopRequest) -> None:
         state, began = self.progressed, time.monotonic()
