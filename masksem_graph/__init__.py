@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from masksem_graph.run_folder import RunFolder
     from masksem_graph.topology import load_topology
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Result",
     "RunFolder",
