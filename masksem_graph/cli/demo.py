@@ -35,11 +35,15 @@ def main(argv: Sequence[str]) -> None:
             found = evaluate(run, protocol, untrained=not trained, floors=told, output=folder, **again)
             top1[encoder, protocol] = found.top1
             floors |= found.floors if told else {}
-    _print(top1, floors)
+    _print(top1)
+    told = ", ".join(f"{name.replace('_', ' ')} {value:.1f}" for name, value in floors.items())
+    console.print(
+        f"Floors, by a ridge classifier on the same clips: {told}. docs/protocols.md says what they are.", markup=False
+    )
     console.print(f"written: {run}", markup=False)
 
 
-def _print(top1: dict[tuple[str, str], float], floors: dict[str, float]) -> None:
+def _print(top1: dict[tuple[str, str], float]) -> None:
     from rich.table import Table
 
     from masksem_graph.console import console
@@ -54,5 +58,3 @@ def _print(top1: dict[tuple[str, str], float], floors: dict[str, float]) -> None
     table.add_section()
     table.add_row("gain by pre-training, points", *(f"{gain:+.1f}" for gain in gains), style="bold")
     console.print(table)
-    told = ", ".join(f"{name.replace('_', ' ')} {value:.1f}" for name, value in floors.items())
-    console.print(f"Floors, each by a ridge classifier: {told}. docs/protocols.md says what they are.", markup=False)

@@ -203,7 +203,9 @@ def _run(config: EvaluateConfig, plain: dict[str, Any], store: Store, fabric: Fa
         outcome = config.protocol.run(evaluation, seed=seed, progress=progress)
     head, trained = outcome.head, outcome.encoder or encoder
     classifier = None if head is None else Classify(encoder=trained, head=head).eval()
-    run = Run(seed, labelled, outcome.scores.cpu(), outcome.figures, classifier, time.monotonic() - began)
+    found = {name: value for name, value in outcome.figures.items() if name != "floors"}
+    run = Run(seed, labelled, outcome.scores.cpu(), found, classifier, time.monotonic() - began)
+    run = replace(run, floors=outcome.figures.get("floors", {}))
     if config.floors and seed == config.seed and isinstance(config.protocol, Linear | KNN):
         run = replace(run, floors=floors(evaluation, seed=seed)[0])
     if not (config.figures and outcome.encoder is None and seed == config.seed):

@@ -161,6 +161,9 @@ def print_results(console: Console, results: dict[str, Any], folder: Path) -> No
     console.print(table)
     if (best := results.get("best_epoch_top1_chosen_on_test")) is not None:
         console.print(f"the result is the last epoch's; the best epoch, chosen on test data: {best:.1f} %")
+    if floors := results.get("floors"):
+        told = ", ".join(f"{name.replace('_', ' ')} {value:.1f}" for name, value in floors.items())
+        console.print(cell(f"floors, by a ridge classifier on the same clips: {told}"), soft_wrap=True)
     console.print(cell(f"written: {folder}"), soft_wrap=True)
 
 
