@@ -35,7 +35,8 @@ FILES = (
     *NETWORKS,
     "results.json",  # last: what is removed begins with the least and ends with the result
 )
-FOLDERS = ("figures", "tensorboard")
+DRAWN = ("confusion", "curves", "embedding", "masks", "reconstruction", "saliency", "smoothing")
+"""What the names of our pictures begin with."""
 
 
 class RunFolder:
@@ -179,9 +180,11 @@ class RunFolder:
         """
         if self.kind is None:
             raise InputError(f"{self}: no {MARKER} file calls it ours; nothing is removed")
-        for name in FOLDERS:
-            if name not in keep:
-                shutil.rmtree(self / name, ignore_errors=True)
+        shutil.rmtree(self / "tensorboard", ignore_errors=True)
+        for picture in [path for path in self.figures.glob("*.*") if path.stem.partition("_")[0] in DRAWN]:
+            picture.unlink()
+        if self.figures.is_dir() and not any(self.figures.iterdir()):
+            self.figures.rmdir()
         for name in FILES:
             if name not in keep:
                 (self / name).unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from masksem_graph.data.config import DataConfig
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.loose_clips import gather
+from masksem_graph.evaluation.prepared import prepared_as
 from masksem_graph.evaluation.run import labelled_split
 from masksem_graph.models.encode import loader_for
 from masksem_graph.models.io import describe_encoder, load_encoder
@@ -262,8 +263,7 @@ def _opened(
 
     with TemporaryDirectory() as folder:
         if Path(str(clip)).exists():
-            of_run = {"format": data.format, "origin": data.origin, "options": data.options}
-            found = gather([Path(str(clip))], Path(folder), topology=encoder.topology, data=of_run)
+            found = gather([Path(str(clip))], Path(folder), prepared=prepared_as(run, encoder))
             if not found.stores:
                 raise InputError(next(iter(found.failed.values())))
             store, place = found.stores[0], 0

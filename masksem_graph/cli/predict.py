@@ -68,8 +68,7 @@ def predict(
     device = launch(DeviceConfig(accelerator=accelerator)).device
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
-        topology = classifier.network.encoder.topology
-        found = gather(clips, Path(folder), topology=topology, data=classifier.data, format=format, options=options)
+        found = gather(clips, Path(folder), prepared=classifier.prepared, format=format, options=options)
         failed = dict(found.failed)
         for store in found.stores:
             names = [str(name) for name in store.name]

@@ -145,3 +145,8 @@ def open_each_on_first(fabric: Fabric, data: DataConfig) -> dict[str, Store]:
 def identity(store: Store) -> dict[str, Any]:
     """What tells a data set from another, wherever it lies."""
     return {"format": store.format, "topology": store.topology.name, "classes": len(store.classes), "clips": len(store)}
+
+
+def preparation(store: Store) -> dict[str, Any]:
+    """How the clips of a store were prepared: clips that a run meets later have to be prepared alike."""
+    return {"format": store.format, "options": store.options, "origin": store.origin, "units": store.units}

@@ -38,7 +38,7 @@ class Store:
     counts, fingerprint. ``splits[name]`` has the positions of the ``train`` and ``test`` clips.
 
     Shapes (total: frames of all bodies end to end):
-        frames [total, V, C] float32, in the topology's units; present [total] bool;
+        frames [total, V, C] float32, in ``units``; present [total] bool;
         body_offset [bodies + 1]; body_start [bodies]; clip_offset [clips + 1];
         length (frames), label, subject, camera, setup [clips] int64; name [clips] str.
     """

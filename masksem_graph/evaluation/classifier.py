@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,9 +12,9 @@ from torch import Tensor
 from masksem_graph.data.store import Store
 from masksem_graph.data.views import central_view
 from masksem_graph.errors import InputError
+from masksem_graph.evaluation.prepared import Prepared, prepared_as
 from masksem_graph.models.encode import loader_for
 from masksem_graph.models.io import load_encoder, load_head
-from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.classify import Classify
 
 PORTION = 64  # clips at once; changes speed and memory, not results
@@ -28,12 +27,12 @@ class Classifier:
     Args:
         network: in eval mode.
         classes: names by label.
-        data: the evaluation's own ``data`` as plain data: how it is used to seeing clips.
+        prepared: how the evaluation's own clips were.
     """
 
     network: Classify
     classes: tuple[str, ...]
-    data: dict[str, Any]
+    prepared: Prepared
 
     @torch.no_grad()
     def probabilities(self, store: Store, device: torch.device | str = "cpu") -> Float[Tensor, "clips classes"]:
@@ -66,7 +65,4 @@ def load_classifier(folder: Path) -> Classifier:
         )
     network = Classify(encoder=load_encoder(folder), head=saved.head).eval()
     classes = saved.classes or tuple(f"class {i}" for i in range(saved.head.classes))
-    data = RunFolder(folder).read_config().get("data") or {}
-    if not isinstance(data, dict):
-        raise InputError(f"{folder / 'config.yaml'}: data: expected a mapping, found {data!r}"[:300])
-    return Classifier(network, classes, data)
+    return Classifier(network, classes, prepared_as(folder, network.encoder))

@@ -12,12 +12,13 @@ import numpy as np
 
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.pickles import PickledArray, read_pickle
-from masksem_graph.data.readers import Reader, load_reader, reader_names
+from masksem_graph.data.readers import Reader, load_reader, option_names, reader_class, reader_names
 from masksem_graph.data.readers.folder import FolderReader
 from masksem_graph.data.readers.ntu import NTUReader
 from masksem_graph.data.readers.nw_ucla import NWUCLAReader, _frames, _parse
-from masksem_graph.data.readers.pyskl import Annotation, PysklReader
+from masksem_graph.data.readers.pyskl import Annotation, PysklReader, _one_file
 from masksem_graph.errors import InputError
+from masksem_graph.evaluation.prepared import Prepared
 from masksem_graph.topology import Topology, load_topology
 
 ENDINGS = {".skeleton": "ntu", ".json": "nw_ucla", ".npz": "npz", ".pkl": "pyskl", ".pickle": "pyskl"}
@@ -26,38 +27,53 @@ ARRAYS = (".npy", ".csv")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif", ".m4v", ".mpg", ".mpeg", ".jpg", ".jpeg", ".png")
 
 
-def loose_reader(path: Path, format: str | None, usual: str | None, options: Mapping[str, Any], topology: Topology) -> Reader:
+def loose_reader(path: Path, prepared: Prepared, format: str | None, options: Mapping[str, Any]) -> Reader:
     """What reads the clips of a file or a folder.
 
     Args:
         path: the file or folder.
-        format: named by the user; else what the file's ending says, else ``usual``.
-        usual: the format of the run's own clips.
-        options: of the reader.
-        topology: the run's skeleton, which arrays without a description are on.
+        prepared: how the run's own clips were: files of their format are read with their options.
+        format: named by the user; else what the file's ending says, else that of the run's own clips.
+        options: of the reader, over the run's.
 
     Raises:
         InputError: its format cannot be told, or it is a video.
     """
-    suffix = path.suffix.lower()
+    suffix, topology = path.suffix.lower(), prepared.topology
     if suffix in VIDEOS and path.is_file():
         raise InputError(
             f"{path}: is a video or an image, expected coordinates of joints; find the joints with a pose estimator such as "
-            f"MediaPipe or MMPose, and save them as an .npy [frames, {len(topology)}, {topology_channels(topology)}]"
+            f"MediaPipe or MMPose, and save them as an .npy [frames, {len(topology)}, {topology.dimensions}]"
         )
-    if format is None and path.is_file() and (suffix in ARRAYS or (suffix == ".npz" and _single_array(path))):
-        return LooseArrays(topology)
-    chosen = format or (ENDINGS.get(suffix) if path.is_file() else None) or usual
+    array = path.is_file() and (suffix in ARRAYS or (suffix == ".npz" and _single_array(path)))
+    if array and format in (None, "folder"):
+        table = {"axes": None} if suffix == ".csv" else {}
+        return LooseArrays(topology, **{**_options_of_run(prepared, "folder"), **options, **table})
+    chosen = format or (ENDINGS.get(suffix) if path.is_file() else None) or prepared.format
     if chosen is None:
         raise InputError(f"{path}: its name does not tell its format; expected --format, one of {', '.join(reader_names())}")
-    reader = load_reader(chosen, **options)
-    loose: Any = {NTUReader: LooseNTU, NWUCLAReader: LooseNWUCLA, PysklReader: LoosePyskl}.get(type(reader))
-    if loose is None or not path.is_file() or suffix == ".zip":
-        return reader
-    made: Reader = loose.__new__(loose)
-    made.__dict__ |= vars(reader)
-    if isinstance(made, LoosePyskl):
-        made.given = topology
+    reader = load_reader(chosen, **{**_options_of_run(prepared, chosen), **options})
+    if type(reader) is PysklReader:
+        given = load_topology(options["topology"]) if options.get("topology") else topology
+        return _loosened(reader, LoosePyskl, given=given)
+    loose = {NTUReader: LooseNTU, NWUCLAReader: LooseNWUCLA}.get(type(reader))
+    return _loosened(reader, loose) if loose and path.is_file() and suffix != ".zip" else reader
+
+
+def _options_of_run(prepared: Prepared, format: str) -> dict[str, Any]:
+    """The run's options of a reader, where its own clips are of this format or, as ``demo`` of ``ntu``, of a kind of it."""
+    if prepared.format == format:
+        return dict(prepared.options)
+    if not {format, prepared.format} <= set(reader_names()):
+        return {}
+    cls = reader_class(format)
+    kind = issubclass(reader_class(str(prepared.format)), cls)
+    return {name: value for name, value in prepared.options.items() if kind and name in option_names(cls)}
+
+
+def _loosened(reader: Reader, cls: type[Reader], **more: Any) -> Reader:
+    made = cls.__new__(cls)
+    made.__dict__ |= vars(reader) | more
     return made
 
 
@@ -70,11 +86,6 @@ def loose_sources(path: Path, reader: Reader) -> Sequence[Any]:
     source = typing.get_type_hints(type(reader).read).get("source")
     alone = path.is_file() and path.suffix.lower() != ".zip" and Path in (source, *typing.get_args(source))
     return [path] if alone else reader.sources(path)
-
-
-def topology_channels(topology: Topology) -> int:
-    """Coordinates of a joint in an array of a user's own."""
-    return int(getattr(topology, "dimensions", 3))
 
 
 class LooseNTU(NTUReader):
@@ -98,13 +109,13 @@ class LoosePyskl(PysklReader):
     given: Topology
 
     def sources(self, root: Path) -> Sequence[Annotation]:
+        root = _one_file(root)
         content = read_pickle(root)
         if isinstance(content, dict):
             content = content.get("annotations", [content])
         if not isinstance(content, list | tuple) or not content or not all(isinstance(entry, dict) for entry in content):
             raise InputError(f"{root}: expected a clip with a keypoint of shape [M, T, V, C], or a list of such clips")
-        self.topology = getattr(self, "topology", None) or self.given.name
-        self.dimensions = getattr(load_topology(self.topology), "dimensions", 3)
+        self.topology, self.dimensions = self.given.name, self.given.dimensions
         self.classes = ("unknown",)
         return [self._annotation(root, i, entry, alone=len(content) == 1) for i, entry in enumerate(content)]
 
@@ -124,10 +135,10 @@ class LoosePyskl(PysklReader):
 class LooseArrays(FolderReader):
     """An array of a user's own: ``.npy``, ``.npz`` with one array, or ``.csv`` with a row a frame, joint after joint."""
 
-    def __init__(self, topology: Topology) -> None:
-        super().__init__()
+    def __init__(self, topology: Topology, **options: Any) -> None:
+        super().__init__(**options)
         self.given, self.topology = topology, topology.name
-        self.joints, self.dimensions, self.axes = len(topology), topology_channels(topology), None
+        self.joints, self.dimensions = len(topology), topology.dimensions
 
     def read(self, source: Path) -> Clip:  # type: ignore[override]
         with TemporaryDirectory() as folder:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from masksem_graph.compose import Competed
 from masksem_graph.console import console, progress_bars
-from masksem_graph.data.config import DataConfig, identity, open_on_first
+from masksem_graph.data.config import DataConfig, identity, open_on_first, preparation
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
@@ -286,4 +286,4 @@ def _save(folder: RunFolder, network: Classify, config: EvaluateConfig, store: S
         folder, network.head, width=encoder.width, joints=len(topology_for(encoder, store.topology)), classes=store.classes
     )
     folder.write_yaml("config.yaml", plain)
-    folder.write_yaml("data.yaml", identity(store) | {"split": config.data.split})
+    folder.write_yaml("data.yaml", identity(store) | {"split": config.data.split, "prepared": preparation(store)})

@@ -35,7 +35,7 @@ def start_lines(
         yield _line(
             "data",
             f"{name} {data.split}: {len(split['train'])} training and {len(split['test'])} test clips, "
-            f"{len(store.classes)} classes, in {store.topology.units}, origin {store.origin}, stream {data.stream}, "
+            f"{len(store.classes)} classes, in {store.units}, origin {store.origin}, stream {data.stream}, "
             f"view {data.view}",
         )
         yield _line("skeleton", f"{topology.name}: {len(topology)} joints, {len(topology.bones)} bones")

@@ -6,16 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.cli.options import replaced
 
-if find_spec("masksem_graph.data.transforms") is None:  # they are merged later; the commands that compute need them
-    collect_ignore = [path.name for path in Path(__file__).parent.glob("test_*.py")]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")

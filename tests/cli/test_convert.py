@@ -45,21 +45,26 @@ def convert(source: Path, output: Path, *more: str) -> Path:
 
 def train(store: Path, output: Path, *more: str) -> Path:
     data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(store)]
-    size = [
-        "--train.epochs",
-        "1",
-        "--train.batch_size",
-        "7",
-        "--train.evaluate_every",
-        "1",
-        "--device.accelerator",
-        "cpu",
-        "--train.figures",
-        "false",
-    ]
+    size = ["--train.epochs", "1", "--train.batch_size", "7", "--train.evaluate_every", "1"]
+    size += ["--device.accelerator", "cpu", "--train.figures", "false"]
     arguments = ["--model", "small", "--model.encodings", LEARNED, *MODEL, *DECODER, *data, *size]
     main(["train", *replaced([*arguments, "--method", "masksem", "--output", str(output), *more])])
     return output
+
+
+def uncentred(store: Path) -> list[str]:
+    """Options of the small store, which was prepared otherwise than the published clips were, for an evaluation."""
+    return ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(store), "--data.origin", "none"]
+
+
+def test_clips_that_were_prepared_otherwise_are_refused(
+    published: dict[str, Path], small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = convert(published["probe"], tmp_path / "run")
+    with pytest.raises(SystemExit):
+        out = ["--output", str(tmp_path / "out")]
+        main(["evaluate", "--protocol", "own_head", "--run", str(run), *out, *uncentred(small_store)[:-2]])
+    assert "was prepared with none, the encoder's own clips with centre" in capsys.readouterr().err
 
 
 def test_training_starts_from_it(published: dict[str, Path], small_store: Path, tmp_path: Path) -> None:
@@ -83,23 +88,14 @@ def test_a_probe_starts_everything_but_the_decoder(
 @pytest.mark.parametrize("protocol", ["linear", "knn", "own_head"])
 def test_evaluation_takes_it(published: dict[str, Path], small_store: Path, tmp_path: Path, protocol: str) -> None:
     run, more = convert(published["probe"], tmp_path / "run"), ["--protocol.epochs", "1"] if protocol == "linear" else []
-    data = [
-        "--data.format",
-        "nw_ucla",
-        "--data.split",
-        "half",
-        "--data.root",
-        str(small_store),
-    ]
     out = tmp_path / "out"
-    main(["evaluate", "--protocol", protocol, "--run", str(run), "--output", str(out), *data, *more])
+    main(["evaluate", "--protocol", protocol, "--run", str(run), "--output", str(out), *uncentred(small_store), *more])
     assert json.loads((out / "results.json").read_text())["test_clips"] == 8
 
 
 def test_own_head_is_needed_and_has_to_fit(
     published: dict[str, Path], small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = ["--data.format", "nw_ucla", "--data.split", "half", "--data.root", str(small_store)]
     probe = convert(published["probe"], tmp_path / "probe")
     (probe / "head.yaml").write_text((probe / "head.yaml").read_text().replace("classes: 3", "classes: [a, b]"))
     for run, message in (
@@ -107,7 +103,7 @@ def test_own_head_is_needed_and_has_to_fit(
         (probe, "not the weights"),
     ):
         with pytest.raises(SystemExit):
-            arguments = ["--run", str(run), "--output", str(tmp_path / "out"), *data]
+            arguments = ["--run", str(run), "--output", str(tmp_path / "out"), *uncentred(small_store)]
             main(["evaluate", "--protocol", "own_head", *arguments])
         assert message in capsys.readouterr().err
 

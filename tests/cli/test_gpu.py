@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from masksem_graph.data.augment import whole_view
 
 from masksem_graph.cli import main
-from masksem_graph.cli.train import build_source, parse
+from masksem_graph.cli.train import parse
+from masksem_graph.data.views import whole_view
 from masksem_graph.models.io import load_encoder
-from masksem_graph.tasks.pretrain import GlobalBatch, build_pretrain
+from masksem_graph.tasks.pretrain import GlobalBatch, RandomNumbers
+from masksem_graph.training.run import build_source, build_task
 from tests.cli.options import replaced
 
 pytestmark = [
@@ -32,17 +33,17 @@ def test_trains_and_evaluates(train_arguments: list[str], tmp_path: Path, precis
 
 
 def test_masks_equal_those_of_the_cpu(train_arguments: list[str], tmp_path: Path) -> None:
-    config, *_ = parse(replaced([*train_arguments, "--output", str(tmp_path)]))
+    config, plain, _ = parse(replaced([*train_arguments, "--output", str(tmp_path)]))
     store = config.data.open()
     torch.manual_seed(0)
-    task = build_pretrain(config.model, config.method, topology=store.topology, channels=3)
+    task = build_task(config, plain["model"], {config.data.name: store})
     clips = torch.arange(8)
     masks = []
     for device in (torch.device("cpu"), torch.device("cuda")):
         source = build_source(store, config, device)
         plan = source.plan(whole_view(clips, source.length[clips]))
         batch = source.load(plan)
-        uniform = torch.rand(len(plan.body), task.nodes, generator=torch.Generator().manual_seed(1))
-        whole = GlobalBatch(bodies=len(plan.body), sequences=len(clips), reference=batch.coordinates.mean(0))
-        masks.append(task.to(device).draw(batch, uniform.to(device), whole).mask.masked.cpu())
+        nodes = torch.rand(len(plan.body), batch.layout.nodes, generator=torch.Generator().manual_seed(1))
+        whole = GlobalBatch(bodies=len(plan.body), reference=batch.frames.mean(0))
+        masks.append(task.to(device).draw(batch, RandomNumbers(nodes.to(device)), whole).mask.masked.cpu())
     assert (masks[0] == masks[1]).float().mean() > 0.99, "equal but where two keys differ by rounding"

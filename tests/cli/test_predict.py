@@ -14,7 +14,9 @@ import torch
 from masksem_graph.cli import main
 from masksem_graph.cli.train import parse
 from masksem_graph.data.demo import write_demo
+from masksem_graph.data.store import StoreWriter, open_store
 from masksem_graph.report.evaluation import read_scores
+from masksem_graph.topology import load_topology
 from masksem_graph.training.run import pretrain
 from tests.cli.options import replaced
 
@@ -94,13 +96,17 @@ def test_what_does_not_fit(
     unknown.write_text("")
     bad = tmp_path / "S001C001P001R001A001.skeleton"
     bad.write_text("1\n1\n")
+    five = tmp_path / "five"
+    with StoreWriter(five, topology=load_topology("tiny5"), classes=("one",), origin="centre") as writer:
+        writer.add(open_store(small_store)[0])
     run, file = str(evaluation), str(next(source.iterdir()))
     for arguments, line in (
         ([file, "--run", str(evaluation.parent)], "expected the folder of an evaluation that trains a head"),
         ([file, "--run", str(tmp_path / "none")], "no such folder"),
         ([str(tmp_path / "none.skeleton"), "--run", run], "no such file or folder"),
         ([str(bad), "--run", run], str(bad)),
-        ([str(small_store), "--run", run], "tiny5: the clips have its 5 joints"),
+        ([str(small_store), "--run", run], f"{small_store}: prepared with origin none, expected centre, as the run's clips"),
+        ([str(five), "--run", run], "tiny5: the clips have its 5 joints"),
         ([file, "--run", run, "--top", "0"], "--top: expected at least 1"),
         ([file, "--run", run, "--format", "mp4"], "mp4"),
     ):

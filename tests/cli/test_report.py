@@ -9,18 +9,24 @@ import pytest
 import yaml
 
 from masksem_graph.cli import main
-from masksem_graph.cli.train import parse, pretrain
+from masksem_graph.cli.train import parse
+from masksem_graph.errors import InputError
 from masksem_graph.report.page.filters import short
 from masksem_graph.training.pretrain import Interrupted, PretrainLoop
 from masksem_graph.training.provenance import commit
+from masksem_graph.training.run import pretrain
+from tests.cli.options import replaced
+
+
+def train(arguments: list[str], folder: Path, *more: str) -> Path:
+    pretrain(*parse(replaced([*arguments, "--output", str(folder), *more])))
+    return folder
 
 
 @pytest.fixture(scope="module")
 def run(train_arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
-    config, plain = parse([*train_arguments, "--output", str(folder), "--epochs", "1", "--evaluate_every", "1"])
-    pretrain(config, plain)
-    return folder
+    return train(train_arguments, folder, "--train.epochs", "1", "--train.evaluate_every", "1", "--train.figures", "true")
 
 
 @pytest.fixture
@@ -29,7 +35,7 @@ def copy(run: Path, tmp_path: Path) -> Path:
 
 
 def evaluate(run: Path, folder: Path, *more: str) -> str:
-    main(["evaluate", "--config", "protocol/knn", "--k", "[1]", "--checkpoint", str(run), "--output", str(folder), *more])
+    main(["evaluate", "--protocol", "knn", "--protocol.k", "[1]", "--run", str(run), "--output", str(folder), *more])
     return (folder / "report.html").read_text()
 
 
@@ -91,13 +97,12 @@ def test_an_interrupted_run_has_a_page_and_the_next_start_is_noted(
 
     original = PretrainLoop._epoch
     monkeypatch.setattr(PretrainLoop, "_epoch", stopping)
-    config, plain = parse([*train_arguments, "--output", str(tmp_path / "run"), "--evaluate_every", "0"])
     with pytest.raises(Interrupted):
-        pretrain(config, plain)
+        train(train_arguments, tmp_path / "run", "--train.evaluate_every", "0")
     assert "Not finished: 2 of 4 epochs so far." in (tmp_path / "run" / "report.html").read_text()
     monkeypatch.setattr(PretrainLoop, "_epoch", original)
     monkeypatch.setattr("masksem_graph.training.provenance.commit", lambda: "f" * 40)
-    pretrain(config, plain)
+    train(train_arguments, tmp_path / "run", "--train.evaluate_every", "0")
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Not finished" not in page and "4 of 4" in page
     assert [start["commit"] for start in yaml.safe_load((tmp_path / "run" / "provenance.yaml").read_text())] == [
@@ -107,10 +112,11 @@ def test_an_interrupted_run_has_a_page_and_the_next_start_is_noted(
     assert f"{short(commit())}, ffffffffff" in page
 
 
-def test_a_run_leaves_pictures_that_were_there_before(tmp_path: Path, train_arguments: list[str]) -> None:
+def test_a_folder_with_pictures_of_something_else_is_refused(tmp_path: Path, train_arguments: list[str]) -> None:
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "saliency.png").write_bytes(b"mine")
-    pretrain(*parse([*train_arguments, "--output", str(tmp_path), "--epochs", "1", "--evaluate_every", "0"]))
+    with pytest.raises(InputError, match="holds figures, and no "):
+        train(train_arguments, tmp_path, "--train.epochs", "1", "--overwrite", "true")
     assert (tmp_path / "figures" / "saliency.png").read_bytes() == b"mine"
 
 
@@ -127,6 +133,6 @@ def test_a_new_run_in_an_old_ones_place_shows_nothing_of_it(
 
     original = PretrainLoop.run
     monkeypatch.setattr(PretrainLoop, "run", looking)
-    pretrain(*parse([*train_arguments, "--output", str(copy), "--epochs", "2", "--overwrite", "true"]))
+    train(train_arguments, copy, "--train.epochs", "2", "--overwrite", "true")
     assert left == [] and (copy / "figures" / "mine.png").read_bytes() == b"mine"
     assert "2 of 2" in (copy / "report.html").read_text() and len(yaml.safe_load((copy / "provenance.yaml").read_text())) == 1

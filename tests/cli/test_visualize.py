@@ -21,24 +21,8 @@ AFTER = {f"{name}.{ending}" for name in ("saliency", "smoothing_saliency", "mask
 def run(train_arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trained with its pictures."""
     folder = tmp_path_factory.mktemp("visualize") / "run"
-    main(
-        [
-            "train",
-            *replaced(
-                [
-                    *train_arguments,
-                    "--train.epochs",
-                    "1",
-                    "--train.evaluate_every",
-                    "0",
-                    "--train.figures",
-                    "true",
-                    "--output",
-                    str(folder),
-                ]
-            ),
-        ]
-    )
+    more = ("--train.epochs", "1", "--train.evaluate_every", "0", "--train.figures", "true", "--output", str(folder))
+    main(["train", *replaced([*train_arguments, *more])])
     return folder
 
 
@@ -147,26 +131,8 @@ def test_a_fault_is_one_line(
     arguments: list[str], message: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "PROBE" in arguments:
-        settings = [
-            "--protocol.epochs",
-            "1",
-            "--protocol.views",
-            "1",
-            "--figures",
-            "false",
-        ]
-        main(
-            [
-                "evaluate",
-                "--protocol",
-                "linear",
-                "--run",
-                str(run),
-                "--output",
-                str(tmp_path / "PROBE"),
-                *settings,
-            ]
-        )
+        short = ["--protocol.epochs", "1", "--protocol.views", "1", "--figures", "false"]
+        main(["evaluate", "--protocol", "linear", "--run", str(run), "--output", str(tmp_path / "PROBE"), *short])
         capsys.readouterr()
     places = {"RUN": str(run), "PROBE": str(tmp_path / "PROBE")}
     output = [] if arguments == ["potrait"] else ["--output", str(tmp_path / "out")]

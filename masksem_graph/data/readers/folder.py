@@ -57,12 +57,14 @@ class FolderReader(Reader):
     the ``classes`` in the order wanted (else the labels, sorted), and the ``splits``, see `own_splits`.
 
     Args:
+        axes: of the arrays, where ``dataset.yaml`` does not say.
         missing: a joint that was not found goes in a straight line to where it is found next (``interpolate``), stays at its
             last place (``hold``), or the clip is left out (``skip``).
         missing_frames: for how many frames on end a joint may be missing; a clip where it is longer is left out.
     """
 
-    def __init__(self, *, missing: Missing = "interpolate", missing_frames: int = 30) -> None:
+    def __init__(self, *, axes: str | None = None, missing: Missing = "interpolate", missing_frames: int = 30) -> None:
+        self.axes = None if axes is None else _axes("--axes", axes)
         self.missing, self.missing_frames = missing, missing_frames
 
     def sources(self, root: Path) -> Sequence[Row]:
@@ -72,7 +74,8 @@ class FolderReader(Reader):
         named = root / described["topology"]
         self.topology = str(named) if named.is_file() else described["topology"]
         skeleton = load_topology(self.topology)
-        self.joints, self.dimensions, self.axes = len(skeleton), skeleton.dimensions, described.get("axes")
+        self.joints, self.dimensions = len(skeleton), skeleton.dimensions
+        self.axes = described.get("axes", self.axes)
         lines = _table(root / TABLE)
         self.classes = _classes(root / DESCRIPTION, described.get("classes"), [line["label"] for _, line in lines])
         numbered = {group: _numbers([line.get(group, "") for _, line in lines]) for group in GROUPS}
@@ -105,7 +108,7 @@ class FolderReader(Reader):
         found = f"{path}: found shape {list(array.shape)}"
         if self.axes is not None:
             if array.ndim != len(self.axes):
-                raise InputError(f"{found}, but {DESCRIPTION} says axes: {self.axes}")
+                raise InputError(f"{found}, expected the axes {self.axes}")
             array = array.transpose([self.axes.index(axis) for axis in AXES if axis in self.axes])
         bodies = array[None] if array.ndim == 3 else array
         count, frames, joints, channels = bodies.shape
@@ -145,12 +148,15 @@ def _description(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {unknown[0]}: unknown field, expected {', '.join(FIELDS)}")
     if not isinstance(fields.get("splits") or {}, dict):
         raise InputError(f"{path}: splits: found a {type(fields['splits']).__name__}, expected name: split")
-    axes = fields.get("axes", AXES)
-    if not isinstance(axes, str) or sorted(axes) not in (sorted(AXES), sorted(AXES[1:])):
-        raise InputError(
-            f"{path}: axes: found {shown(axes)}, expected the letters of MTVC or TVC in the order of the arrays' axes"
-        )
+    if "axes" in fields:
+        _axes(f"{path}: axes", fields["axes"])
     return fields
+
+
+def _axes(place: str, axes: Any) -> str:
+    if not isinstance(axes, str) or sorted(axes) not in (sorted(AXES), sorted(AXES[1:])):
+        raise InputError(f"{place}: found {shown(axes)}, expected the letters of MTVC or TVC in the order of the arrays' axes")
+    return axes
 
 
 def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
