@@ -31,10 +31,10 @@ def main(argv: Sequence[str]) -> None:
     for encoder in ENCODERS:
         for protocol in PROTOCOLS:
             folder, trained = Path(options.output) / f"{protocol}_{encoder}", encoder == "pretrained"
-            told = trained and protocol == "linear"
-            found = evaluate(run, protocol, untrained=not trained, floors=told, output=folder, **again)
+            with_floors = trained and protocol == "linear"
+            found = evaluate(run, protocol, untrained=not trained, floors=with_floors, output=folder, **again)
             top1[encoder, protocol] = found.top1
-            floors |= found.floors if told else {}
+            floors |= found.floors if with_floors else {}
     _print(top1)
     told = ", ".join(f"{name.replace('_', ' ')} {value:.1f}" for name, value in floors.items())
     console.print(
