@@ -13,15 +13,13 @@ import sys
 from tempfile import TemporaryDirectory
 
 import torch
-from masksem_graph.tasks.several import build_several
 from torch.utils.benchmark import Timer
 
 from masksem_graph.cli.train import GROUPS, ROOT, read
 from masksem_graph.data.config import open_each_on_first
 from masksem_graph.options import read_options
-from masksem_graph.topology import encoder_topology
 from masksem_graph.training.devices import launch
-from masksem_graph.training.run import average_clips, make_loop, training_sets
+from masksem_graph.training.run import average_clips, build_task, make_loop, training_sets
 
 SECONDS = 20.0
 
@@ -29,19 +27,20 @@ SECONDS = 20.0
 def main() -> None:
     """Time a step."""
     argv = sys.argv[1:]
+    if not argv or {"-h", "--help"} & set(argv):
+        print(__doc__)
+        return
     threads = torch.get_num_threads()
     if "--threads" in argv:
         place = argv.index("--threads")
         threads = int(argv[place + 1])
         del argv[place : place + 2]
     with TemporaryDirectory() as folder:
-        config, _, _ = read(read_options([*argv, "--output", folder], ROOT, GROUPS))
+        config, plain, _ = read(read_options([*argv, "--output", folder], ROOT, GROUPS))
         fabric = launch(config.device)
         stores = open_each_on_first(fabric, config.data)
         torch.manual_seed(config.train.seed)
-        topologies = [encoder_topology(config.model.topology, store.topology) for store in stores.values()]
-        channels = stores[config.data.name].frames.shape[-1]
-        task = build_several(config.model, config.method, topologies=topologies, channels=channels)
+        task = build_task(config, plain["model"], stores)
         sets = training_sets(config, stores, fabric.device)
         average_clips(task, sets)
         loop = make_loop(config, fabric, task, sets, folder=folder, save_encoder=lambda encoder: None, evaluate=None)
