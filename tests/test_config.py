@@ -117,7 +117,7 @@ def test_a_group_takes_the_place_of_a_run_s_section(tmp_path: Path) -> None:
         tmp_path / "whole.yaml", {"data": {"format": "ntu", "split": "xsub", "root": "/ntu", "options": {"actions": 60}}}
     )
     options = read_options(["--config", whole, "--data", "nw_ucla_xview"], TRAIN, TRAIN_GROUPS).compose()
-    assert options.fields["data"] == {"format": "nw_ucla", "split": "xview"}
+    assert options.fields["data"] == {"format": "nw_ucla", "split": "xview", "view": "body", "view_of": "first"}
     assert [str(one) for one in options.competed] == [f"data = nw_ucla_xview from --data ({whole}: its own)"]
 
 

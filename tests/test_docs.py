@@ -25,11 +25,6 @@ NAMED = re.compile(r"# ([\w./]+\.(?:py|yaml))$", re.MULTILINE)
 SHORT = {r"\bepochs=\d+": "epochs=1, figures=False", r'(mg\.evaluate\([^)]*"linear")\)': r"\1, epochs=1, figures=False)"}
 """A page may train for long and draw at the end; its test does neither."""
 
-WAITING = {
-    "data": "for its walk-through in the new command line",
-}
-"""Pages that wait for a merge; a page that has come to run must leave this list."""
-
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -73,13 +68,7 @@ def run_page(page: Path, folder: Path) -> None:
             exec(compile(code, str(page), "exec", dont_inherit=True), names)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=f"waits {WAITING[name]}") if name in WAITING else ())
-        for name in PAGES
-    ],
-)
+@pytest.mark.parametrize("name", PAGES)
 def test_python_blocks_run(name: str, folder: Path) -> None:
     run_page(PAGES[name], folder)
 

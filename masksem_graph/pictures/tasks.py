@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -70,16 +71,17 @@ def semantic(task: Pretrain, reference: Callable[[], Float[Tensor, "T J C"]]) ->
 
 
 def operator_name(task: Pretrain) -> str:
-    """A task's smoothing operator and its options: ``Adjacency, hops 2``."""
+    """A task's smoothing operator and those of its options that are not the usual ones: ``Adjacency, hops 2``."""
     if isinstance(task.operator, Identity):
         return "no operator"
-    options = {name: value for name, value in vars(task.operator).items() if name in _options(type(task.operator))}
+    known, own = _options(type(task.operator)), vars(task.operator)
+    options = {name: own[name] for name, default in known.items() if name in own and own[name] != default}
     return type(task.operator).__name__ + "".join(f", {option} {value}" for option, value in options.items())
 
 
-def _options(operator: type[Operator]) -> set[str]:
-    """Names of its constructor's arguments, which it keeps under the same names."""
-    return set(inspect.signature(operator).parameters)
+def _options(operator: type[Operator]) -> dict[str, Any]:
+    """Its constructor's arguments and their defaults; it keeps them under the same names."""
+    return {name: parameter.default for name, parameter in inspect.signature(operator).parameters.items()}
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ import torch
 
 from masksem_graph.backbones import Transformer
 from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.clips import ClipSource
+from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.store import StoreWriter, open_store
 from masksem_graph.encodings import Sinusoidal
 from masksem_graph.models.build import ModelConfig
@@ -28,7 +28,7 @@ FRAMES, SEGMENT = 12, 2
 
 
 @pytest.fixture(scope="session")
-def source(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
+def source(tmp_path_factory: pytest.TempPathFactory) -> SkeletonLoader:
     """Clips ``one`` (a body, 24 frames, joint v moves v cm a frame to the right) and ``two`` (two bodies that sway)."""
     path = tmp_path_factory.mktemp("pictures") / "store"
     rest = np.array([TINY.rest_pose[joint] for joint in TINY.joints], dtype=np.float32)
@@ -42,16 +42,16 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> ClipSource:
             held = tuple(Body(start=0, frames=frames.astype(np.float32), present=everywhere) for frames in bodies)
             writer.add(Clip(name=name, label=len(bodies) - 1, bodies=held))
         writer.splits = {"all": np.array([True, False])}
-    return ClipSource(open_store(path), frames=FRAMES, segment=SEGMENT)
+    return SkeletonLoader(open_store(path), frames=FRAMES, segment=SEGMENT)
 
 
 @pytest.fixture
-def one(source: ClipSource) -> ShownClip:
+def one(source: SkeletonLoader) -> ShownClip:
     return show_clip(source, 0, topology=TINY)
 
 
 @pytest.fixture
-def two(source: ClipSource) -> ShownClip:
+def two(source: SkeletonLoader) -> ShownClip:
     return show_clip(source, 1, topology=TINY)
 
 
@@ -60,10 +60,10 @@ def make_task() -> Callable[..., Pretrain]:
     def make(**method: Any) -> Pretrain:
         blocks = partial(Transformer, depth=1, heads=2)
         model = ModelConfig(frames=FRAMES, segment=SEGMENT, width=16, encodings=[Sinusoidal], backbone=blocks, decoder=blocks)
-        chosen: dict[str, Any] = {"scores": GradCam(), "target": VelocityAcceleration(), "operator": Adjacency} | method
-        task = build_pretrain(model, MethodConfig(**chosen), topology=TINY, channels=3).eval()
+        chosen: dict[str, Any] = {"scores": GradCam(), "target": VelocityAcceleration(), "operator": Adjacency()} | method
+        task = build_pretrain(model, MethodConfig(**chosen), topologies=[TINY], channels=3).eval()
         if task.needs_reference:
-            task.reference.copy_(torch.randn(task.reference.shape, generator=torch.Generator().manual_seed(0)))
+            task.reference().copy_(torch.randn(task.reference().shape, generator=torch.Generator().manual_seed(0)))
         return task
 
     return make

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from masksem_graph.data.clips import ClipSource
 
+from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.pictures import after
 from masksem_graph.tasks.pretrain import Pretrain
 
 
 @pytest.fixture
-def draw(make_task: Callable[..., Pretrain], source: ClipSource, tmp_path: Path) -> Callable[[], set[str]]:
+def draw(make_task: Callable[..., Pretrain], source: SkeletonLoader, tmp_path: Path) -> Callable[[], set[str]]:
     def run() -> set[str]:
         files = after.draw_training(make_task(), source, train=torch.tensor([0]), clip=1, folder=tmp_path)
         assert {path.name for path in files} == {path.name for path in tmp_path.iterdir()}

@@ -8,10 +8,10 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from masksem_graph.data.augment import AugmentConfig, CropConfig
-from masksem_graph.data.clips import ClipSource
 from rich.progress import Progress
 
+from masksem_graph.data.loader import SkeletonLoader
+from masksem_graph.data.views import CropConfig
 from masksem_graph.errors import InputError
 from masksem_graph.pictures.embedding import MARKERS, _lay_out, embed, embedding_figure
 from masksem_graph.protocols import KNN, Evaluation
@@ -22,7 +22,7 @@ Make = Callable[..., Pretrain]
 
 
 @pytest.fixture
-def evaluation(make_task: Make, source: ClipSource) -> Evaluation:
+def evaluation(make_task: Make, source: SkeletonLoader) -> Evaluation:
     both = torch.tensor([0, 1])
     return Evaluation(
         encoder=make_task().student,
@@ -31,7 +31,6 @@ def evaluation(make_task: Make, source: ClipSource) -> Evaluation:
         test=both.flip(0).repeat(4),
         classes=source.store.classes,
         crop=CropConfig(),
-        augment=AugmentConfig(),
     )
 
 

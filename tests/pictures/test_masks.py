@@ -16,13 +16,14 @@ from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.pictures.masks import draw_masks, maps_figure, mask_pictures, strategies
 from masksem_graph.pictures.tasks import semantic
 from masksem_graph.saliency import GradCam
-from masksem_graph.tasks.pretrain import Pretrain
+from masksem_graph.seeding import Purpose, keyed_generator
+from masksem_graph.tasks.pretrain import Pretrain, RandomNumbers
 
 Make = Callable[..., Pretrain]
 
 
 def test_frequencies(make_task: Make, two: ShownClip) -> None:
-    task = make_task(scores=Uniform(), operator=Identity, mask_ratio=0.6)
+    task = make_task(scores=Uniform(), operator=Identity(), mask_ratio=0.6)
     found = draw_masks(task, two, draws=2000)
     assert found.hidden.sum((1, 2)).tolist() == [18, 18], "of 30 nodes in each body"
     np.testing.assert_allclose(found.frequency.mean((1, 2)), 0.6, atol=1e-6)
@@ -30,7 +31,7 @@ def test_frequencies(make_task: Make, two: ShownClip) -> None:
 
 
 def test_what_moves_is_hidden_more_often(make_task: Make, one: ShownClip) -> None:
-    task = make_task(scores=Motion(), operator=Identity, mask_ratio=0.5)
+    task = make_task(scores=Motion(), operator=Identity(), mask_ratio=0.5)
     frequency = draw_masks(task, one, draws=2000).frequency[0].mean(0)
     assert (np.diff(frequency) > 0).all(), "joint v moves v cm a frame"
     # Drawn one after the other without putting back: likelier by e^(1 / 0.8) for the first.
@@ -47,12 +48,9 @@ def test_the_seed_decides(make_task: Make, one: ShownClip) -> None:
 
 
 def test_the_draw_is_that_of_the_task(make_task: Make, one: ShownClip) -> None:
-    from masksem_graph.pictures.masks import MASKS
-    from masksem_graph.seeding import keyed_generator
-
     task = make_task()
-    uniform = torch.rand(1, 30, generator=keyed_generator(5, MASKS))
-    masked = task.draw(one.batch, uniform).mask.masked
+    uniform = torch.rand(1, 30, generator=keyed_generator(5, Purpose.PICTURE_MASKS))
+    masked = task.draw(one.batch, RandomNumbers(uniform)).mask.masked
     assert np.flatnonzero(draw_masks(task, one, seed=5, draws=1).hidden).tolist() == masked[0].tolist()
 
 
@@ -66,7 +64,7 @@ def test_the_draw_is_that_of_the_task(make_task: Make, one: ShownClip) -> None:
 )
 def test_the_runs_own_strategy_comes_first(make_task: Make, scores: object, names: list[str]) -> None:
     task = make_task(scores=scores)
-    assert list(strategies(task, semantic(task, lambda: torch.ones(task.reference.shape)))) == names
+    assert list(strategies(task, semantic(task, lambda: torch.ones(task.reference().shape)))) == names
 
 
 def test_an_encoder_alone_claims_no_strategy(make_task: Make) -> None:
@@ -76,8 +74,8 @@ def test_an_encoder_alone_claims_no_strategy(make_task: Make) -> None:
 
 def test_ha_cm_beside_the_others(make_task: Make, one: ShownClip) -> None:
     scores = AlternatingScores(even=AttentionScores(), odd=HierarchyScores())
-    task = make_task(scores=scores, operator=Identity, select="keep", sampling="halves")
-    chosen = strategies(task, semantic(task, lambda: torch.ones(task.reference.shape)))
+    task = make_task(scores=scores, operator=Identity(), select="keep", sampling="halves")
+    chosen = strategies(task, semantic(task, lambda: torch.ones(task.reference().shape)))
     assert list(chosen) == ["AlternatingScores, this run's", "semantic (Grad-CAM)", "motion", "uniform"]
     assert chosen["motion"].config.select == "mask"
     for other in chosen.values():
@@ -85,7 +83,7 @@ def test_ha_cm_beside_the_others(make_task: Make, one: ShownClip) -> None:
 
 
 def test_a_picture_for_each_body(make_task: Make, one: ShownClip, two: ShownClip) -> None:
-    task = make_task(scores=Uniform(), operator=Identity)
+    task = make_task(scores=Uniform(), operator=Identity())
     for clip, names in ((one, ["masks"]), (two, ["masks_body1", "masks_body2"])):
         pictures = mask_pictures(clip, {"uniform": draw_masks(task, clip, draws=5)}, draws=5)
         assert [p.name for p in pictures] == [*names, "masks_skeleton", "masks_skeleton"]
@@ -93,7 +91,7 @@ def test_a_picture_for_each_body(make_task: Make, one: ShownClip, two: ShownClip
 
 
 def test_units_and_legends(make_task: Make, one: ShownClip) -> None:
-    task = make_task(scores=Uniform(), operator=Identity)
+    task = make_task(scores=Uniform(), operator=Identity())
     figure = maps_figure(one, {"uniform": draw_masks(task, one, draws=5)}, draws=5, body=0)
     labels = {axes.get_ylabel() for axes in figure.axes} | {axes.get_xlabel() for axes in figure.axes}
     assert {"mean speed (metres/frame)", "hidden, share of 5 draws", "hidden, mean share"} <= labels
@@ -103,7 +101,7 @@ def test_units_and_legends(make_task: Make, one: ShownClip) -> None:
 
 
 def test_bodies_share_their_scales_and_the_legend_is_clear(make_task: Make, two: ShownClip) -> None:
-    task = make_task(scores=Uniform(), operator=Identity)
+    task = make_task(scores=Uniform(), operator=Identity())
     found = {"uniform": draw_masks(task, two, draws=20)}
     figures = [maps_figure(two, found, draws=20, body=body) for body in (0, 1)]
     scales = [[(shown.norm.vmin, shown.norm.vmax) for axes in figure.axes for shown in axes.images] for figure in figures]

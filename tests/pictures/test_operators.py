@@ -26,11 +26,11 @@ def test_an_impulse_is_a_row_of_the_matrix() -> None:
         response = spread(SIDE_BY_SIDE[name], TINY)
         np.testing.assert_allclose(response[:, 2], matrix.numpy(), atol=1e-6)
         assert not response[:, [0, 1, 3, 4]].any(), "stays in its segment"
-    np.testing.assert_array_equal(spread(Identity, TINY)[:, 2], np.eye(5))
+    np.testing.assert_array_equal(spread(Identity(), TINY)[:, 2], np.eye(5))
 
 
 def test_what_goes_on_in_time() -> None:
-    response = spread(SpatioTemporal, TINY)
+    response = spread(SpatioTemporal(), TINY)
     degree = 3 + np.array([TINY.graph.degree[joint] for joint in TINY.joints])  # itself, before, after, bones
     np.testing.assert_allclose(response[:, 3], np.diag(1 / degree), atol=1e-6)
     np.testing.assert_array_equal(response[:, 1], response[:, 3])
@@ -68,11 +68,11 @@ def test_joints_far_apart() -> None:
 
 def test_an_unknown_joint() -> None:
     with pytest.raises(InputError, match="--joints: tiny5 has no joint called 'tail', expected some of hip, head"):
-        impulse_figure(TINY, {"heat": spread(Heat, TINY)}, ["tail"])
+        impulse_figure(TINY, {"heat": spread(Heat(), TINY)}, ["tail"])
 
 
 def test_every_panel_says_what_it_is() -> None:
-    figure = matrices_figure(TINY, {name: spread(factory, TINY) for name, factory in SIDE_BY_SIDE.items()})
+    figure = matrices_figure(TINY, {name: spread(operator, TINY) for name, operator in SIDE_BY_SIDE.items()})
     panels = [axes for axes in figure.axes if axes.get_title()]
     titles = [axes.get_title() for axes in panels]
     assert titles == [*list(SIDE_BY_SIDE)[1:], "spatio-temporal: to the next segment"], "all but no smoothing"
@@ -90,7 +90,7 @@ def test_three_pictures_of_one_operator() -> None:
 
 
 def test_a_weight_has_one_colour_in_all_three_pictures() -> None:
-    operators = {"none": Identity, "adjacency": SIDE_BY_SIDE["adjacency, 1 hop"], "heat": Heat}
+    operators = {"none": Identity(), "adjacency": SIDE_BY_SIDE["adjacency, 1 hop"], "heat": Heat()}
     largest = max(float(spread(operators[name], TINY).max()) for name in ("adjacency", "heat"))
     for picture in operator_pictures(TINY, operators):
         norms = {
@@ -103,8 +103,8 @@ def test_a_weight_has_one_colour_in_all_three_pictures() -> None:
 
 
 def test_pictures_name_topology_joints_and_sides() -> None:
-    for picture in operator_pictures(load_topology("ntu25_long"), {"heat": Heat}):
+    for picture in operator_pictures(load_topology("ntu25_long"), {"heat": Heat()}):
         assert picture.figure.get_suptitle().startswith("ntu25_long: 25 joints, 24 bones and 4 long links")
-    graphs = operator_pictures(TINY, {"heat": Heat})[1].figure
+    graphs = operator_pictures(TINY, {"heat": Heat()})[1].figure
     told = [text.get_text() for axes in graphs.axes for text in axes.texts]
     assert {"hip", "head", "left hand", "right hand", "foot", "left", "right"} <= set(told)

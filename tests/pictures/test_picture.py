@@ -29,7 +29,7 @@ def test_the_same_bytes_each_time(make_task: Callable[..., Pretrain], one: Shown
         pictures = [
             *saliency_pictures(one, values),
             *mask_pictures(one, {"own": draw_masks(task, one, seed=1, draws=10)}, draws=10, moving=False),
-            *operator_pictures(load_topology("tiny5"), {"none": Identity, "heat": Heat})[1:],
+            *operator_pictures(load_topology("tiny5"), {"none": Identity(), "heat": Heat()})[1:],
             *smoothing_pictures(one, {"none": values, "heat": values**2}, moving=False),
         ]
         written = write_pictures(pictures, tmp_path / folder)

@@ -8,16 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from masksem_graph.data.clips import ClipSource
 
+from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.errors import InputError
 from masksem_graph.methods.ha_cm import InPoincareBall
 from masksem_graph.pictures.clip import ShownClip, show_clip
-from masksem_graph.pictures.masks import MASKS
 from masksem_graph.pictures.reconstruction import moving_joints, reconstruct, reconstruction_pictures
-from masksem_graph.seeding import keyed_generator
+from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.targets import Coordinates, VelocityAcceleration
-from masksem_graph.tasks.pretrain import Pretrain
+from masksem_graph.tasks.pretrain import Pretrain, RandomNumbers
 from masksem_graph.topology import load_topology
 
 Make = Callable[..., Pretrain]
@@ -34,8 +33,8 @@ def test_truth_in_the_clips_own_units(make_task: Make, one: ShownClip) -> None:
     np.testing.assert_allclose(fast.true, 30 * velocity.true, atol=1e-5)
 
 
-def test_differences_taken_before_the_resize(make_task: Make, source: ClipSource) -> None:
-    own = ClipSource(source.store, frames=source.frames, segment=source.segment, derivatives=True)
+def test_differences_taken_before_the_resize(make_task: Make, source: SkeletonLoader) -> None:
+    own = SkeletonLoader(source.store, frames=source.frames, segment=source.segment, derivatives=True)
     clip = show_clip(own, 0, topology=load_topology("tiny5"))
     task = make_task(target=VelocityAcceleration(differentiate="before_resize"))
     np.testing.assert_allclose(reconstruct(task, clip)[0].true[0, :-1, 3, 0], 0.03, atol=1e-5)
@@ -52,8 +51,8 @@ def test_predictions_stand_at_hidden_nodes(make_task: Make, two: ShownClip) -> N
 @torch.no_grad()
 def test_the_error_is_that_of_the_loss(make_task: Make, two: ShownClip) -> None:
     task = make_task(heads="separate", weighting="uniform")
-    uniform = torch.rand(2, 30, generator=keyed_generator(0, MASKS))
-    parts = task(two.batch, uniform)
+    uniform = torch.rand(2, 30, generator=keyed_generator(0, Purpose.PICTURE_MASKS))
+    parts = task(two.batch, RandomNumbers(uniform))
     for target in reconstruct(task, two, seed=0):
         assert target.error == pytest.approx(float(parts[target.name]), rel=1e-5) and not target.shared
         assert 0 < target.nothing <= 5 / 6 + 1e-6, "unbiased variance of 6 numbers: (n - 1) / n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -38,27 +37,27 @@ def no_reference() -> torch.Tensor:
 def test_the_scores_of_the_task(make_task: Make, two: ShownClip) -> None:
     task = make_task()
     assert task.teacher is not None
-    features = task.teacher.features(two.batch.coordinates)
-    reference = task.teacher.features(task.reference[None])
+    features = task.teacher.features(two.batch.frames)
+    reference = task.teacher.features(task.reference()[None])
     eta = gradcam(features, reference, two.batch.sequence, 1).view(2, 6, 5)
     torch.testing.assert_close(raw_saliency(task, two), eta)
-    after = Adjacency(topology=TINY, segments=6)(eta).numpy()
+    after = Adjacency()(eta, two.batch).numpy()
     np.testing.assert_allclose(saliency(task, two), after / after.max(), rtol=1e-5)
 
 
 def test_a_task_without_semantic_scores_gets_grad_cam(make_task: Make, one: ShownClip) -> None:
     task = make_task(scores=Motion())
-    given = torch.randn(task.reference.shape)
+    given = torch.randn(task.reference().shape)
     other = semantic(task, lambda: given)
-    assert torch.equal(other.reference, given) and other.student is task.student and other.teacher is not None
+    assert torch.equal(other.reference(), given) and other.student is task.student and other.teacher is not None
     assert raw_saliency(other, one).isfinite().all()
     own = make_task()
     assert semantic(own, no_reference) is own
 
 
 def test_released_scores_are_clipped_after_smoothing(make_task: Make, one: ShownClip) -> None:
-    task = make_task(scores=ReleasedGradCam(), operator=PartAverage)
-    values = before_and_after(task, raw_saliency(task, one))
+    task = make_task(scores=ReleasedGradCam(), operator=PartAverage())
+    values = before_and_after(task, raw_saliency(task, one), one)
     assert list(values) == ["none", "PartAverage"] and operator_name(task) == "PartAverage"
     assert all(found.max() <= 1 for found in values.values())
 
@@ -91,7 +90,7 @@ def test_a_map_for_each_body_with_names_and_units(two: ShownClip) -> None:
 
 
 def test_the_operator_is_named(make_task: Make, one: ShownClip) -> None:
-    task = make_task(operator=partial(Adjacency, hops=2))
+    task = make_task(operator=Adjacency(hops=2))
     still, moving = saliency_pictures(one, saliency(task, one), smoothing=operator_name(task))
     assert still.figure.axes[0].get_title() == "one: go_right\nsmoothed by Adjacency, hops 2"
     assert "smoothed by Adjacency, hops 2" in [axes.get_title() for axes in moving.figure.axes]
