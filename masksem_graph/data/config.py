@@ -92,8 +92,7 @@ class DataConfig:
         from masksem_graph.data.prepare import cached_store
 
         store = cached_store(self.format, self.root, origin=self.origin, options=self.options)
-        if store.format == self.format:
-            self._check_preparation(store)
+        self._check_preparation(store)
         if self.split not in store.splits:
             raise InputError(f"data.split: expected one of {', '.join(store.splits) or '(none)'}, found {self.split}")
         return store
@@ -119,7 +118,8 @@ class DataConfig:
 
     def _check_preparation(self, store: Store) -> None:
         """Only a store that was prepared with what is asked for; what either side leaves open is not compared."""
-        asked = {f"options.{name}": (value, store.options.get(name)) for name, value in self.options.items()}
+        own = self.options if store.format == self.format else {}  # another reader's options say something else
+        asked = {f"options.{name}": (value, store.options.get(name)) for name, value in own.items()}
         asked["origin"] = (self.origin, store.origin)
         for name, (wanted, found) in asked.items():
             if None not in (wanted, found) and wanted != found:
@@ -149,4 +149,5 @@ def identity(store: Store) -> dict[str, Any]:
 
 def preparation(store: Store) -> dict[str, Any]:
     """How the clips of a store were prepared: clips that a run meets later have to be prepared alike."""
-    return {"format": store.format, "options": store.options, "origin": store.origin, "units": store.units}
+    about = {"format": store.format, "options": store.options, "origin": store.origin, "units": store.units}
+    return about | {"topology": store.topology.to_dict()}

@@ -13,7 +13,7 @@ from masksem_graph.data.store import Store
 from masksem_graph.data.views import central_view
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.prepared import Prepared, prepared_as
-from masksem_graph.models.encode import loader_for
+from masksem_graph.models.encode import loader_for, topology_for
 from masksem_graph.models.io import load_encoder, load_head
 from masksem_graph.tasks.classify import Classify
 
@@ -41,11 +41,18 @@ class Classifier:
         Raises:
             InputError: the clips have other joints or coordinates than the encoder.
         """
-        source = loader_for(self.network.encoder, store, device=device)
+        encoder = self.network.encoder
+        trained = topology_for(encoder, self.prepared.topology)
+        if topology_for(encoder, store.topology).joints != trained.joints:  # the encoder may go on, what its head saw may not
+            raise InputError(
+                f"{store.topology.name}: the clips have its {len(store.topology.inputs)} joints, expected the "
+                f"{len(trained)} joints of {trained.name}, which the classifier was trained on"
+            )
+        source = loader_for(encoder, store, topology=trained, device=device)
         network = self.network.to(device).eval()
         scores = []
         for clips in torch.arange(len(store)).split(PORTION):
-            view = central_view(clips, source.length[clips], self.network.encoder.crop)
+            view = central_view(clips, source.length[clips], encoder.crop)
             scores.append(network(source.load(source.plan(view))).softmax(1).cpu())
         return torch.cat(scores)
 

@@ -53,7 +53,7 @@ def gather(
         for path in paths:
             for name, clip, skeleton in _clips(path, prepared, format, options or {}, failed):
                 if skeleton not in writers:
-                    about = {"origin": prepared.origin, "units": prepared.units}
+                    about: dict[str, Any] = {"origin": prepared.origin, "units": prepared.units}
                     writer = StoreWriter(folder / str(len(writers)), topology=skeleton, classes=("unknown",), **about)
                     writers[skeleton] = stack.enter_context(writer)
                 try:

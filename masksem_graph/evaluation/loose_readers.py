@@ -56,7 +56,8 @@ def loose_reader(path: Path, prepared: Prepared, format: str | None, options: Ma
     if type(reader) is PysklReader:
         given = load_topology(options["topology"]) if options.get("topology") else topology
         return _loosened(reader, LoosePyskl, given=given)
-    loose = {NTUReader: LooseNTU, NWUCLAReader: LooseNWUCLA}.get(type(reader))
+    of_one_clip: dict[type[Reader], type[Reader]] = {NTUReader: LooseNTU, NWUCLAReader: LooseNWUCLA}
+    loose = of_one_clip.get(type(reader))
     return _loosened(reader, loose) if loose and path.is_file() and suffix != ".zip" else reader
 
 

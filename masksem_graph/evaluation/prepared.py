@@ -12,7 +12,7 @@ from masksem_graph.errors import InputError, shown
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.plain_yaml import read_plain
 from masksem_graph.run_folder import RunFolder
-from masksem_graph.topology import Topology
+from masksem_graph.topology import Topology, parse_topology
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,15 @@ def prepared_as(folder: Path, encoder: SkeletonEncoder) -> Prepared:
     fields = recorded.get("prepared") if isinstance(recorded, dict) else None
     if fields is None:
         path, fields = folder / "config.yaml", RunFolder(folder).read_config().get("data") or {}
-    found = [fields.get(name) or None for name in ("format", "options", "units")] if isinstance(fields, dict) else [fields]
-    if len(found) != 3 or not all(isinstance(one, kind | None) for one, kind in zip(found, (str, dict, str), strict=True)):
-        raise InputError(f"{path}: found {shown(fields)}, expected format, options and units of the clips")
-    format, options, units = found
-    return Prepared(encoder.home[1], encoder.input_spec.origin, format, options or {}, units)
+    kinds = {"format": str, "options": dict, "units": str, "topology": dict}
+    found = {name: fields.get(name) or None for name in kinds} if isinstance(fields, dict) else {"format": fields}
+    if found.keys() != kinds.keys() or not all(isinstance(found[name], kind | None) for name, kind in kinds.items()):
+        raise InputError(f"{path}: found {shown(fields)}, expected format, options, units and topology of the clips")
+    skeleton = found["topology"]
+    return Prepared(
+        topology=parse_topology(skeleton, source_file=str(path)) if skeleton else encoder.home[1],
+        origin=encoder.input_spec.origin,
+        format=found["format"],
+        options=found["options"] or {},
+        units=found["units"],
+    )

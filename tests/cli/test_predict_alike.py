@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,3 +139,39 @@ def test_other_units_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
         with pytest.raises(SystemExit):
             main(["predict", str(clips), "--run", str(tmp_path / "linear")])
         assert capsys.readouterr().err == f"error: {clips}: found coordinates in pixels, expected image, as the run's clips\n"
+
+
+def test_clips_on_the_skeleton_of_the_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Pre-trained on ntu25, its head on kinect20: arrays are on kinect20, and clips on ntu25 are refused."""
+    made = {}
+    for make in (ntu, nw_ucla):
+        folder = tmp_path / make.__name__
+        folder.mkdir()
+        made[make.__name__] = make(folder)
+        main(["prepare", make.__name__, str(folder), "--output", str(tmp_path / f"{make.__name__}.store"), "--workers", "1"])
+    data = ["--data.format", "ntu", "--data.split", "xview", "--data.root", str(tmp_path / "ntu.store")]
+    main(["train", *replaced([*SMALL, *data, "--output", str(tmp_path / "run")])])
+    there = ["--data.format", "nw_ucla", "--data.split", "xview", "--data.root", str(tmp_path / "nw_ucla.store")]
+    short = ["--protocol", "linear", "--protocol.epochs", "5", "--figures", "false", "--device.accelerator", "cpu"]
+    main(["evaluate", "--run", str(tmp_path / "run"), *there, *short, "--output", str(tmp_path / "linear")])
+    by_store = predicted(capsys, tmp_path / "linear", tmp_path / "nw_ucla.store")
+    np.testing.assert_allclose(predicted(capsys, tmp_path / "linear", *made["nw_ucla"][1]), by_store, atol=1e-5)
+    np.save(tmp_path / "one.npy", walks(20, 3)[0])
+    np.testing.assert_allclose(predicted(capsys, tmp_path / "linear", tmp_path / "one.npy"), by_store[:1], atol=1e-5)
+    with pytest.raises(SystemExit):
+        main(["predict", str(made["ntu"][1][0]), "--run", str(tmp_path / "linear")])
+    assert "ntu25: the clips have its 25 joints, expected the 20 joints of kinect20" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("prepared", ["[ntu]", "{format: [ntu]}", "{options: ntu}", "{topology: {name: tiny5}}"])
+def test_a_damaged_record_is_one_line(
+    prepared: str, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(small_run / "linear", tmp_path / "linear")
+    path = tmp_path / "linear" / "data.yaml"
+    path.write_text(f"prepared: {prepared}\n")
+    np.save(tmp_path / "clip.npy", walks(5, 3)[0])
+    with pytest.raises(SystemExit) as stopped:
+        main(["predict", str(tmp_path / "clip.npy"), "--run", str(tmp_path / "linear")])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and error.startswith(f"error: {path}: ") and error.count("\n") == 1

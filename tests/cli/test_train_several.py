@@ -94,9 +94,10 @@ def test_the_run_names_all_that_it_was_trained_on(whole_run: Path, kinect_store:
     described = yaml.safe_load((whole_run / "encoder.yaml").read_text())
     assert [topology["name"] for topology in described["topologies"]] == ["tiny5", "kinect20"]
     prepared = {"format": "", "options": {}, "origin": "none", "units": "metres"}
-    kinect = {"format": "", "topology": "kinect20", "classes": 2, "clips": 15, "split": "most", "prepared": prepared}
+    tiny5, kinect20 = (prepared | {"topology": load_topology(name).to_dict()} for name in ("tiny5", "kinect20"))
+    kinect = {"format": "", "topology": "kinect20", "classes": 2, "clips": 15, "split": "most", "prepared": kinect20}
     assert yaml.safe_load((whole_run / "data.yaml").read_text()) == {
-        **{"format": "", "topology": "tiny5", "classes": 3, "clips": 22, "split": "half", "prepared": prepared},
+        **{"format": "", "topology": "tiny5", "classes": 3, "clips": 22, "split": "half", "prepared": tiny5},
         "also": {"kinect": kinect},
     }
     means = load_file(whole_run / "reference.safetensors")

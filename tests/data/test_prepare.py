@@ -218,6 +218,11 @@ def test_a_store_that_was_prepared_otherwise_is_refused(shared: Path, tmp_path: 
         replace(config, options={"actions": 120}).open()
     with pytest.raises(InputError, match=r"data\.origin: expected none, but .* was prepared with centre"):
         replace(config, origin="none").open()
+    with pytest.raises(InputError, match=r"data\.origin: expected none, but .* was prepared with centre"):
+        replace(config, format="pku", origin="none", options={}).open()
+    assert len(replace(config, format="pku", options={"actions": 120}).open()) == 5, (
+        "another reader's options are not compared"
+    )
     with pytest.raises(InputError, match=r"data\.split: expected one of xsub, xview, found xset"):
         replace(config, split="xset").open()
 
