@@ -18,7 +18,7 @@ test: .venv/.installed ## ruff, mypy, pytest
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2
 
 format: .venv/.installed ## rewrite the code in the project's style
 	.venv/bin/ruff check --fix .
