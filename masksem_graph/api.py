@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import masksem_graph.run_folder
 
 RUN, EVALUATION = "masksem_graph.training.config.RunConfig", "masksem_graph.evaluation.config.EvaluateConfig"
+PREPARED = ("view", "view_of", "stream", "absent_frames")
+"""Options of a `SkeletonDataset` that are fields of ``data`` too."""
 OF_FURTHER_DATA = ("format", "split", "root", "origin", "options", "weight")
 
 
@@ -63,7 +65,8 @@ def pretrain(
     """Pre-train an encoder.
 
     Args:
-        data: a `SkeletonDataset`, the name or file of a data set, its fields, or a list of several of these.
+        data: a `SkeletonDataset`, the name or file of a data set, its fields, or a list of several of these. The training
+            clips of the split are taken, at the model's own number of frames.
         model: a name such as ``small``, a file, or the fields of `ModelConfig`.
         method: a name such as ``masksem``, a file, or the fields of `MethodConfig`.
         output: the run's folder; the same call goes on with a run that was interrupted.
@@ -80,6 +83,9 @@ def pretrain(
     from masksem_graph.cli.train import read
     from masksem_graph.training.run import pretrain as run
 
+    for one in data if isinstance(data, list | tuple) else [data]:
+        if getattr(one, "part", None) == "test":
+            raise InputError("data: found the test part of a SkeletonDataset, expected its train part, or all of it")
     groups = {"data": data_section(data), "model": model, "method": method, "backbone": backbone, "augment": augment}
     groups = {name: value for name, value in groups.items() if value is not None}
     config, plain, competed = read(_options(groups, {**fields, "output": os.fspath(output)}, RUN, also="train"))
@@ -146,9 +152,20 @@ def data_section(data: Any) -> Any:
     if isinstance(data, Sequence):
         return _several([load_group("data", data_section(one), "data")[0] for one in data])
     if hasattr(data, "store") and hasattr(data, "split"):
-        store = data.store
-        return {"format": store.format, "split": data.split, "root": str(store.path)}
+        return _of_dataset(data)
     raise InputError(f"data: expected a SkeletonDataset, a name, or a list of them, found {type(data).__name__}")
+
+
+def _of_dataset(data: Any) -> dict[str, Any]:
+    """The fields of a `SkeletonDataset`; what these cannot say is refused and not left out."""
+    if getattr(data, "_indices", None) is not None:
+        raise InputError("data: found some of a SkeletonDataset's clips, expected the whole of it")
+    if data.transform is not None:
+        raise InputError(
+            "data: found a SkeletonDataset with a transform, expected none; transforms are given as augment=[...]"
+        )
+    fields = {"format": data.store.format, "split": data.split, "root": str(data.store.path)}
+    return fields | {name: data.options[name] for name in PREPARED if name in data.options}
 
 
 def _several(sections: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 import jsonargparse
 
 from masksem_graph import trust
-from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Composed, flatten, parts_in, plain_copy
+from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Composed, flatten, is_part, parts_in, plain_copy
 from masksem_graph.errors import InputError
 from masksem_graph.options import field_type
 from masksem_graph.plain_yaml import parse_yaml
@@ -33,9 +33,16 @@ class Parser(jsonargparse.ArgumentParser):
         line = " ".join(message.split())
         line = re.sub(r"Parser key \"([^\"]+)\":", r"--\1:", line)
         line = re.sub(r"\.? Got value: Namespace\(.*$", "", line)
+        if missing := re.search(r"arguments are required: ([\w., ]+)$", line):
+            names = ", ".join(map(self._as_typed, missing[1].split(", ")))
+            raise InputError(f"{names}: required, but not given") from None
         if denied := re.search(r"Importing '([\w.]+)' is not allowed", line):
             raise InputError(f"{line.partition(':')[0]}: {trust.refusal(denied[1])}") from None
         raise InputError(line + self._suggestion(line)) from None
+
+    def _as_typed(self, name: str) -> str:
+        places = {action.dest for action in self._actions if not action.option_strings}
+        return name if name in places or name.startswith("-") else f"--{name}"
 
     def _suggestion(self, line: str) -> str:
         if "--checkpoint" in line:
@@ -106,6 +113,8 @@ def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Compose
     parser.add_class_arguments(kind, fail_untyped=True)
     try:
         complete(composed)
+        if is_part(one := composed.fields.get("augment")):  # a single class, by its dotted path
+            composed.fields["augment"] = [one]
         _check_values(composed.fields, kind)
         parsed = parser.parse_object(plain_copy(composed.fields))
         return kind(**instantiate(parser, parsed)), resolved(parser, parsed)

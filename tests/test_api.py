@@ -71,3 +71,15 @@ def test_several_data_sets() -> None:
     assert twice["also"] == {"ntu_2": {"format": "ntu", "split": "b", "weight": 2.0}}
     with pytest.raises(InputError, match="stream is that of the first data set"):
         data_section([{"format": "ntu", "split": "a"}, {"format": "pku", "split": "b", "stream": "bone"}])
+
+
+def test_a_dataset_is_taken_as_it_is_or_refused(tmp_path: Path) -> None:
+    dataset = mg.SkeletonDataset("demo", split="xsub", view="yaw", stream="bone")
+    section = data_section(dataset)
+    assert (section["split"], section["view"], section["stream"]) == ("xsub", "yaw", "bone")
+    with pytest.raises(InputError, match=r"^data: found some of a SkeletonDataset's clips"):
+        data_section(dataset[:10])
+    with pytest.raises(InputError, match=r"^data: found a SkeletonDataset with a transform.*augment="):
+        data_section(mg.SkeletonDataset("demo", split="xsub", transform=lambda clip: clip))
+    with pytest.raises(InputError, match=r"^data: found the test part"):
+        mg.pretrain(mg.SkeletonDataset("demo", split="xsub", part="test"), output=tmp_path / "run")

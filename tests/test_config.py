@@ -18,6 +18,7 @@ from masksem_graph.cli.train import GROUPS as TRAIN_GROUPS
 from masksem_graph.cli.train import ROOT as TRAIN
 from masksem_graph.cli.train import read
 from masksem_graph.compose import GROUPS, compose, flatten, group_names
+from masksem_graph.config import Parser
 from masksem_graph.declared import declared_fields
 from masksem_graph.errors import InputError
 from masksem_graph.options import HOMES, as_value, read_options
@@ -367,3 +368,18 @@ def test_what_a_run_saves_reads_back_the_same(tmp_path: Path) -> None:
     plain = typed(f"{BASE} --backbone gps --data.options.x 01 --train.lr 1e-5")
     file = write(tmp_path / "config.yaml", plain)
     assert typed(f"--config {file}") == plain
+
+
+def test_a_required_option_that_is_left_out_is_named_as_it_is_typed() -> None:
+    parser = Parser()
+    parser.add_argument("clips", type=str, nargs="+")
+    parser.add_argument("--run", type=str, required=True)
+    with pytest.raises(InputError, match=r"^clips, --run: required, but not given$"):
+        parser.parse_args([])
+
+
+def test_one_transform_is_a_list_of_it() -> None:
+    argv = ["--data", "demo_xsub", "--model", "tiny", "--method", "mamp", "--output", "runs/x"]
+    argv += ["--augment", "masksem_graph.data.transforms.Mirror", "--augment.probability", "0.25"]
+    config, plain, _ = read(read_options(argv, TRAIN, TRAIN_GROUPS))
+    assert [one.probability for one in config.augment] == [0.25] and len(plain["augment"]) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from torch_geometric.data import Dataset
@@ -31,7 +31,7 @@ class SkeletonDataset(Dataset):
         options: of `SkeletonLoader` (``stream``, ``absent_frames``, ``view``, ...).
 
     Raises:
-        InputError: no such store, format or split.
+        InputError: no such store, format, split, part or option.
     """
 
     def __init__(
@@ -55,6 +55,9 @@ class SkeletonDataset(Dataset):
             raise InputError(f"split: expected one of {', '.join(self.store.splits) or '(none)'}, found {self.split}")
         if frames % segment:
             raise InputError(f"frames: expected a multiple of segment = {segment}, found {frames}")
+        if part not in (None, "train", "test"):
+            raise InputError(f"part: expected train or test, found {part!r}")
+        _check_options(options)
         self.part, self.frames, self.segment, self.options = part, frames, segment, options
         chosen = torch.arange(len(self.store)) if part is None else torch.from_numpy(self.store.splits[self.split][part])
         self.clips = chosen
@@ -113,6 +116,18 @@ class SkeletonDataset(Dataset):
             y=batch.y,
             **{name: batch[name] for name in ("velocity", "acceleration") if name in batch},
         )
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    """Now, and not at the first item."""
+    known = get_type_hints(SkeletonLoader.__init__)
+    takes = sorted(set(known) - {"store", "frames", "segment", "return"})
+    for name, value in options.items():
+        if name not in takes:
+            hint = "; part='train' or part='test' chooses clips" if name in ("train", "test") else ""
+            raise InputError(f"{name}: no such option, expected one of {', '.join(takes)}{hint}")
+        if get_origin(known[name]) is Literal and value not in get_args(known[name]):
+            raise InputError(f"{name}: expected one of {', '.join(get_args(known[name]))}, found {value!r}")
 
 
 def _open(source: str | os.PathLike[str] | Store, root: str | os.PathLike[str] | None) -> Store:

@@ -159,6 +159,12 @@ def test_what_is_not_there(written: Path) -> None:
         SkeletonDataset(written, split="xsub")
     with pytest.raises(InputError, match=r"^frames: expected a multiple of segment = 4, found 10$"):
         SkeletonDataset(written, split="half", frames=10, segment=4)
+    for options, message in (
+        ({"train": False}, r"^train: no such option, expected one of absent_frames, .*; part='train'"),
+        ({"view": "boddy"}, r"^view: expected one of recorded, yaw, body, found 'boddy'$"),
+    ):
+        with pytest.raises(InputError, match=message):
+            SkeletonDataset(written, split="half", **options)
     memory = store_of(clips(TINY), TINY, classes=("a", "b", "c"))
     with pytest.raises(InputError, match=r"^split: expected one of \(none\), found "):
         SkeletonDataset(memory, part="train")
