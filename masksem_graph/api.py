@@ -118,6 +118,8 @@ def evaluate(
     from masksem_graph.evaluation.run import evaluate as run_protocol
 
     if output is None:
+        if os.fspath(run) == "none":
+            raise InputError("output: expected a folder, since there is no run to put the results in")
         name = protocol if isinstance(protocol, str) else getattr(protocol, "__name__", "evaluation")
         output = Path(run) / "_".join(filter(None, [Path(name).stem.rpartition(".")[2].lower(), str(labels or "").strip("%")]))
     data = None if data is None else data_section(data)

@@ -83,3 +83,10 @@ def test_a_dataset_is_taken_as_it_is_or_refused(tmp_path: Path) -> None:
         data_section(mg.SkeletonDataset("demo", split="xsub", transform=lambda clip: clip))
     with pytest.raises(InputError, match=r"^data: found the test part"):
         mg.pretrain(mg.SkeletonDataset("demo", split="xsub", part="test"), output=tmp_path / "run")
+
+
+def test_an_evaluation_without_a_run_is_told_where_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="output: expected a folder"):
+        mg.evaluate("none", "linear", model="tiny", data="demo_xsub")
+    assert not list(tmp_path.iterdir())

@@ -115,3 +115,9 @@ def test_train_and_evaluate_understand_the_commands(name: str, folder: Path) -> 
             none = options.overrides["run"] == "none"
             evaluate.read(options, None if none else {"data": {"format": "demo", "split": "xsub"}})
     assert commands
+
+
+def test_no_page_holds_the_marks_of_a_merge() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    assert len(pages) > 10
+    assert not [page.name for page in pages if re.search(r"^(<{7}|={7}|>{7})( |$)", page.read_text(), re.MULTILINE)]

@@ -77,17 +77,23 @@ class Preparation:
         for body in clip.bodies:
             if not np.isfinite(body.frames).all():
                 raise InputError("found NaN or infinity, expected finite coordinates")
-            self._check_size(body.frames)
+            check_size(body.frames, self.units)
         return clip, filled
 
-    def _check_size(self, frames: Float32[np.ndarray, "F V C"]) -> None:
-        farthest = FARTHEST.get(self.units, LARGEST)
-        largest = np.abs(frames).max()
-        if largest > farthest:
-            raise InputError(
-                f"found a coordinate of {largest:g} in {self.units}, expected at most {farthest:g}: {_likely_unit(frames)}; "
-                "expected units: in the topology to say what they are"
-            )
+
+def check_size(frames: Float32[np.ndarray, "F V C"], units: str) -> None:
+    """Refuse coordinates that no sensor of bodies sees.
+
+    Raises:
+        InputError: they are too large for the units.
+    """
+    farthest = FARTHEST.get(units, LARGEST)
+    largest = np.abs(frames).max(initial=0)
+    if largest > farthest:
+        raise InputError(
+            f"found a coordinate of {largest:g} in {units}, expected at most {farthest:g}: {_likely_unit(frames)}; "
+            "expected units: in the topology to say what they are"
+        )
 
 
 def _likely_unit(frames: Float32[np.ndarray, "F V C"]) -> str:

@@ -10,10 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from masksem_graph.backbones.base import evaluating
 from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.memory import store_of
+from masksem_graph.data.preparation import check_size
 from masksem_graph.data.store import Store
 from masksem_graph.data.views import central_view
 from masksem_graph.errors import InputError
@@ -37,7 +39,8 @@ def encode_arrays(encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLik
         [S, D], or [D] of a single array.
 
     Raises:
-        InputError: other joints or coordinates than the encoder's, a value that is no number, or no frame with a body.
+        InputError: other joints or coordinates than the encoder's, a value that is no number or too large for the units, or no
+            frame with a body.
     """
     one = isinstance(clips, Tensor | np.ndarray)
     raw = [_clip(values, i, encoder) for i, values in enumerate([clips] if one else clips)]
@@ -45,17 +48,12 @@ def encode_arrays(encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLik
         return torch.zeros(0, encoder.width)
     store = store_of(raw, encoder.home[1], origin=encoder.input_spec.origin)
     loader = loader_for(encoder, store, device=encoder.embedding.weight.device, topology=encoder.topology)
-    training = [module for module in encoder.modules() if module.training]
-    encoder.eval()
-    try:
-        out = []
+    out = []
+    with evaluating(encoder):
         for part in torch.arange(len(raw)).split(PORTION):
             batch = loader.load(loader.plan(central_view(part, loader.length[part], encoder.crop)))
             absent = encoder.absent_features(batch)
             out.append(sequence_mean(encoder(batch), batch.sequence, batch.num_sequences, absent)[0])
-    finally:
-        for module in training:
-            module.training = True
     return out[0][0] if one else torch.cat(out)
 
 
@@ -124,6 +122,10 @@ def _clip(values: ArrayLike, number: int, encoder: SkeletonEncoder) -> Clip:
         frames = array.astype(np.float32)
     if not np.isfinite(frames).all():
         raise InputError(f"clip {number}: expected finite numbers, found NaN or infinity")
+    try:
+        check_size(frames, topology.units)
+    except InputError as error:
+        raise InputError(f"clip {number}: {error}") from None
     clip = present_only(Clip(name=str(number), label=-1, bodies=(Body(0, frames, np.ones(len(frames), bool)),)))
     if not clip.bodies:
         raise InputError(f"clip {number}: no frame with a body, expected at least one")

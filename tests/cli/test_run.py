@@ -21,15 +21,6 @@ EXPERIMENTS = [(name, "demo") for names in GROUPS.values() for name in names] + 
 QUICK, FLAT = {"protocol.epochs": 1, "protocol.head.hidden": 8}, {"protocol.layer_decay": 1.0}
 
 
-@pytest.fixture
-def new_command_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Skip while ``evaluate`` does not know ``--run``."""
-    with pytest.raises(SystemExit):
-        main(["evaluate", "--protocol", "linear", "--help"])
-    if "--run" not in capsys.readouterr().out:
-        pytest.skip("needs the command line of issue 11: evaluate --protocol NAME --run RUN")
-
-
 def commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
     main(["run", *arguments, "--dry_run", "true"])
     return [shlex.split(line)[1:] for line in capsys.readouterr().out.splitlines()]
@@ -66,7 +57,7 @@ def test_what_is_shipped_can_be_planned(tmp_path: Path, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize(("name", "on"), EXPERIMENTS)
 def test_every_command_of_what_is_shipped_is_valid(
-    new_command_line: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, on: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, on: str
 ) -> None:
     runs: dict[str, Any] = {}
     for command, *words in commands([name, "--on", on, *roots(name, on), "--seeds", "0", "--output", str(tmp_path)], capsys):
@@ -121,7 +112,7 @@ def test_a_failure_is_the_commands_own(
 
 
 def test_a_small_recipe_from_nothing_to_the_tables(
-    new_command_line: None, small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every protocol, two streams, their fusion, two seeds; then one evaluation anew and nothing else."""
     tiny = {"model.width": 16, "model.backbone.depth": 1, "model.decoder.depth": 1, "train.epochs": 1, "train.batch_size": 8}

@@ -151,7 +151,7 @@ def test_what_a_half_float_and_an_integer_say_is_taken_as_it_is() -> None:
     one, raw = encoder(), torch.from_numpy(clips()[4])
     half = raw.bfloat16()
     assert torch.equal(one.encode(half), one.encode(half.float()))
-    whole = (100 * raw).round()
+    whole = (10 * raw).round()
     assert torch.equal(one.encode(whole.long()), one.encode(whole)) and torch.equal(
         one.encode(whole.long().numpy()), one.encode(whole)
     )
@@ -206,6 +206,10 @@ def changed(at: tuple[int, ...], value: float) -> np.ndarray:
         (changed((0, 0, 0), float("nan")), "expected finite numbers, found NaN or infinity"),
         (changed((8, 4, 2), float("-inf")), "expected finite numbers, found NaN or infinity"),
         (changed((8, 4, 2), 1e300), "expected finite numbers, found NaN or infinity"),
+        (
+            1000 * np.random.default_rng(0).normal(size=(9, 5, 3)),
+            r"found a coordinate of .* in metres, .*: they look like milli",
+        ),
         (np.zeros((9, 5, 3)), "no frame with a body, expected at least one"),
     ],
 )
