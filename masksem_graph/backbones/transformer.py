@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from masksem_graph.backbones.base import Backbone, Masked, of_no_body, xavier_linear
+from masksem_graph.backbones.base import Backbone, Masked, check_heads, of_no_body, xavier_linear
 from masksem_graph.backbones.drop_path import DropPath
 from masksem_graph.encodings.base import AttentionBiasFactory
-from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
 
 
@@ -92,8 +91,7 @@ class Transformer(Backbone):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if width % heads:
-            raise InputError(f"heads: expected a divisor of the width {width}, found {heads}")
+        check_heads(width, heads)
         self.masked = masked
         rates = torch.linspace(0, drop_path, depth).tolist()
         self.blocks = nn.ModuleList(
