@@ -16,8 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from masksem_graph.data.clip import Clip
-from masksem_graph.data.skipped import SKIPPED
-from masksem_graph.data.store import Store
+from masksem_graph.data.store import SKIPPED, Store
 from masksem_graph.files import write_beside
 from masksem_graph.topology import Topology
 
@@ -102,7 +101,7 @@ def _split(store: Store, parts: dict[str, Int64[np.ndarray, " part"]]) -> str:
 
 def _dropped(store: Store) -> str:
     skipped = store.counts["skipped"]
-    return f"{skipped:,} bad clips, listed in {store.path.with_name(SKIPPED)}" if skipped else "no bad clip"
+    return f"{skipped:,} bad clips, listed in {store.path / SKIPPED}" if skipped else "no bad clip"
 
 
 def draw_splits(store: Store) -> Figure:
