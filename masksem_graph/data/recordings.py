@@ -13,7 +13,7 @@ from jaxtyping import Float32, Float64
 
 from masksem_graph.data.keypoints import Person, bodies_of, ranked
 from masksem_graph.data.missing import Missing
-from masksem_graph.data.readers.folder import FolderReader, Row
+from masksem_graph.data.readers.folder import FolderReader
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
 
@@ -81,7 +81,6 @@ class RecordingsReader(FolderReader):
         """Who is in each frame of a recording; points of an image as `in_picture` gives them."""
 
     def fitting(self, path: Path) -> Sequence[str]:
-        """Which of `topologies` a recording's joints may follow."""
         return self.topologies
 
     def units_of(self, topology: Topology) -> str:
@@ -121,31 +120,9 @@ class RecordingsReader(FolderReader):
         if people and 0 < (largest := max(map(_largest, people))) <= 2:
             raise InputError(f"{place}: found points up to {largest:g}, expected pixels: they look like shares of the picture")
 
-    def _told(self, root: Path, rows: Sequence[Row]) -> str:
-        if hasattr(self, "topology"):
-            return self.topology
-        bad: InputError | None = None
-        for row in rows:
-            try:
-                fit = self.fitting(row.array)
-            except InputError as error:  # a bad clip, which is listed later
-                bad = bad or error
-                continue
-            if len(fit) > 1:
-                raise InputError(f"{row.array}: {' or '.join(fit)}? Expected --topology with one of them")
-            if fit:
-                return fit[0]
-        raise bad or InputError(f"{root}: found nobody, expected --topology, one of {', '.join(self.topologies)}")
-
     def _bodies(self, path: Path) -> Float32[np.ndarray, "M T V 3"]:
-        return bodies_of(
-            path,
-            self.people(path),
-            self.joints,
-            self.dimensions,
-            most=self.bodies,
-            least_score=self.min_score,
-        )
+        people = self.people(path)
+        return bodies_of(path, people, self.joints, self.dimensions, most=self.bodies, least_score=self.min_score)
 
 
 def _largest(points: Float64[np.ndarray, "*T V 3"]) -> float:

@@ -187,7 +187,7 @@ class LooseArrays(FolderReader):
 
     def read(self, source: Path) -> Clip:  # type: ignore[override]
         with TemporaryDirectory() as folder:
-            path = source if source.suffix.lower() == ".npy" else Path(folder) / f"{source.name}.npy"
+            path = source if source.suffix.lower() in self.endings else Path(folder) / f"{source.name}.npy"
             if path is not source:
                 np.save(path, _table(source, self.joints) if source.suffix.lower() == ".csv" else _only_array(source))
             try:

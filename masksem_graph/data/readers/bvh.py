@@ -12,8 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.spatial.transform import Rotation
 
-from masksem_graph.data.missing import Missing
-from masksem_graph.data.readers.folder import FolderReader, Row
+from masksem_graph.data.readers.folder import FolderReader
 from masksem_graph.data.source import CLIP_BYTES, read_lines
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology, parse_topology
@@ -61,18 +60,12 @@ class BVHReader(FolderReader):
     described: ClassVar[bool] = False
     zero_is_missing: ClassVar[bool] = False
 
-    def __init__(self, *, missing: Missing = "interpolate", missing_frames: int = 30) -> None:
-        super().__init__(missing=missing, missing_frames=missing_frames)
+    def __init__(self) -> None:
+        super().__init__()
 
-    def _told(self, root: Path, rows: Sequence[Row]) -> str:
-        bad: InputError | None = None
-        for row in rows:
-            try:
-                self.given = hierarchy_topology(row.array, read_bvh(row.array)[0])
-                return self.given.name
-            except InputError as error:  # a bad clip, which is listed later
-                bad = bad or error
-        raise bad or InputError(f"{root}: found no clip")
+    def fitting(self, path: Path) -> Sequence[str]:
+        self.given = hierarchy_topology(path, read_bvh(path)[0])
+        return [self.given.name]
 
     def _bodies(self, path: Path) -> Float32[np.ndarray, "1 T V 3"]:
         joints, motion = read_bvh(path)

@@ -15,7 +15,7 @@ from masksem_graph.data.source import read_lines
 from masksem_graph.errors import InputError, shown
 
 JOINTS, BOX = 17, 5
-NAME = re.compile(r"(.*?)_?(\d+)\.txt")
+NAME = re.compile(r"(.*?)_?(\d{1,15})\.txt")
 
 
 class CocoReader(RecordingsReader):
@@ -83,7 +83,7 @@ class CocoReader(RecordingsReader):
 
 def _frame(place: str, image: Any) -> int:
     found = re.search(r"(\d{1,15})(?:\.\w+)?$", image) if isinstance(image, str) else None
-    if type(image) is not int and not found:
+    if not found and not (type(image) is int and abs(image) < 10**15):
         raise InputError(f"{place}: found {shown(image)}, expected a number, or a name that ends with one")
     return int(found[1]) if found else image
 

@@ -95,7 +95,8 @@ class FolderReader(Reader):
             clip = line["file"] or root.name
             clip = next((clip.removesuffix(ending) for ending in self.endings if clip.endswith(ending)), clip)
             rows.append(Row(table if number else array, place, array, clip, index.get(label, -2), label, groups))
-        named = described.get("topology") or (self.given and self.given.name) or self._told(root, rows)
+        known = self.given.name if self.given else getattr(self, "topology", None)
+        named = described.get("topology") or known or self._told(root, rows)
         self.topology = str(root / named) if (root / named).is_file() else named
         self.joints, self.dimensions = len(self.skeleton), self.skeleton.dimensions
         self._splits, self._described = described.get("splits") or {}, path
@@ -119,9 +120,24 @@ class FolderReader(Reader):
         names = [path.relative_to(root).parts for path in paths]
         return [(0, {"file": "/".join(parts), "label": parts[0] if len(parts) > 1 else ""}) for parts in names]
 
+    def fitting(self, path: Path) -> Sequence[str]:
+        """The topologies that a clip's joints may follow."""
+        return ()
+
     def _told(self, root: Path, rows: Sequence[Row]) -> str:
-        """The topology, where the files tell it."""
-        raise InputError(f"{root / DESCRIPTION}: topology: expected the name or the file of the clips' topology")
+        """The topology that the first good clip tells."""
+        bad: InputError | None = None
+        for row in rows:
+            try:
+                fit = self.fitting(row.array)
+            except InputError as error:  # a bad clip, which is listed later
+                bad = bad or error
+                continue
+            if len(fit) > 1:
+                raise InputError(f"{row.array}: {' or '.join(fit)}? Expected --topology with one of them")
+            if fit:
+                return fit[0]
+        raise bad or InputError(f"{root}: found nobody in its clips, expected --topology")
 
     def read(self, source: Row) -> Clip:
         if source.label == -2:

@@ -11,7 +11,7 @@ from masksem_graph.data.keypoints import Person, flat_points, read_json
 from masksem_graph.data.recordings import RecordingsReader, frame_files
 from masksem_graph.errors import InputError, shown
 
-NAME = re.compile(r"(.*?)_?(\d+)_keypoints\.json")
+NAME = re.compile(r"(.*?)_?(\d{1,15})_keypoints\.json")
 TOPOLOGIES = {75: "body25", 54: "openpose18"}
 """Numbers of a person -> what they are of: BODY_25 or COCO."""
 

@@ -106,7 +106,7 @@ def test_what_is_no_recording(tmp_path: Path) -> None:
         stored(shares, tmp_path / "store")
     (tmp_path / "nobody").mkdir()
     (tmp_path / "nobody/a_0_keypoints.json").write_text('{"people": []}')
-    with pytest.raises(InputError, match="found nobody, expected --topology, one of body25, openpose18"):
+    with pytest.raises(InputError, match="found nobody in its clips, expected --topology"):
         OpenPoseReader().sources(tmp_path / "nobody")
     (tmp_path / "nobody/a_900_keypoints.json").write_text('{"people": []}')
     (tmp_path / "nobody/a_901_keypoints.json").write_text('{"people": []}')
