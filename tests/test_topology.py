@@ -282,7 +282,9 @@ def test_values_that_cannot_be(tmp_path: Path, field: str, value: object, messag
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(InputError, match=r"^ntu26: no such file, and none of the shipped graphs: coco17, .*ntu25, .*tiny5"):
+    with pytest.raises(
+        InputError, match=r"^ntu26: no such file, and none of the shipped graphs: body25, coco17, .*ntu25, .*tiny5"
+    ):
         load_topology("ntu26")
 
 

@@ -93,7 +93,9 @@ class MediaPipeReader(RecordingsReader):
 
     def _array(self, path: Path) -> Float64[np.ndarray, "T 33 W"]:
         names = npz_names(path)
-        named = [name for name in KEYS[self.dimensions] if name in names] or (names if len(names) == 1 else [])
+        named = [name for name in KEYS[self.dimensions] if name in names]
+        if len(names) == 1 and names[0] not in KEYS[5 - self.dimensions]:
+            named = names
         if len(named) != 1:
             expected = " or ".join(KEYS[self.dimensions])
             raise InputError(f"{path}: found {', '.join(names)[:60] or 'nothing'}, expected {expected}, for {self.topology}")
@@ -114,21 +116,18 @@ def _table(path: Path) -> Float64[np.ndarray, "T 33 4"]:
     lines = [(number, line) for number, line in read_lines(path) if line]
     if len(lines) < 2:
         raise InputError(f"{path}: found {len(lines)} lines, expected names of columns and a line a frame")
-    (_, header), *rows = lines
-    columns = _columns(path, next(csv.reader([header])))
-    width = len(next(csv.reader([header])))
+    header, *rows = csv.reader([line for _, line in lines])
+    columns = _columns(path, header)
     out = np.full((len(rows), JOINTS, 4), np.nan)
     if not any(field == 3 for _, field in columns):
         out[..., 3] = 1
-    for i, (number, line) in enumerate(rows):
-        cells = next(csv.reader([line]))
-        if len(cells) != width:
-            raise InputError(f"{path}: line {number}: found {len(cells)} cells, expected {width}, as the first line has")
-        for place, column in columns.items():
-            try:
-                out[(i, *place)] = float(cells[column]) if cells[column].strip() else np.nan
-            except ValueError:
-                raise InputError(f"{path}: line {number}: found {cells[column][:60]!r}, expected a number") from None
+    for i, ((number, _), cells) in enumerate(zip(lines[1:], rows, strict=False)):
+        if len(cells) != len(header):
+            raise InputError(f"{path}: line {number}: found {len(cells)} cells, expected {len(header)}, as the first line has")
+        try:
+            out[i][tuple(zip(*columns, strict=True))] = [float(cells[c].strip() or "nan") for c in columns.values()]
+        except ValueError as error:
+            raise InputError(f"{path}: line {number}: {str(error)[:80]}, expected numbers") from None
     if np.isinf(out).any():
         raise InputError(f"{path}: found infinity, expected finite numbers")
     return out

@@ -186,7 +186,7 @@ def test_2d_and_3d_do_not_mix(tmp_path: Path) -> None:
         (",".join(f"{k}{i}" for i in range(33) for k in "xyz") + "\n1,2\n", "line 2: found 2 cells, expected 99"),
         (
             ",".join(f"{k}{i}" for i in range(33) for k in "xyz") + "\n" + 98 * "1," + "one\n",
-            "line 2: found 'one', expected a number",
+            "line 2: could not convert string to float: 'one', expected numbers",
         ),
         (",".join(f"{k}{i}" for i in range(33) for k in "xyzx") + "\n1\n", "line 1: 'x0' stands twice"),
         (
@@ -211,6 +211,9 @@ def test_bad_arrays_and_options(tmp_path: Path) -> None:
         np.savez(tmp_path / "a.npz", world_landmarks=array)
         with pytest.raises(InputError, match=message):
             stored(tmp_path / "a.npz", tmp_path / "store")
+    np.savez(tmp_path / "a.npz", world_landmarks=landmarks())
+    with pytest.raises(InputError, match="found world_landmarks, expected landmarks or pose_landmarks, for mediapipe33_image"):
+        stored(tmp_path / "a.npz", tmp_path / "store", topology="mediapipe33_image", width=4, height=3)
     (tmp_path / "in").mkdir()
     with pytest.raises(InputError, match=r"found no clip, expected \.jsonl or \.csv or \.npz, in a folder for each class"):
         MediaPipeReader().sources(tmp_path / "in")
