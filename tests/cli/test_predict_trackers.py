@@ -72,7 +72,9 @@ def as_prepared(store: Store) -> Prepared:
 
 
 @pytest.mark.parametrize("made", [mediapipe, mediapipe_image, openpose, coco, coco_text, stgcn, bvh])
-def test_files_equal_their_store(made: Callable[[Path], Made], tmp_path: Path) -> None:
+def test_files_equal_their_store(
+    made: Callable[[Path], Made], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "raw").mkdir()
     paths, options = made(tmp_path / "raw")
     store = open_store(
@@ -84,6 +86,10 @@ def test_files_equal_their_store(made: Callable[[Path], Made], tmp_path: Path) -
         loose = found.stores[0]
         np.testing.assert_array_equal(loose.frames, store.frames)
         assert (loose.units, loose.topology, loose.origin) == (store.units, store.topology, store.origin)
+    monkeypatch.setenv("MASKSEM_GRAPH_CACHE", str(tmp_path / "cache"))
+    given = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    main(["inspect", str(tmp_path / "raw"), "--format", store.format, *given])
+    assert f"{store.format} on {store.topology.name}" in capsys.readouterr().out
 
 
 def test_a_run_on_arrays_takes_a_trackers_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

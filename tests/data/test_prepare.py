@@ -188,6 +188,39 @@ def test_command_line(shared: Path, tmp_path: Path) -> None:
         main(["ntu", str(shared)])
 
 
+def test_a_nan_costs_a_joint_and_no_clip_unless_asked(source: Path, tmp_path: Path) -> None:
+    (path, *others) = sorted(source.iterdir())
+    for other in others:
+        other.unlink()
+    fields = json.loads(path.read_text())
+    frames = np.array(fields["skeletons"])
+    fields["skeletons"][1][7][2] = float("nan")
+    fields["skeletons"][4][9] = [float("nan")] * 3
+    path.write_text(json.dumps(fields))
+    report = prepare("nw_ucla", source, tmp_path / "store", origin="none", strict=True)
+    frames[1, 7], frames[4, 9] = (frames[0, 7] + frames[2, 7]) / 2, frames[3, 9]
+    np.testing.assert_allclose(open_store(report.store)[0].bodies[0].frames, frames, rtol=1e-6)
+    assert report.filled == 2
+    with pytest.raises(InputError, match="was not found in 1 or more frames from frame 1 on, expected none"):
+        prepare("nw_ucla", source, tmp_path / "store", options={"missing": "skip"})
+    held = prepare(
+        "nw_ucla", source, tmp_path / "store", origin="none", options={"missing": "hold", "missing_frames": 1}
+    ).store
+    np.testing.assert_allclose(open_store(held)[0].bodies[0].frames[1, 7], frames[0, 7], rtol=1e-6)
+    with pytest.raises(InputError, match="expected none, see --missing"):
+        prepare("nw_ucla", source, tmp_path / "store", options={"missing_frames": 0})
+
+
+def test_a_missing_root_says_where_it_was_named(tmp_path: Path) -> None:
+    config = DataConfig(format="nw_ucla", split="xview", root=str(tmp_path / "nothing"))
+    with pytest.raises(
+        InputError, match=r"^data\.root: .*nothing: no such file or folder, expected a store or the data of nw_ucla"
+    ):
+        config.open()
+    with pytest.raises(InputError, match=r"^data\.root: no source given, expected --data\.root"):
+        replace(config, root=None).open()
+
+
 def test_each_store_has_its_own_list_of_skipped_clips(source: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         prepare("nw_ucla", source, tmp_path / name)
