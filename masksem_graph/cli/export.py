@@ -13,7 +13,7 @@ from masksem_graph.errors import InputError
 def main(argv: Sequence[str]) -> None:
     """Run ``export RUN --output model.onnx``."""
     parser = Parser(prog="masksem-graph export", description=__doc__)
-    parser.add_argument("run", type=str, help="folder of a run, or of an evaluation that trained a head")
+    parser.add_argument("run", type=str, help="folder of a run, or of an evaluation that trained a head; or hf://OWNER/NAME")
     parser.add_argument("--output", type=str, required=True, help="the file to write")
     parser.add_argument("--to", type=Literal["onnx", "pt2"], default="onnx", help="pt2: what torch.export.load reads")
     parser.add_argument("--licence", type=str, default="unknown", help="of the weights, as the file is to state it")
@@ -27,8 +27,9 @@ def main(argv: Sequence[str]) -> None:
 
     from masksem_graph.console import console
     from masksem_graph.exporting.write import export
+    from masksem_graph.hub import local
 
-    made = export(Path(found.run), output, to=found.to, licence=found.licence)
+    made = export(local(found.run), output, to=found.to, licence=found.licence)
     size = output.stat().st_size / 1e6
     what = f"{len(made.about['classes'])} classes" if made.about["classes"] else f"{made.about['outputs']} features"
     console.print(f"{found.run} -> {output} ({what}, {size:.1f} MB)", soft_wrap=True, markup=False)

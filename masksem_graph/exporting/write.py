@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -18,24 +18,21 @@ import torch
 import torch_geometric
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from masksem_graph import __version__
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.config import DataConfig
 from masksem_graph.data.memory import store_of
-from masksem_graph.data.preparation import FARTHEST, LARGEST
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
-from masksem_graph.evaluation.classifier import Classifier, read_classifier
-from masksem_graph.evaluation.prepared import Prepared, prepared_as
+from masksem_graph.evaluation.prepared import Prepared
+from masksem_graph.exporting.about import describe, read_run
 from masksem_graph.exporting.classifier import of_model, open_onnx
 from masksem_graph.exporting.network import FromRaw
-from masksem_graph.exporting.runtime import FORMAT, ClipModel
+from masksem_graph.exporting.runtime import ClipModel
 from masksem_graph.files import write_beside
 from masksem_graph.models.encode import encode_store, topology_for
 from masksem_graph.models.encoder import SkeletonEncoder
-from masksem_graph.models.io import load_encoder
 from masksem_graph.run_folder import RunFolder
 
 OPSET = 18
@@ -78,15 +75,13 @@ def export(run: Path, output: Path, *, to: To = "onnx", licence: str = "unknown"
     """
     if to == "onnx" and (missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]):
         raise InputError(f"needs {', '.join(missing)}, not installed here; expected pip install 'masksem-graph[export]'")
-    classifier = read_classifier(run) if (run / "head.yaml").is_file() else None
-    encoder = classifier.network.encoder if classifier else load_encoder(run)
-    prepared = classifier.prepared if classifier else prepared_as(run, encoder)
+    encoder, classifier, prepared = read_run(run)
     head = classifier.network.head if classifier else None
     nodes = topology_for(encoder, prepared.topology)
     network = FromRaw(encoder, head, raw=prepared.topology, nodes=nodes).eval()
     stores = [*_own_clips(run), _made_up(encoder, prepared)]
     expected = [classifier.probabilities(store) if classifier else encode_store(encoder, store) for store in stores]
-    about = _about(encoder, prepared, classifier, outputs=expected[0].shape[1], licence=licence)
+    about = {**describe(encoder, classifier, prepared, licence=licence), "opset": OPSET}
     with write_beside(output) as partial:
         try:
             found = of_model(_write(network, partial, to, about), output)
@@ -156,34 +151,6 @@ def _obstacle(error: BaseException) -> str:
         return f"the operator {operator[1]} has no form in ONNX"
     place = re.search(r"The following call raised this error:\s*(.*?)\n\s*\n", text, re.DOTALL)
     return " ".join((place[1] if place else text.strip().partition("\n")[0] or type(error).__name__).split())
-
-
-def _about(
-    encoder: SkeletonEncoder, prepared: Prepared, classifier: Classifier | None, *, outputs: int, licence: str
-) -> dict[str, Any]:
-    units = prepared.units or prepared.topology.units
-    return {
-        "format": FORMAT,
-        "written_by": f"masksem_graph {__version__}",
-        "licence": licence,
-        "task": "classify" if classifier else "encode",
-        "classes": list(classifier.classes) if classifier else [],
-        "outputs": outputs,
-        "joints": list(prepared.topology.inputs),
-        "channels": encoder.channels,
-        "units": units,
-        "farthest": FARTHEST.get(units, LARGEST),
-        "frames": encoder.frames,
-        "segment": encoder.segment,
-        "backbone": encoder.backbone.name,
-        "pool": encoder.pool,
-        "central_share": encoder.crop.test_share,
-        **asdict(encoder.input_spec),
-        "topology": prepared.topology.to_dict(),
-        "read_as": prepared.format or "",
-        "options": dict(prepared.options),
-        "opset": OPSET,
-    }
 
 
 def _own_clips(run: Path) -> list[Store]:
