@@ -237,7 +237,7 @@ def resize_positions(length: Int64[Tensor, " B"], frames: int) -> tuple[Int64[Te
     return index.long(), position - index
 
 
-def to_stream(values: Float[Tensor, "B T V C"], stream: Stream, parents: Int64[Tensor, " V"]) -> Float[Tensor, "B T V C"]:
+def to_stream(values: Float[Tensor, "B T V C"], stream: Stream, parents: Int64[Tensor, " joints"]) -> Float[Tensor, "B T V C"]:
     """Joints as they are, each less its parent, or the next frame less this one; the last frame has no motion."""
     if stream == "bone":
         return values - values[:, :, parents]
