@@ -128,25 +128,30 @@ class _Bodies:
 
     def __call__(self, bodies: int) -> dict[str, Tensor]:
         """``edge_index``, ``edge_attr``, ``joint``, ``segment`` and ``body`` of so many bodies."""
+        if torch.compiler.is_exporting():  # for any number of bodies, so there is no largest one to keep
+            return self._repeated(bodies)
         if bodies > self.bodies or not self.bodies:
             with torch.inference_mode(False):  # what is kept must serve training too
-                self._repeat(max(bodies, 1))
-        nodes, edges = self.one.num_nodes * bodies, self.one.num_edges * bodies
+                self.bodies = max(bodies, 1)
+                self.kept = self._repeated(self.bodies)
+        nodes, edges, kept = self.one.num_nodes * bodies, self.one.num_edges * bodies, self.kept
         return {
-            "edge_index": self.edge_index[:, :edges],
-            "edge_attr": self.edge_attr[:edges],
-            "joint": self.joint[:nodes],
-            "segment": self.segment[:nodes],
-            "body": self.body[:nodes],
+            "edge_index": kept["edge_index"][:, :edges],
+            "edge_attr": kept["edge_attr"][:edges],
+            "joint": kept["joint"][:nodes],
+            "segment": kept["segment"][:nodes],
+            "body": kept["body"][:nodes],
         }
 
-    def _repeat(self, bodies: int) -> None:
+    def _repeated(self, bodies: int) -> dict[str, Tensor]:
         one, count = self.one, torch.arange(bodies, device=self.one.joint.device)
-        self.edge_index = (one.edge_index[:, None, :] + one.num_nodes * count[None, :, None]).flatten(1)
-        self.edge_attr = one.edge_attr.repeat(bodies, 1)
-        self.joint, self.segment = one.joint.repeat(bodies), one.segment.repeat(bodies)
-        self.body = count.repeat_interleave(one.num_nodes)
-        self.bodies = bodies
+        return {
+            "edge_index": (one.edge_index[:, None, :] + one.num_nodes * count[None, :, None]).flatten(1),
+            "edge_attr": one.edge_attr.repeat(bodies, 1),
+            "joint": one.joint.repeat(bodies),
+            "segment": one.segment.repeat(bodies),
+            "body": count.repeat_interleave(one.num_nodes),
+        }
 
 
 bodies_of = lru_cache(maxsize=64)(_Bodies)

@@ -96,12 +96,12 @@ class SkeletonData(Data):
         """
         values = to_segments(nodes_of(frames, topology), segment)
         device = frames.device
-        sequence = torch.zeros(len(frames), dtype=torch.int64, device=device) if sequence is None else sequence
+        sequence = torch.zeros(frames.shape[0], dtype=torch.int64, device=device) if sequence is None else sequence
         grid = Grid(topology, values.shape[1])
         data = cls(
             x=values.flatten(0, 2),
             frames=frames,
-            **bodies_of(topology, grid.segments, 1, device)(len(frames)),
+            **bodies_of(topology, grid.segments, 1, device)(frames.shape[0]),
             sequence=sequence,
             y=torch.full((1,), -1, device=device) if y is None else y,
             grid=grid,
@@ -181,12 +181,12 @@ class SkeletonData(Data):
     @property
     def num_bodies(self) -> int:
         """B."""
-        return len(self.sequence)
+        return self.sequence.shape[0]
 
     @property
     def num_sequences(self) -> int:
         """S."""
-        return len(self.y)
+        return self.y.shape[0]
 
     @property
     def nodes_per_body(self) -> int:

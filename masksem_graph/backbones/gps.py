@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch_geometric.nn import GINEConv, GPSConv
@@ -11,11 +14,10 @@ from masksem_graph.backbones.base import Masked, check_heads
 from masksem_graph.backbones.drop_path import DropPath
 from masksem_graph.backbones.edge_features import edge_width
 from masksem_graph.backbones.message_passing import ConvBackbone
-from masksem_graph.graph import SkeletonData
 
 
 class GPSBlock(nn.Module):
-    """A `GPSConv` layer. Stochastic depth leaves all of it out.
+    """What `torch_geometric.nn.GPSConv` computes. Stochastic depth leaves all of it out.
 
     Args:
         width: D.
@@ -47,9 +49,14 @@ class GPSBlock(nn.Module):
         h: Float[Tensor, "B n D"],
         edge_index: Int64[Tensor, "2 E"],
         edges: Float[Tensor, "E f"],
-        body: Int64[Tensor, " B*n"],
     ) -> Float[Tensor, "B n D"]:
-        out = self.layer(h.flatten(0, 1), edge_index, body, edge_attr=edges).view_as(h)
+        # `GPSConv.forward` without its `to_dense_batch`, which waits for the device to say how large the largest body is.
+        layer, x = self.layer, h.flatten(0, 1)
+        dropped = partial(F.dropout, p=layer.dropout, training=layer.training)
+        local = layer.norm1(dropped(layer.conv(x, edge_index, edge_attr=edges)) + x)
+        attended = layer.norm2(dropped(layer.attn(h, h, h, need_weights=False)[0].flatten(0, 1)) + x)
+        both = local + attended
+        out = layer.norm3(both + layer.mlp(both)).view_as(h)
         return h + self.drop_path(out - h)
 
 
@@ -86,6 +93,3 @@ class GPS(ConvBackbone):
             for rate in torch.linspace(0, drop_path, depth).tolist()
         )
         super().__init__(width=width, blocks=blocks, hops=hops, kept_hops=kept_hops, masked=masked)
-
-    def tell(self, graph: SkeletonData) -> tuple[Tensor, ...]:
-        return *super().tell(graph), graph.body

@@ -10,6 +10,7 @@ from masksem_graph.cli._help import print_help
 from masksem_graph.cli.train import resolve_roots
 from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
+from masksem_graph.hub import local
 from masksem_graph.options import Options, read_options
 from masksem_graph.plain_yaml import read_plain
 
@@ -64,9 +65,11 @@ def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, d
         raise InputError("--run: expected the folder of a run, or none for freshly drawn weights of --model")
     scratch = named["run"] == "none"
     if not scratch and run is None:
+        named["run"] = str(local(named["run"]))
         run = config_of_run(Path(named["run"]))
     own_data = "format" in (named.get("data") or {})
     composed = options.compose(base=sections_of_run(run or {}, own_data=own_data), base_source=str(named["run"]))
+    composed.fields["run"] = named["run"]
     if scratch and "model" not in composed.fields:
         raise InputError("--model: --run none expects a model, such as --model small")
     if "protocol" not in composed.fields:

@@ -23,7 +23,9 @@ def main(argv: Sequence[str]) -> None:
     format = first.parse_known_args(list(argv))[0].format
     parser = Parser(prog="masksem-graph predict", description=__doc__)
     parser.add_argument("clips", type=str, nargs="+", help="files, folders or stores; also an .npy [frames, joints, xyz]")
-    parser.add_argument("--run", type=str, required=True, help="folder of an evaluation that trained a head")
+    parser.add_argument(
+        "--run", type=str, required=True, help="folder of an evaluation that trained a head, its .onnx, or hf://OWNER/NAME"
+    )
     parser.add_argument("--format", type=str, help="of the clips, as of `prepare`; by default their endings tell")
     parser.add_argument("--top", type=int, default=5, help="how many classes to name")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each clip instead of a table")
@@ -62,9 +64,10 @@ def predict(
     """
     from masksem_graph.evaluation.classifier import load_classifier
     from masksem_graph.evaluation.loose_clips import gather
+    from masksem_graph.hub import local
     from masksem_graph.training.devices import DeviceConfig, launch
 
-    classifier = load_classifier(run)
+    classifier = load_classifier(local(run))
     device = launch(DeviceConfig(accelerator=accelerator)).device
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:

@@ -209,13 +209,7 @@ class SkeletonLoader:
             values = self.view_frames.apply(values, plan.view.clips[plan.sequence], moved)
         for transform, uniform in zip(self.transforms, plan.view.uniform, strict=False):
             values = transform.of_clips(values, uniform, plan.sequence.to(self.device), self.store.topology)
-        return self._to_stream(values)
-
-    def _to_stream(self, values: Float[Tensor, "B T V C"]) -> Float[Tensor, "B T J C"]:
-        if self.stream == "bone":
-            values = values - values[:, :, self.parents]
-        elif self.stream == "motion":
-            values = torch.cat([values[:, 1:] - values[:, :-1], torch.zeros_like(values[:, :1])], 1)
+        values = to_stream(values, self.stream, self.parents)
         return values if self.columns is None else values[:, :, self.columns]
 
 
@@ -241,6 +235,15 @@ def resize_positions(length: Int64[Tensor, " B"], frames: int) -> tuple[Int64[Te
     position = (scale * (torch.arange(frames, device=length.device) + 0.5) - 0.5).clamp(min=0)
     index = position.floor()
     return index.long(), position - index
+
+
+def to_stream(values: Float[Tensor, "B T V C"], stream: Stream, parents: Int64[Tensor, " joints"]) -> Float[Tensor, "B T V C"]:
+    """Joints as they are, each less its parent, or the next frame less this one; the last frame has no motion."""
+    if stream == "bone":
+        return values - values[:, :, parents]
+    if stream == "motion":
+        return torch.cat([values[:, 1:] - values[:, :-1], torch.zeros_like(values[:, :1])], 1)
+    return values
 
 
 def _nearest_present(present: Bool[np.ndarray, " F"]) -> tuple[Int64[Tensor, " F"], Int64[Tensor, " F"]]:

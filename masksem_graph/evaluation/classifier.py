@@ -13,6 +13,7 @@ from masksem_graph.data.store import Store
 from masksem_graph.data.views import central_view
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.prepared import Prepared, prepared_as
+from masksem_graph.exporting.classifier import OnnxClassifier, load_onnx
 from masksem_graph.models.encode import loader_for, topology_for
 from masksem_graph.models.io import load_encoder, load_head
 from masksem_graph.tasks.classify import Classify
@@ -57,7 +58,16 @@ class Classifier:
         return torch.cat(scores)
 
 
-def load_classifier(folder: Path) -> Classifier:
+def load_classifier(path: Path) -> Classifier | OnnxClassifier:
+    """The classifier of a folder, see `read_classifier`, or what was exported from one as ``.onnx``.
+
+    Raises:
+        InputError: the folder holds no head, or there is something damaged.
+    """
+    return load_onnx(path) if path.suffix == ".onnx" and path.is_file() else read_classifier(path)
+
+
+def read_classifier(folder: Path) -> Classifier:
     """What an evaluation that trains a head saved, or what was converted with its head.
 
     Raises:

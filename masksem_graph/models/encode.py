@@ -46,15 +46,21 @@ def encode_arrays(encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLik
     raw = [_clip(values, i, encoder) for i, values in enumerate([clips] if one else clips)]
     if not raw:
         return torch.zeros(0, encoder.width)
-    store = store_of(raw, encoder.home[1], origin=encoder.input_spec.origin)
-    loader = loader_for(encoder, store, device=encoder.embedding.weight.device, topology=encoder.topology)
+    out = encode_store(encoder, store_of(raw, encoder.home[1], origin=encoder.input_spec.origin), encoder.topology)
+    return out[0] if one else out
+
+
+@torch.no_grad()
+def encode_store(encoder: SkeletonEncoder, store: Store, topology: Topology | None = None) -> Float[Tensor, "S D"]:
+    """The mean feature over nodes and bodies of each clip of a store; see `encode_arrays` and `loader_for`."""
+    loader = loader_for(encoder, store, device=encoder.embedding.weight.device, topology=topology)
     out = []
     with evaluating(encoder):
-        for part in torch.arange(len(raw)).split(PORTION):
+        for part in torch.arange(len(store)).split(PORTION):
             batch = loader.load(loader.plan(central_view(part, loader.length[part], encoder.crop)))
             absent = encoder.absent_features(batch)
             out.append(sequence_mean(encoder(batch), batch.sequence, batch.num_sequences, absent)[0])
-    return out[0][0] if one else torch.cat(out)
+    return torch.cat(out)
 
 
 def loader_for(encoder: SkeletonEncoder, store: Store, *, topology: Topology | None = None, **options: Any) -> SkeletonLoader:

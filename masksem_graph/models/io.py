@@ -21,6 +21,7 @@ from masksem_graph.config import parse_mapping
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml, write_beside
+from masksem_graph.hub import local
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head, HeadFactory
@@ -158,12 +159,13 @@ def load_encoder(run: str | os.PathLike[str], topology: Topology | None = None) 
     """The encoder of a run, in eval mode on the CPU.
 
     Args:
-        run: a folder that training or an evaluation wrote.
+        run: a folder that training or an evaluation wrote, or ``hf://owner/name``, see `masksem_graph.hub`.
         topology: another skeleton that bare arrays are then taken to be on.
 
     Raises:
         InputError: the files are missing or damaged, or an encoding has no entry for a joint of the topology.
     """
+    run = local(run)
     encoder = new_encoder(run)
     _load_weights(Path(run) / "encoder.safetensors", encoder)
     encoder.eval()

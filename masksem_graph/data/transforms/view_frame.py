@@ -111,7 +111,8 @@ def reference_pose(
     if of == "mean":
         return torch.where(there[..., None], frames, 0.0).sum(-3) / there.sum(-2)[..., None]
     first = there[..., needed].all(-1).to(torch.int64).argmax(-1)
-    return frames.take_along_dim(first[..., None, None, None], -3).squeeze(-3)
+    at = first[..., None, None, None].expand(*first.shape, 1, *frames.shape[-2:])
+    return frames.gather(-3, at).squeeze(-3)  # take_along_dim is the same, but cannot be exported for any number of clips
 
 
 def view_frames(
