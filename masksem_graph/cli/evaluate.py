@@ -15,7 +15,7 @@ from masksem_graph.plain_yaml import read_plain
 
 ROOT = "masksem_graph.evaluation.config.EvaluateConfig"
 GROUPS = ("protocol", "labels", "data", "augment", "model", "backbone", "encodings")
-EXAMPLE = "evaluate --run runs/first --protocol linear --output runs/first/linear"
+EXAMPLE = "evaluate --run runs/first --protocol linear"
 OF_RUN = ("data", "augment", "device")
 """Sections of a run's configuration that its evaluations begin with."""
 OF_MIXTURE = ("also", "weight")
@@ -76,8 +76,20 @@ def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, d
     from masksem_graph.config import typed
     from masksem_graph.evaluation.config import EvaluateConfig
 
+    if "output" not in composed.fields:
+        composed.put(("output",), _default_output(options, composed.fields), "its default")
     resolve_roots(composed.fields)
     return *typed(EvaluateConfig, composed, complete=complete_backbones), composed.competed
+
+
+def _default_output(options: Options, fields: Mapping[str, Any]) -> str:
+    """Where results go that nobody named a folder for: one in the run's, named after protocol, other data and labels."""
+    if fields["run"] == "none":
+        raise InputError("--output: expected a folder, since there is no run to put the results in")
+    protocol, data, labels = (options.groups.get(name) for name in ("protocol", "data", "labels"))
+    protocol = protocol if isinstance(protocol, str) else fields["protocol"]["class_path"]
+    parts = (Path(protocol).stem.rpartition(".")[2].lower(), *(Path(one).stem for one in (data,) if isinstance(one, str)))
+    return str(Path(fields["run"]) / "_".join([*parts, *filter(None, [str(labels or "").strip("%")])]))
 
 
 def config_of_run(run: Path) -> dict[str, Any]:

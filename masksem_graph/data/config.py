@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lightning_fabric import Fabric
 
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.loader import AbsentFrames, Residency, Stream
 from masksem_graph.data.store import Store
 from masksem_graph.data.transforms import ViewName, ViewOf
@@ -101,19 +103,30 @@ class DataConfig:
         """The stores of all data sets by name, see `each` and `open`.
 
         Raises:
-            InputError: as `open`, or a data set has another number of coordinates than the first.
+            InputError: as `open`, or a data set has another number of coordinates than the first, other units, or another
+                origin that nobody named.
         """
         stores = {self.name: self.open()}
-        channels = stores[self.name].frames.shape[-1]
-        for name in self.also:
+        first = stores[self.name]
+        for name, one in self.also.items():
             field = f"data.also.{name}"
             try:
                 stores[name] = self.each[name].open()
             except InputError as error:
                 line = str(error)
                 raise InputError(line.replace("data", field, 1) if line.startswith("data.") else f"{field}: {line}") from None
-            if (found := stores[name].frames.shape[-1]) != channels:
-                raise InputError(f"{field}: found {found} coordinates a joint, expected {channels}, as in {self.name}")
+            found = stores[name]
+            if (channels := found.frames.shape[-1]) != first.frames.shape[-1]:
+                raise InputError(
+                    f"{field}: found {channels} coordinates a joint, expected {first.frames.shape[-1]}, as in {self.name}"
+                )
+            if found.units != first.units:
+                raise InputError(f"{field}: found coordinates in {found.units}, expected {first.units}, as in {self.name}")
+            if one.origin is None and found.origin != first.origin:
+                raise InputError(
+                    f"{field}.origin: {found.path} was prepared with {found.origin}, {self.name} with {first.origin}; "
+                    f"expected the same, or --{field}.origin {found.origin} to say that it is meant"
+                )
         return stores
 
     def _check_preparation(self, store: Store) -> None:
@@ -142,12 +155,25 @@ def open_each_on_first(fabric: Fabric, data: DataConfig) -> dict[str, Store]:
     return data.open_each()
 
 
+def input_spec(data: DataConfig, store: Store) -> InputSpec:
+    """How the clips of a store become what an encoder sees."""
+    return InputSpec(
+        origin=store.origin,  # type: ignore[arg-type]
+        view=data.view,
+        view_of=data.view_of,
+        stream=data.stream,
+        absent_frames=data.absent_frames,
+        units=store.units,
+    )
+
+
 def identity(store: Store) -> dict[str, Any]:
-    """What tells a data set from another, wherever it lies."""
-    return {"format": store.format, "topology": store.topology.name, "classes": len(store.classes), "clips": len(store)}
+    """What tells a data set from another, wherever it lies and however its clips were prepared."""
+    about = {"format": store.format, "topology": store.topology.name, "classes": len(store.classes), "clips": len(store)}
+    return about | {"labels": hashlib.sha256(repr((store.name.tolist(), store.label.tolist())).encode()).hexdigest()[:16]}
 
 
 def preparation(store: Store) -> dict[str, Any]:
     """How the clips of a store were prepared: clips that a run meets later have to be prepared alike."""
     about = {"format": store.format, "options": store.options, "origin": store.origin, "units": store.units}
-    return about | {"topology": store.topology.to_dict()}
+    return about | {"topology": store.topology.to_dict(), "fingerprint": store.fingerprint}

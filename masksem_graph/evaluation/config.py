@@ -24,7 +24,7 @@ class EvaluateConfig:
 
     Args:
         run: the folder of the run to evaluate, or ``none`` for freshly drawn weights of ``model``.
-        output: folder for results.json, figures/ and, where a head is trained, encoder and head.
+        output: folder for results.json, figures/ and, where a head is trained, encoder and head; one in the run's by default.
         data: which clips; the run's own where not given.
         protocol: how the encoder is evaluated.
         augment: transforms of the training clips; the run's own where not given.

@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 
-from masksem_graph.data.input_spec import InputSpec
+from masksem_graph.data.config import input_spec
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
+from masksem_graph.evaluation.prepared import check_options
+from masksem_graph.models.encode import check_units
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import EncoderDescription, create_encoder, load_encoder, new_encoder
 from masksem_graph.plain_yaml import read_plain
@@ -33,38 +35,28 @@ def make_encoder(config: EvaluateConfig, plain: dict[str, Any], store: Store, se
     if config.run == SCRATCH:
         assert config.model is not None
         torch.manual_seed(seed)
-        topology, data = encoder_topology(config.model.topology, store.topology), config.data
+        topology = encoder_topology(config.model.topology, store.topology)
         described = EncoderDescription(
             model=plain["model"],
             topologies=[topology.to_dict()],
             channels=store.frames.shape[-1],
-            input_spec=InputSpec(
-                origin=store.origin,  # type: ignore[arg-type]
-                view=data.view,
-                view_of=data.view_of,
-                stream=data.stream,
-                absent_frames=data.absent_frames,
-            ),
+            input_spec=input_spec(config.data, store),
             recorded=[store.topology.to_dict()],
         )
         return create_encoder(described).eval()
     if config.untrained:
         torch.manual_seed(seed)
     encoder = new_encoder(config.run).eval() if config.untrained else load_encoder(config.run)
-    if config.data.origin is None and store.origin != encoder.input_spec.origin:
+    seen = encoder.input_spec
+    if config.data.origin is None and store.origin != seen.origin:
         raise InputError(
-            f"data.origin: {store.path} was prepared with {store.origin}, the encoder's own clips with "
-            f"{encoder.input_spec.origin}; expected the same, or --data.origin {store.origin} to say that it is meant"
+            f"data.origin: {store.path} was prepared with {store.origin}, the encoder's own clips with {seen.origin}; "
+            f"expected the same, or --data.origin {store.origin} to say that it is meant"
         )
-    data = config.data
+    check_units(encoder, store)
+    check_options(config.run, store, config.data.options)
     # What the configuration says of the clips is what this encoder sees from now on.
-    encoder.input_spec = InputSpec(
-        origin=store.origin,  # type: ignore[arg-type]
-        view=data.view,
-        view_of=data.view_of,
-        stream=data.stream,
-        absent_frames=data.absent_frames,
-    )
+    encoder.input_spec = input_spec(config.data, store)
     return encoder
 
 

@@ -101,13 +101,14 @@ def _evaluate(
 ) -> dict[str, Any] | None:
     fabric = launch(config.device)
     store = open_on_first(fabric, config.data)
+    warnings = _warnings(config, store)
     began = time.monotonic()
     compiles = config.device.compile
     if compiles and (fault := compiler_fault(fabric.device)):
         console.print(f"device.compile: skipped, a trial failed: {fault}", markup=False)
         compiles = False
     if fabric.is_global_zero:
-        for line in _start_lines(config, plain, store, competed):
+        for line in (*_start_lines(config, plain, store, competed), *warnings):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     runs = [_run(config, plain, store, fabric, seed, compiles=compiles) for seed in config.seeds]
     results = _conclude(config, plain, store, fabric, runs, began, folder) if fabric.is_global_zero else None
@@ -123,6 +124,34 @@ def _start_lines(config: EvaluateConfig, plain: dict[str, Any], store: Store, co
     yield f"protocol   {part_line(plain['protocol'])}"
     yield f"seeds      {', '.join(map(str, config.seeds))}"
     yield from (f"decided    {one}" for one in competed)
+
+
+def _warnings(config: EvaluateConfig, store: Store) -> list[str]:
+    """What to know before the first epoch about clips that are few.
+
+    Raises:
+        InputError: they are too few for any figure.
+    """
+    train, test = labelled_split(config.data, store)
+    if len(store.classes) < 2:
+        raise InputError(
+            f"data: {store.path} has one class, {store.classes[0]}; expected at least two, which an evaluation tells apart"
+        )
+    label, found = torch.from_numpy(np.array(store.label)), []
+    labelled = config.labels.choose(train, label[train], config.seed)
+    if len(labelled) < (least := config.protocol.least):
+        raise InputError(
+            f"data.split: found {len(labelled)} labelled training clips in {config.data.split}, expected at least {least}"
+        )
+    if unseen := sorted(set(label[test].tolist()) - set(label[labelled].tolist())):
+        names, clips = ", ".join(store.classes[i] for i in unseen), int(np.isin(label[test], unseen).sum())
+        found.append(f"beware     no training clip of {names}: its {clips} test clips cannot be recognised")
+    if (size := getattr(config.protocol, "batch_size", 0)) and len(labelled) <= size:
+        found.append(
+            f"beware     one step an epoch: {len(labelled)} training clips in batches of {size}; a smaller "
+            "--protocol.batch_size or more --protocol.epochs learn more"
+        )
+    return found
 
 
 def _conclude(

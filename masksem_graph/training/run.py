@@ -16,8 +16,7 @@ from safetensors.torch import save_file
 from masksem_graph import trust
 from masksem_graph.compose import Competed, flatten
 from masksem_graph.console import console, progress_bars
-from masksem_graph.data.config import DataConfig, identity, open_each_on_first, preparation
-from masksem_graph.data.input_spec import InputSpec
+from masksem_graph.data.config import DataConfig, identity, input_spec, open_each_on_first, preparation
 from masksem_graph.data.loader import BodyPlan, SkeletonLoader
 from masksem_graph.data.mixture import TrainingSet
 from masksem_graph.data.store import Store
@@ -129,19 +128,13 @@ def build_task(config: RunConfig, model: dict[str, Any], stores: Mapping[str, St
         model: its model as plain data, which the encoder saves with itself.
         stores: of the data sets by name; the first says what the encoder's clips are like.
     """
-    first, data = stores[config.data.name], config.data
+    first = stores[config.data.name]
     topologies = [encoder_topology(config.model.topology, store.topology) for store in stores.values()]
     described = EncoderDescription(
         model=model,
         topologies=[topology.to_dict() for topology in topologies],
         channels=first.frames.shape[-1],
-        input_spec=InputSpec(
-            origin=first.origin,  # type: ignore[arg-type]
-            view=data.view,
-            view_of=data.view_of,
-            stream=data.stream,
-            absent_frames=data.absent_frames,
-        ),
+        input_spec=input_spec(config.data, first),
         recorded=[store.topology.to_dict() for store in stores.values()],
     )
     return build_pretrain(
@@ -223,9 +216,9 @@ def _resumes(folder: RunFolder, plain: dict[str, Any], *, overwrite: bool) -> bo
 def _check_same_data(folder: RunFolder, identities: dict[str, Any]) -> None:
     before = flatten(read_plain(folder / "data.yaml"))
     for name, value in flatten(identities).items():
-        if before.get(name) != value:
+        if before.get(name, value) != value:
             raise InputError(
-                f"data.root: {folder} was trained on other clips: {name} was {before.get(name)!r} and is {value!r} now; "
+                f"data.root: {folder} was trained on other clips: {name} was {before[name]!r} and is {value!r} now; "
                 "expected the same data to go on with, another --output, or --overwrite true"
             )
 
@@ -343,7 +336,7 @@ def _neighbours(
 ) -> Callable[[SkeletonEncoder], dict[str, float]] | None:
     split = {name: torch.from_numpy(store.splits[data.split][name]) for name in ("train", "test")}
     split = {name: clips[source.label[clips] >= 0] for name, clips in split.items()}
-    if any(len(clips) == 0 for clips in split.values()):
+    if len(store.classes) < 2 or any(len(clips) == 0 for clips in split.values()):
         return None
 
     def check(encoder: SkeletonEncoder) -> dict[str, float]:

@@ -53,6 +53,8 @@ def start_lines(
         "steps",
         f"{train.epochs} epochs of {steps} steps, {train.batch_size} clips each, rate {train.lr:g} to {train.final_lr:g}",
     )
+    if steps == 1:
+        yield _line("beware", "one step an epoch: a smaller --train.batch_size or more --train.epochs learn more")
     for one in competed:
         yield _line("decided", str(one))
 
