@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RUN, EVALUATION = "masksem_graph.training.config.RunConfig", "masksem_graph.evaluation.config.EvaluateConfig"
 PREPARED = ("view", "view_of", "stream", "absent_frames")
 """Options of a `SkeletonDataset` that are fields of ``data`` too."""
-OF_FURTHER_DATA = ("format", "split", "root", "origin", "options", "weight")
+OF_FURTHER_DATA = ("format", "split", "root", "origin", "options", "splits", "weight")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def evaluate(
         InputError: something cannot be used; the line names the field.
     """
     from masksem_graph.cli.evaluate import read
-    from masksem_graph.evaluation.run import evaluate as run_protocol
+    from masksem_graph.evaluation.folds import evaluate_all as run_protocol
 
     data = None if data is None else data_section(data)
     groups = {

@@ -34,11 +34,11 @@ def main(argv: Sequence[str]) -> None:
     config, plain, competed = parse(argv)
 
     from masksem_graph.console import console
-    from masksem_graph.evaluation.run import evaluate
+    from masksem_graph.evaluation.folds import evaluate_all
     from masksem_graph.report.evaluation import print_results
     from masksem_graph.training.processes import leave_together
 
-    results = evaluate(config, plain, competed)
+    results = evaluate_all(config, plain, competed)
     if results is not None:
         print_results(console, results, Path(config.output))
     leave_together()
@@ -89,7 +89,8 @@ def _default_output(options: Options, fields: Mapping[str, Any]) -> str:
     protocol, data, labels = (options.groups.get(name) for name in ("protocol", "data", "labels"))
     protocol = protocol if isinstance(protocol, str) else fields["protocol"]["class_path"]
     parts = (Path(protocol).stem.rpartition(".")[2].lower(), *(Path(one).stem for one in (data,) if isinstance(one, str)))
-    return str(Path(fields["run"]) / "_".join([*parts, *filter(None, [str(labels or "").strip("%")])]))
+    parts += tuple(filter(None, (str(labels or "").strip("%"), "folds" if fields.get("folds") else "")))
+    return str(Path(fields["run"]) / "_".join(parts))
 
 
 def config_of_run(run: Path) -> dict[str, Any]:

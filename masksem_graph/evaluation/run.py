@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -146,6 +146,13 @@ def _warnings(config: EvaluateConfig, store: Store) -> list[str]:
     if unseen := sorted(set(label[test].tolist()) - set(label[labelled].tolist())):
         names, clips = ", ".join(store.classes[i] for i in unseen), int(np.isin(label[test], unseen).sum())
         found.append(f"beware     no training clip of {names}: its {clips} test clips cannot be recognised")
+    if not config.scratch and (before := pretrained_on(config.run)):
+        known = {one.get("split") for one in (before, *before.get("also", {}).values()) if is_same(one, store)}
+        if known and config.data.split not in known:
+            found.append(
+                f"beware     the run was pre-trained on {', '.join(map(str, known))} of these clips: "
+                f"it has seen, without their labels, what {config.data.split} tests"
+            )
     if (size := getattr(config.protocol, "batch_size", 0)) and len(labelled) <= size:
         found.append(
             f"beware     one step an epoch: {len(labelled)} training clips in batches of {size}; a smaller "
@@ -283,8 +290,12 @@ def protocol_name(config: EvaluateConfig, store: Store) -> str:
         return name
     before = pretrained_on(config.run) or {}
     known = [before, *before.get("also", {}).values()]
-    same = [all(one.get(field, value) == value for field, value in identity(store).items()) for one in known]
-    return name if any(same) else "transfer"
+    return name if any(is_same(one, store) for one in known) else "transfer"
+
+
+def is_same(before: Mapping[str, Any], store: Store) -> bool:
+    """Whether a store holds the data set that a run recorded."""
+    return all(before.get(field, value) == value for field, value in identity(store).items())
 
 
 def score_figures(

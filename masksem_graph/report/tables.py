@@ -218,7 +218,7 @@ def _cell(results: Sequence[dict[str, Any]]) -> str:
 
 
 def _column(result: dict[str, Any], published: PublishedTables) -> Column:
-    benchmark = published.benchmark(result["data_set"], result["split"])
+    benchmark = published.benchmark(result["data_set"], result["split"], result.get("test_clips"))
     before = result["pretrained_on"]
     if result["protocol"] == TRANSFER and before is not None:
         benchmark = f"{published.benchmark(before, before.get('split'))}>{benchmark}"

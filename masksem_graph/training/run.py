@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from masksem_graph import trust
 from masksem_graph.compose import Competed, flatten
 from masksem_graph.console import console, progress_bars
-from masksem_graph.data.config import DataConfig, identity, input_spec, open_each_on_first, preparation
+from masksem_graph.data.config import DataConfig, identity, input_spec, members, open_each_on_first, preparation
 from masksem_graph.data.loader import BodyPlan, SkeletonLoader
 from masksem_graph.data.mixture import TrainingSet
 from masksem_graph.data.store import Store
@@ -255,7 +255,8 @@ def _draw(config: RunConfig, task: Pretrain, sets: Sequence[TrainingSet], folder
 def _identities(data: DataConfig, stores: Mapping[str, Store]) -> dict[str, Any]:
     """What a run says of its data: of the first data set, and of the others by name."""
     each = {
-        name: identity(stores[name]) | {"split": one.split, "prepared": preparation(stores[name])}
+        name: identity(stores[name])
+        | {"split": one.split, **members(stores[name], one.split), "prepared": preparation(stores[name])}
         for name, one in data.each.items()
     }
     first = each.pop(data.name)
