@@ -277,7 +277,10 @@ def _opened(
 
 
 def _store_of(run: Where, data: DataConfig) -> Store:
-    store = data.open()
+    try:
+        store = data.open()
+    except InputError as error:
+        raise InputError(f"{run}: {error}") from None
     check_options(run, store, data.options)
     return store
 

@@ -78,6 +78,11 @@ def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, d
 
     if "output" not in composed.fields:
         composed.put(("output",), _default_output(options, composed.fields), "its default")
+    root = (composed.fields.get("data") or {}).get("root")
+    if isinstance(root, str) and not Path(root).exists() and composed.source_of("data.root") == str(named["run"]):
+        raise InputError(
+            f"{named['run']}: the clips of this run were in {root}, which is gone; expected --data.root with their place"
+        )
     resolve_roots(composed.fields)
     return *typed(EvaluateConfig, composed, complete=complete_backbones), composed.competed
 

@@ -98,6 +98,8 @@ class DataConfig:
         """
         from masksem_graph.data.prepare import cached_store
 
+        if self.root is not None and not Path(self.root).expanduser().exists():
+            raise InputError(f"data.root: {self.root} is not there; expected the {self.name} clips, or a store of them")
         store = cached_store(self.format, self.root, origin=self.origin, options=self.options)
         self._check_preparation(store)
         if self.splits is not None:

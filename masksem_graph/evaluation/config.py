@@ -26,7 +26,7 @@ class EvaluateConfig:
         run: the folder of the run to evaluate, or ``none`` for freshly drawn weights of ``model``.
         output: folder for results.json, figures/ and, where a head is trained, encoder and head; one in the run's by default.
         data: which clips; the run's own where not given.
-        folds: ``all`` of the split's kind, such as fold1 to fold5, are evaluated, and their mean; or what their names begin with.
+        folds: ``all`` of the split's kind, such as fold1 to fold5, and their mean; or what their names begin with.
         protocol: how the encoder is evaluated.
         augment: transforms of the training clips; the run's own where not given.
         labels: which training clips have a label.

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int64
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from masksem_graph.compose import Competed
+from masksem_graph.compose import Competed, part_line
 from masksem_graph.console import console, progress_bars
 from masksem_graph.data.config import DataConfig, identity, open_on_first, preparation
 from masksem_graph.data.store import Store
@@ -42,7 +42,6 @@ from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.classify import Classify
 from masksem_graph.training.devices import compiler_fault, launch
 from masksem_graph.training.provenance import provenance
-from masksem_graph.training.start import part_line
 
 MAPPED_CLIPS = 1000
 """On the map of features; k-NN counts them all."""

@@ -139,7 +139,8 @@ def _clip(values: ArrayLike, number: int, encoder: SkeletonEncoder, *, persons: 
     if not np.isfinite(frames).all():
         raise InputError(f"clip {number}: expected finite numbers, found NaN or infinity")
     try:
-        check_size(frames, encoder.input_spec.units or topology.units)
+        for body in frames if persons else frames[None]:
+            check_size(body, encoder.input_spec.units or topology.units)
     except InputError as error:
         raise InputError(f"clip {number}: {error}") from None
     bodies = tuple(Body(0, body, np.ones(len(body), bool)) for body in (frames if persons else frames[None]))

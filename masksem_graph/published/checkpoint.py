@@ -29,7 +29,10 @@ from masksem_graph.published.layout import (
 STUDENT, TEACHER = "mamp.", "encoder."  # where MaskSem's files hold them
 WRAPPED = ("model", "state_dict", "model_state_dict")  # what people put around the weights
 PREFIXES = ("module.", "_orig_mod.", "model.")  # what DataParallel, torch.compile and Lightning put before their names
-SCALARS = [np.dtype, *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["AllFloat"] + "?"}]
+SCALARS: list[Any] = [
+    np.dtype,
+    *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["AllFloat"] + "?"},
+]
 """What a number of NumPy's is pickled as, beside its function, which has moved between versions."""
 UNREAD = {"queue", "queue_ptr"}  # MaskSem's files carry them; no code reads them
 
@@ -187,7 +190,7 @@ def _load(path: Path) -> Mapping[str, Any]:
         raise InputError(f"{path}: no such file, expected a checkpoint of MAMP or MaskSem (.pth)")
     try:
         scalar = np.float64(0).__reduce__()[0]
-        moved = [(scalar, f"numpy.{place}.multiarray.scalar") for place in ("core", "_core")]
+        moved: list[Any] = [(scalar, f"numpy.{place}.multiarray.scalar") for place in ("core", "_core")]
         with torch.serialization.safe_globals([argparse.Namespace, *SCALARS, *moved]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles in another dialect; what cannot be read is an error below
             content = torch.load(path, map_location="cpu", weights_only=True)

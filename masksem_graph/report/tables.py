@@ -248,7 +248,7 @@ def protocol_title(protocol: str) -> str:
     """A protocol's name in words: ``semi_10`` -> ``fine-tuned on 10 %``."""
     name, comma, pool = protocol.partition(", ")
     base, _, part = name.partition("_")
-    words = {"linear": "linear", "knn": "k-NN", "finetune": "fine-tuned", "semi": "fine-tuned"}.get(base, base)
+    words = {"knn": "k-NN", "finetune": "fine-tuned", "semi": "fine-tuned", "ownhead": "own head"}.get(base, base)
     if part:
         number, per_class, _ = part.partition("_per_class")
         words += f" on {number} per class" if per_class else f" on {part} %"
