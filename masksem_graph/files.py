@@ -95,7 +95,7 @@ YAML_FAULTS = {
     "expected <block end>": "another indentation than the lines before",
     "mapping values are not allowed": "a second colon; text with a colon in it stands in quotes",
     "could not find expected ':'": "a name without its colon",
-    "found character '\\t'": "a tab; lines are indented by spaces",
+    "cannot start any token": "a tab, or a sign such as @; lines are indented by spaces, and text with signs stands in quotes",
     "found unexpected end of stream": "a quote without its end",
 }
 """What PyYAML says, and what it means."""

@@ -14,7 +14,7 @@ from masksem_graph.cli import main
 from masksem_graph.data.prepare import prepare
 from masksem_graph.training.pretrain import PretrainLoop
 from tests.cli.options import replaced
-from tests.cli.test_predict_alike import SMALL, nw_ucla, own_folder, pyskl, walks
+from tests.cli.test_predict_alike import SMALL, nw_ucla, pyskl, walks
 
 LINEAR = ["--protocol", "linear", "--protocol.epochs", "2", "--figures", "false", "--device.accelerator", "cpu"]
 KNN = ["--protocol", "knn", "--figures", "false", "--floors", "false", "--device.accelerator", "cpu"]
@@ -227,24 +227,3 @@ def test_splits_from_a_file(stores: Path, tmp_path: Path, capsys: pytest.Capture
     ):
         (tmp_path / "mine.yaml").write_text(text)
         assert message in refusal(capsys, "train", *replaced([*SMALL, *data, "--output", str(tmp_path / "out")]))
-
-
-def test_persons_of_own_clips_reach_the_encoder(tmp_path: Path) -> None:
-    """``own_folder`` holds what `predict` reads; two persons of a clip go through `encode` as through the store."""
-    import masksem_graph as mg
-
-    (tmp_path / "raw").mkdir()
-    source = own_folder(tmp_path / "raw")[0]
-    both = np.stack([walks(5, 3)[0], walks(5, 3)[2][:20] + 1])
-    np.save(tmp_path / "raw" / "clip0.npy", both.transpose(0, 3, 1, 2))
-    (source / "dataset.yaml").write_text((source / "dataset.yaml").read_text().replace("axes: CTV", "axes: MCTV"))
-    for i in range(1, 6):
-        np.save(tmp_path / "raw" / f"clip{i}.npy", walks(5, 3)[i].transpose(2, 0, 1)[None])
-    prepare("folder", source, tmp_path / "store", workers=1)
-    run = train(of("folder", "half", tmp_path / "store"), tmp_path / "run")
-    encoder = mg.load_encoder(run)
-    data = mg.SkeletonDataset(tmp_path / "store", split="half").like(encoder)
-    assert data[0].num_bodies == 2
-    alone, together = encoder.encode(both[0]), encoder.encode(both, persons=True)
-    assert alone.shape == together.shape and not np.allclose(alone, together)
-    np.testing.assert_allclose(encoder.encode([both], persons=True)[0], together, atol=1e-6)
