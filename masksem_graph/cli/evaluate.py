@@ -93,9 +93,9 @@ def _default_output(options: Options, fields: Mapping[str, Any]) -> str:
         raise InputError("--output: expected a folder, since there is no run to put the results in")
     protocol, data, labels = (options.groups.get(name) for name in ("protocol", "data", "labels"))
     protocol = protocol if isinstance(protocol, str) else fields["protocol"]["class_path"]
-    parts = (Path(protocol).stem.rpartition(".")[2].lower(), *(Path(one).stem for one in (data,) if isinstance(one, str)))
-    parts += tuple(filter(None, (str(labels or "").strip("%"), "folds" if fields.get("folds") else "")))
-    return str(Path(fields["run"]) / "_".join(parts))
+    name = protocol.removesuffix(".yaml").rpartition("/")[2].rpartition(".")[2].lower()
+    parts = (name, Path(data).stem if isinstance(data, str) else "", str(labels or "").strip("%"))
+    return str(Path(fields["run"]) / "_".join(filter(None, (*parts, "folds" if fields.get("folds") else ""))))
 
 
 def config_of_run(run: Path) -> dict[str, Any]:
