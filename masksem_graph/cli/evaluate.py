@@ -74,12 +74,14 @@ def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, d
 
     from masksem_graph.backbones.complete import complete_backbones
     from masksem_graph.config import typed
+    from masksem_graph.data.prepare import is_embedded
     from masksem_graph.evaluation.config import EvaluateConfig
 
     if "output" not in composed.fields:
         composed.put(("output",), _default_output(options, composed.fields), "its default")
     root = (composed.fields.get("data") or {}).get("root")
-    if isinstance(root, str) and not Path(root).exists() and composed.source_of("data.root") == str(named["run"]):
+    gone = isinstance(root, str) and not Path(root).exists() and not is_embedded(str(composed.fields["data"].get("format")))
+    if gone and composed.source_of("data.root") == str(named["run"]):
         raise InputError(
             f"{named['run']}: the clips of this run were in {root}, which is gone; expected --data.root with their place"
         )

@@ -96,10 +96,10 @@ class DataConfig:
         Raises:
             InputError: nothing usable at ``root``, a store that was prepared otherwise than is asked for, or no such split.
         """
-        from masksem_graph.data.prepare import cached_store
+        from masksem_graph.data.prepare import cached_store, is_embedded
 
-        if self.root is not None and not Path(self.root).expanduser().exists():
-            raise InputError(f"data.root: {self.root} is not there; expected the {self.name} clips, or a store of them")
+        if self.root is not None and not Path(self.root).expanduser().exists() and not is_embedded(self.format):
+            raise InputError(f"data.root: {self.root}: no such file or folder, expected a store or the data of {self.format}")
         store = cached_store(self.format, self.root, origin=self.origin, options=self.options)
         self._check_preparation(store)
         if self.splits is not None:

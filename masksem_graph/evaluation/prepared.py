@@ -16,7 +16,7 @@ from masksem_graph.plain_yaml import read_plain
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.topology import Topology, parse_topology
 
-ALIKE = ("cleaning", "missing")
+ALIKE = ("cleaning", "missing", "min_score")
 """Options of readers that change coordinates, beside the units."""
 
 

@@ -129,7 +129,7 @@ def test_clips_that_are_gone(stores: Path, tmp_path: Path, capsys: pytest.Captur
         f"error: {run}: the clips of this run were in {tmp_path / 'store'}, which is gone; expected --data.root"
     )
     line = refusal(capsys, "visualize", "saliency", "--run", str(run), "--gif", "false", "--output", str(tmp_path / "out"))
-    assert line.startswith(f"error: {run}: data.root: {tmp_path / 'store'} is not there")
+    assert line.startswith(f"error: {run}: data.root: {tmp_path / 'store'}: no such file or folder")
 
 
 def tiny(folder: Path, labels: list[str], training: int) -> Path:
