@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from masksem_graph.backbones.base import Backbone, xavier_linear
+from masksem_graph.backbones.base import Backbone, check_heads, xavier_linear
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
 
@@ -65,8 +65,7 @@ class CrossTransformer(Backbone):
 
     def __init__(self, *, width: int, depth: int = 1, heads: int = 4, mlp_ratio: float = 4.0) -> None:
         super().__init__()
-        if width % heads:
-            raise InputError(f"heads: expected a divisor of the width {width}, found {heads}")
+        check_heads(width, heads)
         self.blocks = nn.ModuleList(CrossBlock(width=width, heads=heads, mlp_ratio=mlp_ratio) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.apply(xavier_linear)

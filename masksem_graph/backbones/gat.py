@@ -7,10 +7,9 @@ from torch import Tensor
 from torch_geometric.nn import GATv2Conv
 from torch_geometric.utils import add_self_loops
 
-from masksem_graph.backbones.base import Masked
+from masksem_graph.backbones.base import Masked, check_heads
 from masksem_graph.backbones.edge_features import edge_width, one_hot_edges
 from masksem_graph.backbones.message_passing import ConvBackbone, ConvBlock
-from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
 
 
@@ -45,8 +44,7 @@ class GAT(ConvBackbone):
         drop_path: float = 0.0,
         dropout: float = 0.0,
     ) -> None:
-        if width % heads:
-            raise InputError(f"heads: expected a divisor of the width {width}, found {heads}")
+        check_heads(width, heads)
         edge_dim = edge_width(max(hops, kept_hops))
         blocks = (
             ConvBlock(

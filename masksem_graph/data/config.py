@@ -108,6 +108,17 @@ class DataConfig:
             raise InputError(f"data.split: expected one of {', '.join(store.splits) or '(none)'}, found {self.split}")
         return store
 
+    def input_spec(self, store: Store) -> InputSpec:
+        """How an encoder sees the clips of this configuration's store."""
+        return InputSpec(
+            origin=store.origin,  # type: ignore[arg-type]
+            view=self.view,
+            view_of=self.view_of,
+            stream=self.stream,
+            absent_frames=self.absent_frames,
+            units=store.units,
+        )
+
     def open_each(self) -> dict[str, Store]:
         """The stores of all data sets by name, see `each` and `open`.
 
@@ -162,18 +173,6 @@ def open_each_on_first(fabric: Fabric, data: DataConfig) -> dict[str, Store]:
         data.open_each()
     fabric.barrier()
     return data.open_each()
-
-
-def input_spec(data: DataConfig, store: Store) -> InputSpec:
-    """How the clips of a store become what an encoder sees."""
-    return InputSpec(
-        origin=store.origin,  # type: ignore[arg-type]
-        view=data.view,
-        view_of=data.view_of,
-        stream=data.stream,
-        absent_frames=data.absent_frames,
-        units=store.units,
-    )
 
 
 def identity(store: Store) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from masksem_graph.data.config import input_spec
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
@@ -40,7 +39,7 @@ def make_encoder(config: EvaluateConfig, plain: dict[str, Any], store: Store, se
             model=plain["model"],
             topologies=[topology.to_dict()],
             channels=store.frames.shape[-1],
-            input_spec=input_spec(config.data, store),
+            input_spec=config.data.input_spec(store),
             recorded=[store.topology.to_dict()],
         )
         return create_encoder(described).eval()
@@ -56,7 +55,7 @@ def make_encoder(config: EvaluateConfig, plain: dict[str, Any], store: Store, se
     check_units(encoder, store)
     check_options(config.run, store, config.data.options)
     # What the configuration says of the clips is what this encoder sees from now on.
-    encoder.input_spec = input_spec(config.data, store)
+    encoder.input_spec = config.data.input_spec(store)
     return encoder
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from masksem_graph import trust
 from masksem_graph.compose import Competed, flatten
 from masksem_graph.console import console, progress_bars
-from masksem_graph.data.config import DataConfig, identity, input_spec, members, open_each_on_first, preparation
+from masksem_graph.data.config import DataConfig, identity, members, open_each_on_first, preparation
 from masksem_graph.data.loader import BodyPlan, SkeletonLoader
 from masksem_graph.data.mixture import TrainingSet
 from masksem_graph.data.store import Store
@@ -134,7 +134,7 @@ def build_task(config: RunConfig, model: dict[str, Any], stores: Mapping[str, St
         model=model,
         topologies=[topology.to_dict() for topology in topologies],
         channels=first.frames.shape[-1],
-        input_spec=input_spec(config.data, first),
+        input_spec=config.data.input_spec(first),
         recorded=[store.topology.to_dict() for store in stores.values()],
     )
     return build_pretrain(
