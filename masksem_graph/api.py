@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RUN, EVALUATION = "masksem_graph.training.config.RunConfig", "masksem_graph.evaluation.config.EvaluateConfig"
 PREPARED = ("view", "view_of", "stream", "absent_frames")
 """Options of a `SkeletonDataset` that are fields of ``data`` too."""
-OF_FURTHER_DATA = ("format", "split", "root", "origin", "options", "weight")
+OF_FURTHER_DATA = ("format", "split", "root", "origin", "options", "splits", "weight")
 
 
 @dataclass(frozen=True)
@@ -108,26 +108,22 @@ def evaluate(
         protocol: a name such as ``linear``, a file, a class, or its dotted path.
         data: other clips than the run's, as `pretrain` takes them.
         labels: the labelled share, such as ``1%``.
-        output: folder for the results; by default one in the run's folder, named after the protocol.
+        output: folder for the results; by default one in the run's folder, named after protocol, other data and labels.
         fields: any other field: ``seed=1``, or one of the protocol's, ``epochs=30``.
 
     Raises:
         InputError: something cannot be used; the line names the field.
     """
     from masksem_graph.cli.evaluate import read
-    from masksem_graph.evaluation.run import evaluate as run_protocol
+    from masksem_graph.evaluation.folds import evaluate_all as run_protocol
 
-    if output is None:
-        if os.fspath(run) == "none":
-            raise InputError("output: expected a folder, since there is no run to put the results in")
-        name = protocol if isinstance(protocol, str) else getattr(protocol, "__name__", "evaluation")
-        output = Path(run) / "_".join(filter(None, [Path(name).stem.rpartition(".")[2].lower(), str(labels or "").strip("%")]))
     data = None if data is None else data_section(data)
     groups = {
         name: value for name, value in {"protocol": protocol, "data": data, "labels": labels}.items() if value is not None
     }
-    fields = {**fields, "run": os.fspath(run), "output": os.fspath(output)}
-    found = run_protocol(*read(_options(groups, fields, EVALUATION, also="protocol")))
+    fields |= {"run": os.fspath(run)} | ({} if output is None else {"output": os.fspath(output)})
+    config, plain, competed = read(_options(groups, fields, EVALUATION, also="protocol"))
+    found = run_protocol(config, plain, competed)
     if found is None:
         raise InputError("evaluate: the results are in the first process")
     return Result(
@@ -136,7 +132,7 @@ def evaluate(
         top5=found["top5"],
         std=found.get("std") or 0.0,
         floors=found["floors"],
-        folder=Path(output),
+        folder=Path(config.output),
         figures=found,
     )
 

@@ -70,7 +70,9 @@ class Competed(NamedTuple):
     other_source: str
 
     def __str__(self) -> str:
-        return f"{self.field} = {self.value} from {self.source} ({self.other_source}: {self.other_value})"
+        return (
+            f"{self.field} = {part_line(self.value)} from {self.source} ({self.other_source}: {part_line(self.other_value)})"
+        )
 
 
 @dataclass
@@ -197,14 +199,17 @@ def compose(
     for name, value in (base or {}).items():
         out.put((name,), value, base_source)
     experiment, dots = _experiments(files)
+    whole: set[str] = set()
     chosen: dict[str, tuple[Any, str]] = {name: (value, f"--{name}") for name, value in (groups or {}).items()}
     if unknown := set(chosen) - set(GROUPS):
         raise InputError(f"--{min(unknown)}: expected one of {', '.join(f'--{name}' for name in GROUPS)}")
     for name, (value, source) in sorted(experiment.items(), key=lambda item: _rank(item[0])):
         if name in chosen and (isinstance(value, str) or _of_a_run(source)):
             out.competed.append(Competed(name, chosen[name][0], chosen[name][1], "its own", source))
-        elif name in chosen:  # what such a file says beside the option has to agree with it
-            dots |= {leaf: (entry, source) for leaf, entry in flatten(value, dotted(GROUPS[name].path)).items()}
+        elif name in chosen:  # a whole section beside the option has to agree with it; some fields refine what it names
+            beside = {leaf: (entry, source) for leaf, entry in flatten(value, dotted(GROUPS[name].path)).items()}
+            dots |= beside
+            whole |= beside.keys() if _is_whole(name, value) else set()
         elif name in GROUPS and isinstance(value, str):
             chosen[name] = value, source
         else:
@@ -224,7 +229,7 @@ def compose(
         for section, value in more.items():
             out.put((section,), value, source)
     for leaf, (value, source) in sorted(dots.items()):
-        out.put_beside(leaf, value, source, by_option, list(overrides or {}))
+        out.put_beside(leaf, value, source, by_option if leaf in whole else set(), list(overrides or {}))
     for leaf, value in sorted((overrides or {}).items(), key=lambda item: (item[0].count("."), item[0])):
         out.put(tuple(part for part in leaf.split(".") if part != INIT_ARGS), value, f"--{leaf}")
     return out
@@ -233,6 +238,12 @@ def compose(
 def _of_a_run(source: str) -> bool:
     """Whether a file is the resolved configuration of a run, whose sections are whole."""
     return (Path(source).parent / ".masksem_graph").is_file()
+
+
+def _is_whole(name: str, section: Any) -> bool:
+    """Whether a section could stand by itself: it has all that its group cannot do without."""
+    home = GROUPS[name].home
+    return home is None or all(field in section for field, about in declared_fields(home).items() if about.default is None)
 
 
 def _rank(name: str) -> tuple[int, str]:
@@ -377,6 +388,16 @@ def dotted(path: Iterable[str]) -> str:
 def is_part(node: Any) -> TypeGuard[dict[str, Any]]:
     """Whether plain data are a part: a class, with options where it has any."""
     return isinstance(node, Mapping) and isinstance(node.get(CLASS_PATH), str)
+
+
+def part_line(part: Any) -> str:
+    """A part as one would call it: ``Transformer(depth=3, heads=4)``."""
+    if isinstance(part, list):
+        return f"[{', '.join(map(part_line, part))}]"
+    if not is_part(part):
+        return str(part)
+    options = ", ".join(f"{name}={part_line(value)}" for name, value in (part.get(INIT_ARGS) or {}).items())
+    return f"{part[CLASS_PATH].rpartition('.')[2]}({options})"
 
 
 def plain_copy(value: Any) -> Any:

@@ -7,19 +7,23 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import jsonargparse
 
 from masksem_graph import trust
-from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Composed, flatten, is_part, parts_in, plain_copy
+from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Composed, dotted, flatten, is_part, plain_copy
 from masksem_graph.errors import InputError
 from masksem_graph.options import field_type
 from masksem_graph.plain_yaml import parse_yaml
 
 Config = TypeVar("Config")
+
+
+KINDS = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "a text", "NoneType": "null"}
+KINDS |= {"dict": "a mapping", "list": "a list"}
 
 
 class Parser(jsonargparse.ArgumentParser):
@@ -33,6 +37,7 @@ class Parser(jsonargparse.ArgumentParser):
         line = " ".join(message.split())
         line = re.sub(r"Parser key \"([^\"]+)\":", r"--\1:", line)
         line = re.sub(r"\.? Got value: Namespace\(.*$", "", line)
+        line = _plainly(line)
         if missing := re.search(r"arguments are required: ([\w., ]+)$", line):
             names = ", ".join(map(self._as_typed, missing[1].split(", ")))
             raise InputError(f"{names}: required, but not given") from None
@@ -45,11 +50,15 @@ class Parser(jsonargparse.ArgumentParser):
         return name if name in places or name.startswith("-") else f"--{name}"
 
     def _suggestion(self, line: str) -> str:
+        if "did you mean" in line:
+            return ""
         if "--checkpoint" in line:
             return "; it is called --run now"
-        found = re.search(r"(?:unrecognized arguments?: --|Option ')([\w.]+)", line) or re.search(r"[Kk]ey '([\w.]+)'", line)
+        found = re.search(
+            r"(?:unrecognized arguments?: --|no such option: )([\w.]+)|^--([\w.]+): no such option$", line
+        ) or re.search(r"[Kk]ey '([\w.]+)'", line)
         known = [option[2:] for action in self._actions for option in action.option_strings if option.startswith("--")]
-        near = difflib.get_close_matches(found[1], known, n=1, cutoff=0.6) if found else []
+        near = difflib.get_close_matches(next(filter(None, found.groups())), known, n=1, cutoff=0.6) if found else []
         return f" (did you mean --{near[0]}?)" if near else ""
 
     def parse_args(self, args: Sequence[str] | None = None, **options: Any) -> Any:  # type: ignore[override]
@@ -60,6 +69,30 @@ class Parser(jsonargparse.ArgumentParser):
                 raise
             # A part of the user's own, whose constructor says of an argument not what it takes.
             raise InputError(str(error).partition(", ")[2]) from None
+
+
+def _plainly(line: str) -> str:
+    """Jsonargparse's line in this package's words."""
+    union = re.search(
+        r"Does not validate against any of the Union subtypes .*? Errors: - (.*?) Given value type: .*? Given value: ", line
+    )
+    found = union[1].split(" - ") if union else []
+    if union and all(one.startswith("Expected a ") for one in found):
+        either = " or ".join(one.removeprefix("Expected a ") for one in found)
+        line = f"{line[: union.start()]}Expected a {either}. Got value: {line[union.end() :]}"
+    line = re.sub(r"Expected a (.+?)\. Got value: ", lambda told: f"expected {_kinds(told[1])}, found ", line)
+    line = re.sub(r"^--([\w.]+): --(\w+):", r"--\1.\2:", line)
+    line = re.sub(r"Import path (\S+) does not correspond to a subclass of (\S+)", r"expected a class of \2, found \1", line)
+    line = re.sub(
+        r"Type <class \S+> expects .*? class: module '(\S+)' has no attribute '(\w+)'.*", r"\1 has no class \2", line
+    )
+    line = re.sub(r"Group '(\w+)' does not accept option '(\S+)'", r"--\1.\2: no such option", line)
+    return re.sub(r"Option '(\S+)' is not accepted", r"no such option: \1", line)
+
+
+def _kinds(told: str) -> str:
+    told = re.sub(r"typing\.Literal\[(.*?)\]", lambda one: f"one of {one[1].replace(chr(39), '')}", told)
+    return re.sub(r"<class '(\w+)'>", lambda one: KINDS.get(one[1], one[1]), told)
 
 
 def instantiate(parser: jsonargparse.ArgumentParser, parsed: Any) -> dict[str, Any]:
@@ -132,13 +165,28 @@ def _check_values(fields: Mapping[str, Any], kind: type) -> None:
             raise InputError(f"{name}: expected {declared}, found null")
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise InputError(f"{name}: expected a number of at most 64 bits, found {value}")
-    for part in parts_in(fields):
+    for field, part in _named_parts(fields):
         if not trust.is_allowed(part[CLASS_PATH]):
             continue  # refused in a moment, by its field's name
-        takes = inspect.signature(trust.import_class(part[CLASS_PATH], object, field=CLASS_PATH)).parameters
+        takes = inspect.signature(trust.import_class(part[CLASS_PATH], object, field=f"--{field}")).parameters
+        known = [name for name, one in takes.items() if one.kind is one.KEYWORD_ONLY]
         for name, value in (part.get(INIT_ARGS) or {}).items():
+            if known and name not in takes and not any(one.kind is one.VAR_KEYWORD for one in takes.values()):
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
+                raise InputError(f"--{field}.{name}: no such option of {part[CLASS_PATH]}; {hint}")
             if value is None and name in takes and "None" not in str(takes[name].annotation):
-                raise InputError(f"{name}: expected {takes[name].annotation} for {part[CLASS_PATH]}, found null")
+                raise InputError(f"--{field}.{name}: expected {takes[name].annotation} for {part[CLASS_PATH]}, found null")
+
+
+def _named_parts(fields: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """All parts in plain data, outer ones first, each with its field."""
+    if is_part(fields):
+        yield name, fields
+    for key, value in fields.items() if isinstance(fields, Mapping) else ():
+        yield from _named_parts(value, dotted((name, str(key))))
+    for value in fields if isinstance(fields, list) else ():
+        yield from _named_parts(value, name)
 
 
 def _located(line: str, composed: Composed) -> str:

@@ -86,8 +86,26 @@ def read_yaml(path: Path, *, as_text: bool = False) -> Any:
         raise
     # Damaged dates, numbers and keys end in the errors of the types that they stand for.
     except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError, RecursionError) as error:
-        reason = " ".join(str(error).replace('in "<unicode string>", ', "").split())
-        raise InputError(f"{path}: not a readable YAML file: {reason[:300]}") from None
+        raise InputError(f"{path}: not a readable YAML file: {yaml_fault(error)}") from None
+
+
+YAML_FAULTS = {
+    "expected ',' or ']'": "a [ without its ]",
+    "expected ',' or '}'": "a { without its }",
+    "expected <block end>": "another indentation than the lines before",
+    "mapping values are not allowed": "a second colon; text with a colon in it stands in quotes",
+    "could not find expected ':'": "a name without its colon",
+    "cannot start any token": "a tab, or a sign such as @; lines are indented by spaces, and text with signs stands in quotes",
+    "found unexpected end of stream": "a quote without its end",
+}
+"""What PyYAML says, and what it means."""
+
+
+def yaml_fault(error: Exception) -> str:
+    """What is wrong with a YAML text, in a line: where, and what."""
+    problem, mark = str(getattr(error, "problem", None) or error), getattr(error, "problem_mark", None)
+    told = next((plain for theirs, plain in YAML_FAULTS.items() if theirs in problem), " ".join(problem.split())[:200])
+    return f"line {mark.line + 1}, column {mark.column + 1}: {told}" if mark is not None else told
 
 
 def _check_size(path: Path, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -40,10 +40,12 @@ class Grid:
     Args:
         topology: the joints.
         segments: Te.
+        prepared: how the clips were, where it is known; encoders compare it with their own.
     """
 
     topology: Topology
     segments: int
+    prepared: Any = field(default=None, compare=False)
 
     @property
     def nodes(self) -> int:
@@ -83,6 +85,7 @@ class SkeletonData(Data):
         y: Int64[Tensor, " S"] | None = None,
         velocity: Float[Tensor, "B T J C"] | None = None,
         acceleration: Float[Tensor, "B T J C"] | None = None,
+        prepared: Any = None,
     ) -> SkeletonData:
         """Lay bodies out as one graph.
 
@@ -93,11 +96,12 @@ class SkeletonData(Data):
             sequence: the clip of each body, from 0, ascending; all one clip where omitted.
             y: label of each clip; -1 where omitted.
             velocity, acceleration: see the attributes.
+            prepared: how the clips were, see `prepared`.
         """
         values = to_segments(nodes_of(frames, topology), segment)
         device = frames.device
         sequence = torch.zeros(frames.shape[0], dtype=torch.int64, device=device) if sequence is None else sequence
-        grid = Grid(topology, values.shape[1])
+        grid = Grid(topology, values.shape[1], prepared)
         data = cls(
             x=values.flatten(0, 2),
             frames=frames,
@@ -158,6 +162,12 @@ class SkeletonData(Data):
             found = f"{grid[0].topology.name} and {others[0].topology.name}"
             raise InputError(f"batch: expected clips on one skeleton, found {found}")
         return grid[0]
+
+    @property
+    def prepared(self) -> list[Any]:
+        """How the clips were: an `InputSpec` of each, as far as it is known."""
+        grid = self._store["grid"]
+        return [one.prepared for one in (grid if isinstance(grid, list) else [grid]) if one.prepared is not None]
 
     @property
     def topology(self) -> Topology:

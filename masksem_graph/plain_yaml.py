@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import write_beside
+from masksem_graph.files import write_beside, yaml_fault
 
 LARGEST = 2**20  # bytes
 
@@ -60,7 +60,7 @@ def parse_yaml(text: str, source: object) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        raise InputError(f"{source}: not a readable YAML file: {' '.join(str(error).split())[:300]}") from None
+        raise InputError(f"{source}: not a readable YAML file: {yaml_fault(error)}") from None
 
 
 def read_plain(path: Path) -> Any:

@@ -6,6 +6,7 @@ imported. Any other module has to be named by the user: with ``--trust MODULE``,
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import inspect
 import os
@@ -118,9 +119,13 @@ def own_parts(fields: Any) -> dict[str, str]:
 def _import(path: str, field: str) -> type:
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        home = import_module(module)
+    except (ImportError, ValueError) as error:
         raise InputError(f"{field}: {path}: {' '.join(str(error).split())}") from None
+    if (found := getattr(home, name, None)) is None:
+        near = difflib.get_close_matches(name, [key for key, value in vars(home).items() if inspect.isclass(value)], n=1)
+        hint = f"; did you mean {module}.{near[0]}?" if near else ""
+        raise InputError(f"{field}: {path}: {module} has no such class{hint}")
     if not inspect.isclass(found):
         raise InputError(f"{field}: {path}: expected a class, found {type(found).__name__}")
     return found

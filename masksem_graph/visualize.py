@@ -23,7 +23,7 @@ from masksem_graph.data.config import DataConfig
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.loose_clips import gather
-from masksem_graph.evaluation.prepared import prepared_as
+from masksem_graph.evaluation.prepared import check_options, prepared_as
 from masksem_graph.evaluation.run import labelled_split
 from masksem_graph.models.encode import loader_for
 from masksem_graph.models.io import describe_encoder, load_encoder
@@ -193,7 +193,7 @@ def embedding(
     if points < 2:
         raise InputError(f"--points: expected at least 2, found {points}")
     data = data or data_of(run)
-    store = data.open()
+    store = _store_of(run, data)
     encoder = load_encoder(run).to(device)
     train, test = labelled_split(data, store)
     evaluation = Evaluation(
@@ -257,7 +257,7 @@ def _opened(
     encoder, derivatives = task.student, task.target.before_resize
 
     def reference() -> Float[Tensor, "T J C"]:
-        store = data.open()
+        store = _store_of(run, data)
         train = torch.from_numpy(store.splits[data.split]["train"])
         return average_motion(loader_for(encoder, store, residency="disk"), train)
 
@@ -268,12 +268,21 @@ def _opened(
                 raise InputError(next(iter(found.failed.values())))
             store, place = found.stores[0], 0
         else:
-            store = data.open()
+            store = _store_of(run, data)
             place = _find_clip(store, data.split, part, str(clip))
         source = loader_for(encoder, store, residency="disk", derivatives=derivatives)
         if task.needs_reference and not task.reference().any():  # one of each batch was used, and none saved
             task.reference().copy_(reference())
         yield OpenRun(task, show_clip(source, place, topology=source.topology, rate=rate), reference)
+
+
+def _store_of(run: Where, data: DataConfig) -> Store:
+    try:
+        store = data.open()
+    except InputError as error:
+        raise InputError(f"{run}: {error}") from None
+    check_options(run, store, data.options)
+    return store
 
 
 def _find_clip(store: Store, split: str, part: Part, wanted: str) -> int:

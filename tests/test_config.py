@@ -21,8 +21,9 @@ from masksem_graph.compose import GROUPS, compose, flatten, group_names
 from masksem_graph.config import Parser
 from masksem_graph.declared import declared_fields
 from masksem_graph.errors import InputError
+from masksem_graph.files import shipped
 from masksem_graph.options import HOMES, as_value, read_options
-from masksem_graph.plain_yaml import parse_yaml
+from masksem_graph.plain_yaml import parse_yaml, read_plain
 
 pytestmark = pytest.mark.skipif(
     find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
@@ -100,15 +101,28 @@ def test_dotted_fields_win_over_all_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["section", "dotted"])
-def test_an_experiment_and_a_group_that_disagree_are_refused(tmp_path: Path, form: str) -> None:
-    """``model: {backbone: GPS}`` beside ``--model small`` must not train a transformer."""
+def test_fields_of_an_experiment_refine_what_an_option_names(tmp_path: Path, form: str) -> None:
+    """``model: {backbone: GPS}`` beside ``--model small`` must not train a transformer; what was decided is told."""
     backbone = {"class_path": "masksem_graph.backbones.GPS"}
     fields = {"model": {"backbone": backbone}} if form == "section" else {"model.backbone.class_path": backbone["class_path"]}
-    whole = write(tmp_path / "whole.yaml", fields)
-    with pytest.raises(InputError, match=r"model\.backbone\.class_path: .*whole\.yaml says .*GPS, model/small says .*former"):
-        train("--config", whole, "--model", "small")
-    decided = train("--config", whole, "--model", "small", "--model.backbone", "masksem_graph.backbones.GAT")
+    whole = write(tmp_path / "whole.yaml", fields | {"method": {"mask_ratio": 0.5}})
+    argv = ["--config", whole, "--model", "small", "--method", "masksem"]
+    options = read_options(argv, TRAIN, TRAIN_GROUPS).compose()
+    assert options.fields["model"]["backbone"]["class_path"] == backbone["class_path"]
+    assert options.fields["method"]["mask_ratio"] == 0.5
+    assert f"method.mask_ratio = 0.5 from {whole} (method/masksem: 0.9)" in map(str, options.competed)
+    decided = train(*argv, "--model.backbone", "masksem_graph.backbones.GAT", "--method.mask_ratio", "0.7")
     assert decided["model"]["backbone"]["class_path"] == "masksem_graph.backbones.GAT"
+    assert decided["method"]["mask_ratio"] == 0.7
+
+
+def test_a_whole_section_and_a_group_that_disagree_are_refused(tmp_path: Path) -> None:
+    section = read_plain(shipped("configs") / "method" / "mamp.yaml")
+    whole = write(tmp_path / "whole.yaml", {"method": section})
+    with pytest.raises(
+        InputError, match=r"method\.operator\.class_path: .*whole\.yaml says .*Identity, method/masksem says .*Adj"
+    ):
+        train("--config", whole, "--method", "masksem")
 
 
 def test_a_group_takes_the_place_of_a_run_s_section(tmp_path: Path) -> None:
@@ -337,7 +351,7 @@ def test_a_model_of_torch_geometric_is_wrapped() -> None:
     [
         ("--model.width many", r"--model\.width"),
         ("--model.width 0", r"model\.width: expected at least 1"),
-        ("--model.backbone.hedas 2", r"--model\.backbone: Option 'hedas' is not accepted \(did you mean --heads\?\)"),
+        ("--model.backbone.hedas 2", r"--model\.backbone\.hedas: no such option of .*Transformer; did you mean heads\?"),
         ("--train.epochs 1.5", r"--train\.epochs"),
         ("--train.epochs null", r"train\.epochs: expected int, found null"),
         ("--train.seed 18446744073709551616", r"train\.seed: expected a number of at most 64 bits"),
@@ -345,8 +359,20 @@ def test_a_model_of_torch_geometric_is_wrapped() -> None:
         ("--train.accumulate 9999", r"train\.accumulate: expected at most train\.batch_size"),
         ("--train.lr .nan", r"train\.lr: expected a rate above 0"),
         ("--model.backbone.depth null", r"depth: expected int .*found null"),
-        ("--method.scores masksem_graph.operators.Heat", r"--method\.scores: .*does not correspond to a subclass of Scores"),
-        ("--data.options [a]", r"--data\.options: Expected a <class 'dict'>"),
+        (
+            "--method.scores masksem_graph.operators.Heat",
+            r"--method\.scores: expected a class of Scores, found masksem_graph\.operators\.Heat",
+        ),
+        ("--data.options [a]", r"--data\.options: expected a mapping, found \['a'\]"),
+        ("--train.lr fast", r"--train\.lr: expected a number, found fast"),
+        ("--data.origin middle", r"--data\.origin: expected one of centre, none or null, found middle"),
+        ("--model.pool presnt", r"--model\.pool: expected one of present, all_slots, found presnt"),
+        ("--model.crop.min_frame 3", r"--model\.crop\.min_frame: no such option \(did you mean --model\.crop\.min_frames\?\)"),
+        ("--model.backbone.depth two", r"--model\.backbone\.depth: expected a whole number, found two"),
+        (
+            "--method.scores masksem_graph.masking.Motio",
+            r"--method\.scores: .*has no such class; did you mean .*masking\.Motion\?",
+        ),
     ],
 )
 def test_values_of_another_type_or_range(more: str, message: str) -> None:

@@ -42,7 +42,8 @@ def main(argv: Sequence[str]) -> None:
         made = import_run(source, output, topology=found.topology, heads=found.heads)
     sizes = {part: sum(value.numel() for value in weights.values()) for part, weights in made.parts.items()}
     parts = ", ".join(f"{part} ({size:,} numbers)" for part, size in sizes.items())
-    console.print(f"{source}: {made.kind}: {parts} -> {output}", soft_wrap=True, markup=False)
+    told = "".join(f", {one}" for one in made.told)
+    console.print(f"{source}: {made.kind}{told}: {parts} -> {output}", soft_wrap=True, markup=False)
 
 
 def _check_free(output: Path, overwrite: bool) -> None:

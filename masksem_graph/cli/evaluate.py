@@ -16,7 +16,7 @@ from masksem_graph.plain_yaml import read_plain
 
 ROOT = "masksem_graph.evaluation.config.EvaluateConfig"
 GROUPS = ("protocol", "labels", "data", "augment", "model", "backbone", "encodings")
-EXAMPLE = "evaluate --run runs/first --protocol linear --output runs/first/linear"
+EXAMPLE = "evaluate --run runs/first --protocol linear"
 OF_RUN = ("data", "augment", "device")
 """Sections of a run's configuration that its evaluations begin with."""
 OF_MIXTURE = ("also", "weight")
@@ -35,11 +35,11 @@ def main(argv: Sequence[str]) -> None:
     config, plain, competed = parse(argv)
 
     from masksem_graph.console import console
-    from masksem_graph.evaluation.run import evaluate
+    from masksem_graph.evaluation.folds import evaluate_all
     from masksem_graph.report.evaluation import print_results
     from masksem_graph.training.processes import leave_together
 
-    results = evaluate(config, plain, competed)
+    results = evaluate_all(config, plain, competed)
     if results is not None:
         print_results(console, results, Path(config.output))
     leave_together()
@@ -77,10 +77,30 @@ def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, d
 
     from masksem_graph.backbones.complete import complete_backbones
     from masksem_graph.config import typed
+    from masksem_graph.data.prepare import is_embedded
     from masksem_graph.evaluation.config import EvaluateConfig
 
+    if "output" not in composed.fields:
+        composed.put(("output",), _default_output(options, composed.fields), "its default")
+    root = (composed.fields.get("data") or {}).get("root")
+    gone = isinstance(root, str) and not Path(root).exists() and not is_embedded(str(composed.fields["data"].get("format")))
+    if gone and composed.source_of("data.root") == str(named["run"]):
+        raise InputError(
+            f"{named['run']}: the clips of this run were in {root}, which is gone; expected --data.root with their place"
+        )
     resolve_roots(composed.fields)
     return *typed(EvaluateConfig, composed, complete=complete_backbones), composed.competed
+
+
+def _default_output(options: Options, fields: Mapping[str, Any]) -> str:
+    """Where results go that nobody named a folder for: one in the run's, named after protocol, other data and labels."""
+    if fields["run"] == "none":
+        raise InputError("--output: expected a folder, since there is no run to put the results in")
+    protocol, data, labels = (options.groups.get(name) for name in ("protocol", "data", "labels"))
+    protocol = protocol if isinstance(protocol, str) else fields["protocol"]["class_path"]
+    name = protocol.removesuffix(".yaml").rpartition("/")[2].rpartition(".")[2].lower()
+    parts = (name, Path(data).stem if isinstance(data, str) else "", str(labels or "").strip("%"))
+    return str(Path(fields["run"]) / "_".join(filter(None, (*parts, "folds" if fields.get("folds") else ""))))
 
 
 def config_of_run(run: Path) -> dict[str, Any]:

@@ -65,5 +65,6 @@ def resolve_roots(fields: dict[str, Any]) -> None:
     data = fields.get("data")
     sections = [data, *((data.get("also") or {}).values() if isinstance(data, dict) else ())]
     for section in sections:
-        if isinstance(section, dict) and isinstance(section.get("root"), str):
-            section["root"] = str(Path(section["root"]).expanduser().resolve())
+        for name in ("root", "splits"):
+            if isinstance(section, dict) and isinstance(section.get(name), str):
+                section[name] = str(Path(section[name]).expanduser().resolve())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from lightning_fabric import Fabric
 
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.loader import AbsentFrames, Residency, Stream
+from masksem_graph.data.own_splits import splits_of_file
 from masksem_graph.data.store import Store
 from masksem_graph.data.transforms import ViewName, ViewOf
 from masksem_graph.errors import InputError
@@ -21,7 +23,7 @@ class FurtherData:
     """One more data set to pre-train on; stream, absent frames and residency are those of the first.
 
     Args:
-        format, split, root, origin, options: as of the first, see `DataConfig`.
+        format, split, root, origin, options, splits: as of the first, see `DataConfig`.
         weight: how often a step takes this data set, relative to the weights of the others.
     """
 
@@ -30,6 +32,7 @@ class FurtherData:
     root: str | None = None
     origin: Literal["centre", "none"] | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    splits: str | None = None
     weight: float = 1.0
 
 
@@ -44,6 +47,7 @@ class DataConfig:
         origin: ``centre`` puts actor 1's first centre joint at zero, ``none`` keeps coordinates; left out, it is what is usual
             for the format.
         options: options of the format's reader.
+        splits: a YAML file of further splits, as ``splits`` of one's own clips: lists of clips, groups, folds.
         absent_frames: what a body shows where it is missing: its nearest present frame, or zeros.
         stream: joint, bone (child minus parent) or motion (next frame minus this).
         view: the frame of reference that each clip is put into, in training and in testing: as ``recorded``, turned about the
@@ -59,6 +63,7 @@ class DataConfig:
     root: str | None = None
     origin: Literal["centre", "none"] | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    splits: str | None = None
     absent_frames: AbsentFrames = "hold"
     stream: Stream = "joint"
     view: ViewName = "recorded"
@@ -97,6 +102,8 @@ class DataConfig:
             raise InputError(f"data.root: {self.root}: no such file or folder, expected a store or the data of {self.format}")
         store = cached_store(self.format, self.root, origin=self.origin, options=self.options)
         self._check_preparation(store)
+        if self.splits is not None:
+            store.splits |= splits_of_file(Path(self.splits), store)
         if self.split not in store.splits:
             raise InputError(f"data.split: expected one of {', '.join(store.splits) or '(none)'}, found {self.split}")
         return store
@@ -109,25 +116,37 @@ class DataConfig:
             view_of=self.view_of,
             stream=self.stream,
             absent_frames=self.absent_frames,
+            units=store.units,
         )
 
     def open_each(self) -> dict[str, Store]:
         """The stores of all data sets by name, see `each` and `open`.
 
         Raises:
-            InputError: as `open`, or a data set has another number of coordinates than the first.
+            InputError: as `open`, or a data set has another number of coordinates than the first, other units, or another
+                origin that nobody named.
         """
         stores = {self.name: self.open()}
-        channels = stores[self.name].frames.shape[-1]
-        for name in self.also:
+        first = stores[self.name]
+        for name, one in self.also.items():
             field = f"data.also.{name}"
             try:
                 stores[name] = self.each[name].open()
             except InputError as error:
                 line = str(error)
                 raise InputError(line.replace("data", field, 1) if line.startswith("data.") else f"{field}: {line}") from None
-            if (found := stores[name].frames.shape[-1]) != channels:
-                raise InputError(f"{field}: found {found} coordinates a joint, expected {channels}, as in {self.name}")
+            found = stores[name]
+            if (channels := found.frames.shape[-1]) != first.frames.shape[-1]:
+                raise InputError(
+                    f"{field}: found {channels} coordinates a joint, expected {first.frames.shape[-1]}, as in {self.name}"
+                )
+            if found.units != first.units:
+                raise InputError(f"{field}: found coordinates in {found.units}, expected {first.units}, as in {self.name}")
+            if one.origin is None and found.origin != first.origin:
+                raise InputError(
+                    f"{field}.origin: {found.path} was prepared with {found.origin}, {self.name} with {first.origin}; "
+                    f"expected the same, or --{field}.origin {found.origin} to say that it is meant"
+                )
         return stores
 
     def _check_preparation(self, store: Store) -> None:
@@ -157,11 +176,18 @@ def open_each_on_first(fabric: Fabric, data: DataConfig) -> dict[str, Store]:
 
 
 def identity(store: Store) -> dict[str, Any]:
-    """What tells a data set from another, wherever it lies."""
-    return {"format": store.format, "topology": store.topology.name, "classes": len(store.classes), "clips": len(store)}
+    """What tells a data set from another, wherever it lies and however its clips were prepared."""
+    about = {"format": store.format, "topology": store.topology.name, "classes": len(store.classes), "clips": len(store)}
+    return about | {"labels": hashlib.sha256(repr((store.name.tolist(), store.label.tolist())).encode()).hexdigest()[:16]}
+
+
+def members(store: Store, split: str) -> dict[str, str]:
+    """Which clips train and test, as a hash: lists in files change."""
+    parts = [store.splits[split][part].tolist() for part in ("train", "test")]
+    return {"members": hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}
 
 
 def preparation(store: Store) -> dict[str, Any]:
     """How the clips of a store were prepared: clips that a run meets later have to be prepared alike."""
     about = {"format": store.format, "options": store.options, "origin": store.origin, "units": store.units}
-    return about | {"topology": store.topology.to_dict()}
+    return about | {"topology": store.topology.to_dict(), "fingerprint": store.fingerprint}

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from torch_geometric.data import Dataset
 
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.store import Store, is_store, open_store
 from masksem_graph.data.views import whole_view
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
 from masksem_graph.topology import Topology
+
+OF_CLIPS = ("view", "view_of", "stream", "absent_frames")
+"""Options that are fields of an `InputSpec` too."""
 
 
 class SkeletonDataset(Dataset):
@@ -86,10 +91,16 @@ class SkeletonDataset(Dataset):
         """How many classes there are."""
         return len(self.store.classes)
 
+    @cached_property
+    def prepared(self) -> InputSpec:
+        """How its clips are; each carries it, and an encoder refuses those that are not as its own."""
+        given = {name: self.options[name] for name in OF_CLIPS if name in self.options}
+        return InputSpec(origin=self.store.origin, units=self.store.units, **given)  # type: ignore[arg-type]
+
     def like(self, encoder: Any) -> SkeletonDataset:
         """The same clips as an encoder takes them: its frames, segments and preparation."""
         seen = encoder.input_spec
-        options = {name: getattr(seen, name) for name in ("view", "view_of", "stream", "absent_frames")}
+        options = {name: getattr(seen, name) for name in OF_CLIPS}
         return SkeletonDataset(
             self.store,
             split=self.split if self.split in self.store.splits else None,
@@ -115,6 +126,7 @@ class SkeletonDataset(Dataset):
             sequence=batch.sequence,
             y=batch.y,
             **{name: batch[name] for name in ("velocity", "acceleration") if name in batch},
+            prepared=self.prepared,
         )
 
 

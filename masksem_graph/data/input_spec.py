@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from masksem_graph.data.loader import AbsentFrames, Stream
@@ -21,6 +21,7 @@ class InputSpec:
         view_of: what that is found in.
         stream: joint, bone or motion.
         absent_frames: what a body shows where it is missing.
+        units: of the coordinates; None are those of the topology.
     """
 
     origin: Origin = "centre"
@@ -28,3 +29,11 @@ class InputSpec:
     view_of: ViewOf = "first"
     stream: Stream = "joint"
     absent_frames: AbsentFrames = "hold"
+    units: str | None = None
+
+    def differences(self, own: InputSpec) -> dict[str, tuple[str, str]]:
+        """Fields of clips that are not as an encoder's ``own``, with both values; what either leaves open is not one."""
+        pairs = {name: (value, getattr(own, name)) for name, value in asdict(self).items()}
+        if self.view == own.view == "recorded":
+            del pairs["view_of"]
+        return {name: pair for name, pair in pairs.items() if None not in pair and pair[0] != pair[1]}

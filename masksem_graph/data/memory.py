@@ -14,7 +14,12 @@ from masksem_graph.topology import Topology
 
 
 def store_of(
-    clips: Sequence[Clip], topology: Topology, *, origin: str = "none", classes: tuple[str, ...] = ("unknown",)
+    clips: Sequence[Clip],
+    topology: Topology,
+    *,
+    origin: str = "none",
+    units: str | None = None,
+    classes: tuple[str, ...] = ("unknown",),
 ) -> Store:
     """A store of some clips that is nowhere on disk.
 
@@ -22,6 +27,7 @@ def store_of(
         clips: each with at least one body.
         topology: their joints.
         origin: ``centre`` or ``none``, what was done to the coordinates.
+        units: of the coordinates; the topology's where omitted.
         classes: names by label.
     """
     bodies = [body for clip in clips for body in clip.bodies]
@@ -40,7 +46,7 @@ def store_of(
         format="",
         options={},
         origin=origin,
-        units=topology.units,
+        units=units or topology.units,
         classes=classes,
         splits=(),
         counts={},

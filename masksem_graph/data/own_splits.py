@@ -12,7 +12,9 @@ from jaxtyping import Int64
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from masksem_graph.data.source import read_lines
+from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError, shown
+from masksem_graph.files import read_yaml
 
 Parts = Int64[np.ndarray, " clips"]
 """1 for the training set, 0 for the test set, -1 for neither."""
@@ -72,6 +74,27 @@ def own_splits(described: Mapping[Any, Any], table: Table) -> dict[str, np.ndarr
             raise InputError(f"{place}.{unknown[0]}: unknown field, expected {', '.join((kinds[0], *options))}")
         out |= {f"{name}{ending}": parts for ending, parts in make(place, fields, table).items()}
     return out
+
+
+def splits_of_file(path: Path, store: Store) -> dict[str, dict[str, Parts]]:
+    """The splits that a YAML file describes for a store of any format, as `Store.splits` has them.
+
+    Columns to split by are ``label``, ``subject``, ``camera`` and ``setup``.
+
+    Raises:
+        InputError: as `own_splits`, or the file cannot be read, or has a name that the store has already.
+    """
+    described = read_yaml(path, as_text=True)
+    if not isinstance(described, dict) or not described:
+        raise InputError(f"{path}: expected name: split, as docs/data.md has them, found {shown(described)}")
+    if twice := [name for name in described if name in store.splits]:
+        raise InputError(f"{path}: {twice[0]}: is a split of {store.path} already; expected another name")
+    label = [store.classes[i] if i >= 0 else "" for i in store.label]
+    groups = {"subject": store.subject, "camera": store.camera, "setup": store.setup}
+    columns = {"label": label, **{name: [str(i) for i in values] for name, values in groups.items()}}
+    known = {str(name): {column: cells[i] for column, cells in columns.items()} for i, name in enumerate(store.name)}
+    found = own_splits(described, Table(path, {"name": store.name, "label": store.label}, known))
+    return {name: {"train": np.flatnonzero(one == 1), "test": np.flatnonzero(one == 0)} for name, one in found.items()}
 
 
 def _listed(place: str, fields: Mapping[str, Any], table: Table) -> dict[str, Parts]:

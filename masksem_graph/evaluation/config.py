@@ -24,8 +24,9 @@ class EvaluateConfig:
 
     Args:
         run: the folder of the run to evaluate, or ``none`` for freshly drawn weights of ``model``.
-        output: folder for results.json, figures/ and, where a head is trained, encoder and head.
+        output: folder for results.json, figures/ and, where a head is trained, encoder and head; one in the run's by default.
         data: which clips; the run's own where not given.
+        folds: ``all`` of the split's kind, such as fold1 to fold5, and their mean; or what their names begin with.
         protocol: how the encoder is evaluated.
         augment: transforms of the training clips; the run's own where not given.
         labels: which training clips have a label.
@@ -43,6 +44,7 @@ class EvaluateConfig:
     output: str
     data: DataConfig
     protocol: Protocol
+    folds: str | None = None
     augment: list[SkeletonTransform] = field(default_factory=list)
     labels: LabelsConfig = field(default_factory=LabelsConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)

@@ -10,6 +10,8 @@ import torch
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
+from masksem_graph.evaluation.prepared import check_options
+from masksem_graph.models.encode import check_units
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import EncoderDescription, create_encoder, load_encoder, new_encoder
 from masksem_graph.plain_yaml import read_plain
@@ -44,11 +46,14 @@ def make_encoder(config: EvaluateConfig, plain: dict[str, Any], store: Store, se
     if config.untrained:
         torch.manual_seed(seed)
     encoder = new_encoder(config.run).eval() if config.untrained else load_encoder(config.run)
-    if config.data.origin is None and store.origin != encoder.input_spec.origin:
+    seen = encoder.input_spec
+    if config.data.origin is None and store.origin != seen.origin:
         raise InputError(
-            f"data.origin: {store.path} was prepared with {store.origin}, the encoder's own clips with "
-            f"{encoder.input_spec.origin}; expected the same, or --data.origin {store.origin} to say that it is meant"
+            f"data.origin: {store.path} was prepared with {store.origin}, the encoder's own clips with {seen.origin}; "
+            f"expected the same, or --data.origin {store.origin} to say that it is meant"
         )
+    check_units(encoder, store)
+    check_options(config.run, store, config.data.options)
     # What the configuration says of the clips is what this encoder sees from now on.
     encoder.input_spec = config.data.input_spec(store)
     return encoder

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from masksem_graph.data.readers.base import Origin
+from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError, shown
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.plain_yaml import read_plain
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.topology import Topology, parse_topology
+
+ALIKE = ("cleaning", "missing", "min_score")
+"""Options of readers that change coordinates, beside the units."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,7 @@ def prepared_as(folder: Path, encoder: SkeletonEncoder) -> Prepared:
     Raises:
         InputError: ``data.yaml`` or ``config.yaml`` is damaged.
     """
-    path = folder / "data.yaml"
-    recorded = read_plain(path) if path.is_file() else {}
-    fields = recorded.get("prepared") if isinstance(recorded, dict) else None
-    if fields is None:
-        path, fields = folder / "config.yaml", RunFolder(folder).read_config().get("data") or {}
+    path, fields = _recorded(folder)
     kinds = {"format": str, "options": dict, "units": str, "topology": dict}
     found = {name: fields.get(name) or None for name in kinds} if isinstance(fields, dict) else {"format": fields}
     if found.keys() != kinds.keys() or not all(isinstance(found[name], kind | None) for name, kind in kinds.items()):
@@ -61,3 +62,35 @@ def prepared_as(folder: Path, encoder: SkeletonEncoder) -> Prepared:
         options=found["options"] or {},
         units=found["units"],
     )
+
+
+def check_options(run: str | os.PathLike[str], store: Store, named: Mapping[str, Any]) -> None:
+    """Whether the clips of a store were read as a run's own.
+
+    Args:
+        run: the run's folder.
+        store: the clips; of another format than the run's, nothing is compared.
+        named: options of the reader that the user gives: what is named is meant.
+
+    Raises:
+        InputError: an option that changes coordinates had another value.
+    """
+    _, fields = _recorded(Path(run))
+    options = fields.get("options") if isinstance(fields, dict) and fields.get("format") == store.format else None
+    for name, wanted in options.items() if isinstance(options, dict) else ():
+        found = store.options.get(name)
+        if name in ALIKE and name not in named and None not in (wanted, found) and wanted != found:
+            raise InputError(
+                f"data.options.{name}: {store.path} was prepared with {found}, the run's own clips with {wanted}; expected "
+                f"the same, or --data.options.{name} {found} to say that it is meant"
+            )
+
+
+def _recorded(folder: Path) -> tuple[Path, Any]:
+    """What a run says of its clips, and the file where it does."""
+    path = folder / "data.yaml"
+    recorded = read_plain(path) if path.is_file() else {}
+    fields = recorded.get("prepared") if isinstance(recorded, dict) else None
+    if fields is not None:
+        return path, fields
+    return folder / "config.yaml", RunFolder(folder).read_config().get("data") or {}

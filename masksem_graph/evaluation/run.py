@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,7 +18,7 @@ from jaxtyping import Float, Int64
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from masksem_graph.compose import Competed
+from masksem_graph.compose import Competed, part_line
 from masksem_graph.console import console, progress_bars
 from masksem_graph.data.config import DataConfig, identity, open_on_first, preparation
 from masksem_graph.data.store import Store
@@ -42,7 +42,6 @@ from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.classify import Classify
 from masksem_graph.training.devices import compiler_fault, launch
 from masksem_graph.training.provenance import provenance
-from masksem_graph.training.start import part_line
 
 MAPPED_CLIPS = 1000
 """On the map of features; k-NN counts them all."""
@@ -101,13 +100,14 @@ def _evaluate(
 ) -> dict[str, Any] | None:
     fabric = launch(config.device)
     store = open_on_first(fabric, config.data)
+    warnings = _warnings(config, store)
     began = time.monotonic()
     compiles = config.device.compile
     if compiles and (fault := compiler_fault(fabric.device)):
         console.print(f"device.compile: skipped, a trial failed: {fault}", markup=False)
         compiles = False
     if fabric.is_global_zero:
-        for line in _start_lines(config, plain, store, competed):
+        for line in (*_start_lines(config, plain, store, competed), *warnings):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     runs = [_run(config, plain, store, fabric, seed, compiles=compiles) for seed in config.seeds]
     results = _conclude(config, plain, store, fabric, runs, began, folder) if fabric.is_global_zero else None
@@ -123,6 +123,41 @@ def _start_lines(config: EvaluateConfig, plain: dict[str, Any], store: Store, co
     yield f"protocol   {part_line(plain['protocol'])}"
     yield f"seeds      {', '.join(map(str, config.seeds))}"
     yield from (f"decided    {one}" for one in competed)
+
+
+def _warnings(config: EvaluateConfig, store: Store) -> list[str]:
+    """What to know before the first epoch about clips that are few.
+
+    Raises:
+        InputError: they are too few for any figure.
+    """
+    train, test = labelled_split(config.data, store)
+    if len(store.classes) < 2:
+        raise InputError(
+            f"data: {store.path} has one class, {store.classes[0]}; expected at least two, which an evaluation tells apart"
+        )
+    label, found = torch.from_numpy(np.array(store.label)), []
+    labelled = config.labels.choose(train, label[train], config.seed)
+    if len(labelled) < (least := config.protocol.least):
+        raise InputError(
+            f"data.split: found {len(labelled)} labelled training clips in {config.data.split}, expected at least {least}"
+        )
+    if unseen := sorted(set(label[test].tolist()) - set(label[labelled].tolist())):
+        names, clips = ", ".join(store.classes[i] for i in unseen), int(np.isin(label[test], unseen).sum())
+        found.append(f"beware     no training clip of {names}: its {clips} test clips cannot be recognised")
+    if not config.scratch and (before := pretrained_on(config.run)):
+        known = {one.get("split") for one in (before, *before.get("also", {}).values()) if is_same(one, store)}
+        if known and config.data.split not in known:
+            found.append(
+                f"beware     the run was pre-trained on {', '.join(map(str, known))} of these clips: "
+                f"it has seen, without their labels, what {config.data.split} tests"
+            )
+    if (size := getattr(config.protocol, "batch_size", 0)) and len(labelled) <= size:
+        found.append(
+            f"beware     one step an epoch: {len(labelled)} training clips in batches of {size}; a smaller "
+            "--protocol.batch_size or more --protocol.epochs learn more"
+        )
+    return found
 
 
 def _conclude(
@@ -254,8 +289,12 @@ def protocol_name(config: EvaluateConfig, store: Store) -> str:
         return name
     before = pretrained_on(config.run) or {}
     known = [before, *before.get("also", {}).values()]
-    same = [all(one.get(field, value) == value for field, value in identity(store).items()) for one in known]
-    return name if any(same) else "transfer"
+    return name if any(is_same(one, store) for one in known) else "transfer"
+
+
+def is_same(before: Mapping[str, Any], store: Store) -> bool:
+    """Whether a store holds the data set that a run recorded."""
+    return all(before.get(field, value) == value for field, value in identity(store).items())
 
 
 def score_figures(

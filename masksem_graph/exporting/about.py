@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def describe(encoder: SkeletonEncoder, classifier: Classifier | None, prepared: 
         "backbone": encoder.backbone.name,
         "pool": encoder.pool,
         "central_share": encoder.crop.test_share,
-        **asdict(encoder.input_spec),
+        **asdict(replace(encoder.input_spec, units=units)),
         "topology": prepared.topology.to_dict(),
         "read_as": prepared.format or "",
         "options": dict(prepared.options),

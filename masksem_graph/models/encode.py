@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,13 +28,16 @@ PORTION = 64  # clips at once; changes speed and memory, not results
 
 
 @torch.no_grad()
-def encode_arrays(encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLike]) -> Float[Tensor, "*S D"]:
+def encode_arrays(
+    encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLike], *, persons: bool = False
+) -> Float[Tensor, "*S D"]:
     """The mean feature over nodes of each clip: origin, view frame, central share and resize are those of the encoder's run.
 
     Args:
         encoder: without dropout meanwhile, whatever mode it is in.
         clips: one body's frames [F, V, C] as recorded, of any length, in the units of the encoder's topology; or a list of
             such clips. Frames that are all zero count as absent.
+        persons: each clip is [M, F, V, C], the same frames of M persons, the first of whom sets origin and view frame.
 
     Returns:
         [S, D], or [D] of a single array.
@@ -42,11 +46,14 @@ def encode_arrays(encoder: SkeletonEncoder, clips: ArrayLike | Sequence[ArrayLik
         InputError: other joints or coordinates than the encoder's, a value that is no number or too large for the units, or no
             frame with a body.
     """
+    if isinstance(clips, str | os.PathLike):
+        raise InputError(f"clips: expected arrays of numbers, found the path {clips}; numpy.load reads an .npy file")
     one = isinstance(clips, Tensor | np.ndarray)
-    raw = [_clip(values, i, encoder) for i, values in enumerate([clips] if one else clips)]
+    raw = [_clip(values, i, encoder, persons=persons) for i, values in enumerate([clips] if one else clips)]
     if not raw:
         return torch.zeros(0, encoder.width)
-    out = encode_store(encoder, store_of(raw, encoder.home[1], origin=encoder.input_spec.origin), encoder.topology)
+    store = store_of(raw, encoder.home[1], origin=encoder.input_spec.origin, units=encoder.input_spec.units)
+    out = encode_store(encoder, store, encoder.topology)
     return out[0] if one else out
 
 
@@ -75,13 +82,10 @@ def loader_for(encoder: SkeletonEncoder, store: Store, *, topology: Topology | N
     Raises:
         InputError: the clips have other coordinates, units or origin than the encoder's own, or joints that it does not know.
     """
-    seen, known = encoder.input_spec, encoder.home[1]
+    seen = encoder.input_spec
     if (found := store.frames.shape[-1]) != encoder.channels:
         raise InputError(f"{store.path}: found {found} coordinates a joint, expected {encoder.channels}, as the encoder's")
-    if store.topology.units != known.units:
-        raise InputError(
-            f"{store.path}: found coordinates in {store.topology.units}, expected {known.units}, as the encoder's"
-        )
+    check_units(encoder, store)
     if store.origin != seen.origin:
         raise InputError(
             f"{store.path}: prepared with origin {store.origin}, expected {seen.origin}, as the encoder's own clips"
@@ -101,6 +105,17 @@ def loader_for(encoder: SkeletonEncoder, store: Store, *, topology: Topology | N
     )
 
 
+def check_units(encoder: SkeletonEncoder, store: Store) -> None:
+    """Whether clips are in the units of the encoder's own.
+
+    Raises:
+        InputError: they are not.
+    """
+    own, known = encoder.input_spec.units, encoder.home[1].units
+    if (found := store.topology.units if own is None else store.units) != (own or known):
+        raise InputError(f"{store.path}: found coordinates in {found}, expected {own or known}, as the encoder's")
+
+
 def topology_for(encoder: SkeletonEncoder, data: Topology) -> Topology:
     """The topology to use an encoder's nodes of on clips: of those that it was trained on, else the clips' own.
 
@@ -115,24 +130,28 @@ def topology_for(encoder: SkeletonEncoder, data: Topology) -> Topology:
     return max(fitting, key=lambda topology: len(topology.inputs), default=data)
 
 
-def _clip(values: ArrayLike, number: int, encoder: SkeletonEncoder) -> Clip:
+def _clip(values: ArrayLike, number: int, encoder: SkeletonEncoder, *, persons: bool) -> Clip:
     array = np.asarray(values.detach().float().cpu() if isinstance(values, Tensor) else values)
     topology = encoder.home[1]
     expected = (len(topology.inputs), encoder.channels)
-    if array.ndim != 3 or array.shape[1:] != expected or not len(array):
+    axes, whose = ("[M, F, V, C] = [M, F", "M persons") if persons else ("[F, V, C] = [F", "one body")
+    if array.dtype.kind not in "fiub" or array.ndim != 3 + persons or array.shape[-2:] != expected or 0 in array.shape:
+        found = str(list(array.shape)) if array.dtype.kind in "fiub" else repr(values)[:60]
         raise InputError(
-            f"clip {number}: expected frames [F, V, C] = [F, {expected[0]}, {expected[1]}] of one body, "
-            f"found {list(array.shape)}; several clips are a list"
+            f"clip {number}: expected frames {axes}, {expected[0]}, {expected[1]}] of {whose}, found {found}; "
+            f"several clips are a list, several persons of a clip [M, F, V, C] with persons=True"
         )
     with np.errstate(over="ignore"):
         frames = array.astype(np.float32)
     if not np.isfinite(frames).all():
         raise InputError(f"clip {number}: expected finite numbers, found NaN or infinity")
     try:
-        check_size(frames, topology.units)
+        for body in frames if persons else frames[None]:
+            check_size(body, encoder.input_spec.units or topology.units)
     except InputError as error:
         raise InputError(f"clip {number}: {error}") from None
-    clip = present_only(Clip(name=str(number), label=-1, bodies=(Body(0, frames, np.ones(len(frames), bool)),)))
+    bodies = tuple(Body(0, body, np.ones(len(body), bool)) for body in (frames if persons else frames[None]))
+    clip = present_only(Clip(name=str(number), label=-1, bodies=bodies))
     if not clip.bodies:
         raise InputError(f"clip {number}: no frame with a body, expected at least one")
     if encoder.input_spec.origin == "none":

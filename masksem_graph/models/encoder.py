@@ -176,7 +176,12 @@ class SkeletonEncoder(nn.Module):
         Args:
             batch: whole bodies, T frames long.
             kept: which nodes the encoder may see, in graph order; None for all.
+
+        Raises:
+            InputError: clips of a `SkeletonDataset` are prepared otherwise than the encoder's own; not while training.
         """
+        if not self.training and (prepared := batch.prepared):
+            self._check_prepared(batch, prepared)
         if kept is None:
             return self.backbone(self.space(self.embed_nodes(batch)), batch)
         seen = batch.subgraph(kept)
@@ -184,6 +189,16 @@ class SkeletonEncoder(nn.Module):
             return self.backbone(self.space(self.embed_nodes(seen)), seen)
         whole = place_nodes(self.embed(seen.dense), kept, self.mask_token, batch.nodes_per_body)
         return gather_nodes(self.backbone(self.space(self.positions(whole, batch)), batch), kept)
+
+    def _check_prepared(self, batch: SkeletonData, prepared: list[InputSpec]) -> None:
+        unlike = [f"{name} {a}, expected {b}" for one in prepared for name, (a, b) in one.differences(self.input_spec).items()]
+        for name, a, b in (
+            ("segments", batch.segments, self.segments),
+            ("numbers a node", batch.x.shape[-1], self.embedding.in_features),
+        ):
+            unlike += [f"{a} {name}, expected {b}"] if a != b else []
+        if unlike:
+            raise InputError(f"clips: found {unlike[0]}, as the encoder's own; SkeletonDataset.like(encoder) prepares them so")
 
     def check_topology(self, topology: Topology) -> None:
         """Whether the encodings know all joints of a skeleton.
@@ -196,11 +211,11 @@ class SkeletonEncoder(nn.Module):
             batch = SkeletonBatch.from_frames(nothing, topology=topology, segment=self.segment)
             self.positions(nothing.new_zeros(1, batch.nodes_per_body, self.width), batch)
 
-    def encode(self, clips: ArrayLike | Sequence[ArrayLike]) -> Float[Tensor, "*S D"]:
+    def encode(self, clips: ArrayLike | Sequence[ArrayLike], *, persons: bool = False) -> Float[Tensor, "*S D"]:
         """One pooled vector for each raw clip, prepared as the encoder's own clips were; see `encode_arrays`."""
         from masksem_graph.models.encode import encode_arrays
 
-        return encode_arrays(self, clips)
+        return encode_arrays(self, clips, persons=persons)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write ``encoder.safetensors`` and ``encoder.yaml``, from which `load_encoder` makes the same encoder again."""

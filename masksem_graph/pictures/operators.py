@@ -191,10 +191,10 @@ def graphs_figure(topology: Topology, responses: Mapping[str, Float[np.ndarray, 
     places = front_view(topology)
     where = np.array([places[joint] for joint in topology.joints])
     largest = max(float((m - np.diag(np.diag(m))).max()) for m in panels.values()) or 1.0
-    figure, (first, *cells) = _grid(1 + len(panels), (3.3, 3.7))
+    figure, (first, *cells) = _grid(1 + len(panels), (3.7, 4.2))
     draw_skeleton(first, topology, size=20)
     first.set_title("joints and bones", fontsize=10)
-    first.margins(0.35, 0.05)
+    first.margins(0.3, 0.05)
     for axes, (name, matrix) in zip(cells, panels.items(), strict=True):
         _draw_weights(axes, where, (matrix + matrix.T) / 2, largest)
         dots = axes.scatter(where[:, 0], where[:, 1], s=54, c=matrix.diagonal(), norm=_norm(responses), cmap=COLOURS, **EDGE)
@@ -213,7 +213,7 @@ def graphs_figure(topology: Topology, responses: Mapping[str, Float[np.ndarray, 
     lines = [Line2D([], [], color=EDGE_COLOUR, lw=WIDEST * w / largest, label=f"{label}{w:.2f}") for w in widths]
     handles = [*part_legend(topology), *lines]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-    write_names(first, topology, places, fontsize=5.5)
+    write_names(first, topology, places, fontsize=7)
     return figure
 
 

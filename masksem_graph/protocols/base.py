@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int64
@@ -137,6 +137,9 @@ class Protocol(ABC):
 
     Constructors are keyword-only; their arguments are fields of the protocol's YAML and options of ``evaluate.py``.
     """
+
+    least: ClassVar[int] = 1
+    """Labelled training clips that it needs."""
 
     @abstractmethod
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:

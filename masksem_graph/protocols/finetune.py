@@ -43,6 +43,8 @@ class FineTune(Protocol):
         test_every: epochs between the checks on test clips that ``best_epoch`` is chosen from; the last epoch always is one.
     """
 
+    least = 2  # statistics of a batch
+
     def __init__(
         self,
         *,

@@ -38,9 +38,10 @@ class Floors(Protocol):
         self.kernels = kernels
 
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
-        bar = progress.add_task("floors", total=None, note="")
+        bar = progress.add_task("floors", total=1 + len(POOLS), note="")
         figures, scores = floors(evaluation, seed=seed, kernels=self.kernels)
         for pool in POOLS:
+            progress.advance(bar)
             scores[f"encoder_{pool}"] = ridge(evaluation, _encodes(evaluation, evaluation.encoder, pool))
             figures[f"encoder_{pool}"] = accuracy(evaluation, scores[f"encoder_{pool}"])
         progress.advance(bar)

@@ -32,6 +32,8 @@ class Linear(Protocol):
             once, and every epoch draws one of them.
     """
 
+    least = 2  # statistics of a batch
+
     def __init__(
         self,
         *,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,13 @@ from masksem_graph.published.layout import (
 )
 
 STUDENT, TEACHER = "mamp.", "encoder."  # where MaskSem's files hold them
+WRAPPED = ("model", "state_dict", "model_state_dict")  # what people put around the weights
+PREFIXES = ("module.", "_orig_mod.", "model.")  # what DataParallel, torch.compile and Lightning put before their names
+SCALARS: list[Any] = [
+    np.dtype,
+    *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["AllFloat"] + "?"},
+]
+"""What a number of NumPy's is pickled as, beside its function, which has moved between versions."""
 UNREAD = {"queue", "queue_ptr"}  # MaskSem's files carry them; no code reads them
 
 
@@ -39,6 +47,7 @@ class Published:
         parts: weights of ``student``, and of ``decoder``, ``teacher`` and ``head`` where the file has them.
         epoch: as the file has it; None where it does not say.
         arguments: the ``argparse.Namespace`` in the file, as a mapping.
+        told: what was taken off the weights, or changed in them, for people.
     """
 
     kind: str
@@ -46,6 +55,7 @@ class Published:
     parts: dict[str, Weights]
     epoch: int | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
 
     @property
     def attention_heads(self) -> int | None:
@@ -62,10 +72,11 @@ def read_published(path: Path) -> Published:
         InputError: not such a file, damaged, or with anything in it but tensors, plain data and ``argparse.Namespace``.
     """
     content = _load(path)
-    inner = content.get("model", content)
+    inner = next((content[name] for name in WRAPPED if isinstance(content.get(name), Mapping)), content)
     named = isinstance(inner, Mapping) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in inner.items())
     if not named or not inner:
         raise InputError(f"{path}: expected the weights of a MAMP or MaskSem model, found {_summary(inner)}")
+    inner, told = _unwrapped(inner)
     masksem = any(name.startswith(STUDENT) for name in inner)
     state = {name: value for name, value in inner.items() if not (masksem and name in UNREAD)}
     found = _Reading(path, state, STUDENT if masksem else "")
@@ -86,9 +97,21 @@ def read_published(path: Path) -> Published:
         kind=f"{'MaskSem' if masksem else 'MAMP'}, {stage}",
         sizes=sizes,
         parts={part: found.take(layout) for part, layout in layouts.items()},
-        epoch=content["epoch"] if type(content.get("epoch")) is int else None,
+        epoch=int(epoch) if isinstance(epoch := content.get("epoch"), int | np.integer) else None,
         arguments=vars(arguments) if isinstance(arguments, argparse.Namespace) else {},
+        told=told,
     )
+
+
+def _unwrapped(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Weights in float32 under the names that their authors gave them, and what was done for that."""
+    told, state = [], dict(state)
+    while prefix := next((one for one in PREFIXES if all(name.startswith(one) for name in state)), None):
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
+        told.append(f"names without {prefix}")
+    kinds = {value.dtype for value in state.values() if value.is_floating_point()} - {torch.float32}
+    told += [f"{str(kind).removeprefix('torch.')} made float32" for kind in sorted(kinds, key=str)]
+    return {name: value.float() if value.dtype in kinds else value for name, value in state.items()}, tuple(told)
 
 
 @dataclass(frozen=True)
@@ -166,14 +189,17 @@ def _load(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected a checkpoint of MAMP or MaskSem (.pth)")
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+        scalar = np.float64(0).__reduce__()[0]
+        moved: list[Any] = [(scalar, f"numpy.{place}.multiarray.scalar") for place in ("core", "_core")]
+        with torch.serialization.safe_globals([argparse.Namespace, *SCALARS, *moved]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles in another dialect; what cannot be read is an error below
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader of damaged bytes raises IndexError, struct.error, TypeError and more
         # Only a culprit's name is passed on: torch's own line advises how to run such code after all.
         if found := re.search(r"GLOBAL ([A-Za-z_][\w.]*)", str(error)):
             raise InputError(
-                f"{path}: refused, as it holds {found[1]}; expected tensors, plain data and argparse.Namespace alone"
+                f"{path}: refused, as it holds {found[1]}; expected tensors, plain data, NumPy's "
+                "numbers and argparse.Namespace alone"
             ) from None
         raise InputError(
             f"{path}: not a checkpoint that can be read: damaged, cut short, or of another kind; expected MAMP's or MaskSem's"

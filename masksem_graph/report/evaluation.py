@@ -117,7 +117,7 @@ OPTIONAL: dict[str, Check] = {
     **dict.fromkeys(("std", "labelled_clips", "best_epoch_top1_chosen_on_test"), NUMBER),
     **dict.fromkeys(("top1_by_seed", "seconds_by_seed", "weights"), NUMBERS),
     **dict.fromkeys(("fused", "streams"), TEXTS),
-    **dict.fromkeys(("pretraining", "config", "versions"), MAPPING),
+    **dict.fromkeys(("pretraining", "config", "versions", "top1_by_fold"), MAPPING),
     "per_class_recall": (_recalls, "a number for each class, or null where it has no clip"),
     "confusion": (_square, "a square of numbers"),
     "pretrained_on": DATA_SET,
@@ -147,11 +147,12 @@ def print_results(console: Console, results: dict[str, Any], folder: Path) -> No
     table = Table(title=title, title_justify="left")
     for column in ("encoder", "top-1 %", "95 % interval", "top-5 %", "class mean %", "test clips", "seconds"):
         table.add_column(column, justify="left" if column == "encoder" else "right")
-    runs = len(results["seeds"])
+    runs, folds = len(results["seeds"]), results.get("top1_by_fold") or {}
+    times = f"{len(folds)} folds" if folds else f"{runs} runs"
     low, high = results["top1_interval"]
     table.add_row(
         cell(Path(encoder_name(results)).name),
-        f"{results['top1']:.1f}" + (f" ± {results['std']:.1f} ({runs} runs)" if runs > 1 else ""),
+        f"{results['top1']:.1f}" + (f" ± {results['std']:.1f} ({times})" if runs > 1 or folds else ""),
         f"{low:.1f} to {high:.1f}",
         f"{results['top5']:.1f}",
         f"{results['mean_class_accuracy']:.1f}",
@@ -159,6 +160,10 @@ def print_results(console: Console, results: dict[str, Any], folder: Path) -> No
         f"{results['wall_seconds']:.1f}",
     )
     console.print(table)
+    if folds:
+        console.print(cell("folds: " + ", ".join(f"{name} {value:.1f}" for name, value in folds.items())), soft_wrap=True)
+    if results["protocol"] == "floors":
+        console.print("top-1 is that of the encoder with joints kept apart, by a ridge classifier")
     if (best := results.get("best_epoch_top1_chosen_on_test")) is not None:
         console.print(f"the result is the last epoch's; the best epoch, chosen on test data: {best:.1f} %")
     if floors := results.get("floors"):

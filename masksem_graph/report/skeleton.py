@@ -256,5 +256,5 @@ def part_legend(topology: Topology) -> list[Line2D]:
 def topology_title(topology: Topology) -> str:
     """Name, joints, bones, and its `long_links`."""
     links = len(long_links(topology))
-    further = f" and {links} long links" if links else ""
+    further = f" and {links} long link{'s' * (links > 1)}" if links else ""
     return f"{drawn(topology.name)}: {len(topology)} joints, {len(topology.bones) - links} bones{further}"

@@ -218,7 +218,7 @@ def _cell(results: Sequence[dict[str, Any]]) -> str:
 
 
 def _column(result: dict[str, Any], published: PublishedTables) -> Column:
-    benchmark = published.benchmark(result["data_set"], result["split"])
+    benchmark = published.benchmark(result["data_set"], result["split"], result.get("test_clips"))
     before = result["pretrained_on"]
     if result["protocol"] == TRANSFER and before is not None:
         benchmark = f"{published.benchmark(before, before.get('split'))}>{benchmark}"
@@ -248,7 +248,7 @@ def protocol_title(protocol: str) -> str:
     """A protocol's name in words: ``semi_10`` -> ``fine-tuned on 10 %``."""
     name, comma, pool = protocol.partition(", ")
     base, _, part = name.partition("_")
-    words = {"linear": "linear", "knn": "k-NN", "finetune": "fine-tuned", "semi": "fine-tuned"}.get(base, base)
+    words = {"knn": "k-NN", "finetune": "fine-tuned", "semi": "fine-tuned", "ownhead": "own head"}.get(base, base)
     if part:
         number, per_class, _ = part.partition("_per_class")
         words += f" on {number} per class" if per_class else f" on {part} %"

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from masksem_graph import trust
 from masksem_graph.compose import Competed, flatten
 from masksem_graph.console import console, progress_bars
-from masksem_graph.data.config import DataConfig, identity, open_each_on_first, preparation
+from masksem_graph.data.config import DataConfig, identity, members, open_each_on_first, preparation
 from masksem_graph.data.loader import BodyPlan, SkeletonLoader
 from masksem_graph.data.mixture import TrainingSet
 from masksem_graph.data.store import Store
@@ -216,9 +216,9 @@ def _resumes(folder: RunFolder, plain: dict[str, Any], *, overwrite: bool) -> bo
 def _check_same_data(folder: RunFolder, identities: dict[str, Any]) -> None:
     before = flatten(read_plain(folder / "data.yaml"))
     for name, value in flatten(identities).items():
-        if before.get(name) != value:
+        if before.get(name, value) != value:
             raise InputError(
-                f"data.root: {folder} was trained on other clips: {name} was {before.get(name)!r} and is {value!r} now; "
+                f"data.root: {folder} was trained on other clips: {name} was {before[name]!r} and is {value!r} now; "
                 "expected the same data to go on with, another --output, or --overwrite true"
             )
 
@@ -255,7 +255,8 @@ def _draw(config: RunConfig, task: Pretrain, sets: Sequence[TrainingSet], folder
 def _identities(data: DataConfig, stores: Mapping[str, Store]) -> dict[str, Any]:
     """What a run says of its data: of the first data set, and of the others by name."""
     each = {
-        name: identity(stores[name]) | {"split": one.split, "prepared": preparation(stores[name])}
+        name: identity(stores[name])
+        | {"split": one.split, **members(stores[name], one.split), "prepared": preparation(stores[name])}
         for name, one in data.each.items()
     }
     first = each.pop(data.name)
@@ -336,7 +337,7 @@ def _neighbours(
 ) -> Callable[[SkeletonEncoder], dict[str, float]] | None:
     split = {name: torch.from_numpy(store.splits[data.split][name]) for name in ("train", "test")}
     split = {name: clips[source.label[clips] >= 0] for name, clips in split.items()}
-    if any(len(clips) == 0 for clips in split.values()):
+    if len(store.classes) < 2 or any(len(clips) == 0 for clips in split.values()):
         return None
 
     def check(encoder: SkeletonEncoder) -> dict[str, float]:

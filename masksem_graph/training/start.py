@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Competed
+from torch_geometric.nn import MessagePassing
+
+from masksem_graph.compose import Competed, part_line
 from masksem_graph.data.store import Store
 from masksem_graph.tasks.pretrain import Pretrain
 from masksem_graph.training.config import RunConfig
@@ -53,18 +55,12 @@ def start_lines(
         "steps",
         f"{train.epochs} epochs of {steps} steps, {train.batch_size} clips each, rate {train.lr:g} to {train.final_lr:g}",
     )
+    if isinstance(layer := getattr(task.student.backbone, "model", None), MessagePassing):
+        yield _line("beware", f"{type(layer).__name__} is one layer; torch_geometric.nn.models has those of several")
+    if steps == 1:
+        yield _line("beware", "one step an epoch: a smaller --train.batch_size or more --train.epochs learn more")
     for one in competed:
         yield _line("decided", str(one))
-
-
-def part_line(part: Any) -> str:
-    """A part as one would call it: ``Transformer(depth=3, heads=4)``."""
-    if isinstance(part, list):
-        return f"[{', '.join(map(part_line, part))}]"
-    if not isinstance(part, Mapping) or CLASS_PATH not in part:
-        return str(part)
-    options = ", ".join(f"{name}={part_line(value)}" for name, value in (part.get(INIT_ARGS) or {}).items())
-    return f"{part[CLASS_PATH].rpartition('.')[2]}({options})"
 
 
 def _line(name: str, text: str) -> str:

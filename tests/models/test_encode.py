@@ -7,22 +7,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch_geometric.loader import DataLoader
 
 import masksem_graph.models.encode as encode
 from masksem_graph.backbones import Transformer
 from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.dataset import SkeletonDataset
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.loader import SkeletonLoader
+from masksem_graph.data.memory import store_of
 from masksem_graph.data.store import StoreWriter, open_store
 from masksem_graph.data.views import CropConfig
 from masksem_graph.encodings import Learned
 from masksem_graph.errors import InputError
 from masksem_graph.models.build import ModelConfig, build_encoder
+from masksem_graph.models.encode import loader_for
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.protocols import Evaluation
 from masksem_graph.topology import Topology, load_topology
@@ -230,3 +235,64 @@ def test_joints_are_those_that_were_recorded() -> None:
         encoder(load_topology("ntu25_limbs"), recorded=[NTU]).encode(np.ones((4, 18, 3)))
     by_hand = encoder(load_topology("ntu25_limbs"))
     assert by_hand.encode(np.random.default_rng(0).normal(size=(4, 25, 3))).shape == (16,)
+
+
+def test_several_persons_are_one_clip() -> None:
+    """Each as it would be alone, where nothing is moved; the first one's origin is both's."""
+    both = np.stack([clips()[2], clips()[2][::-1]])
+    plain = encoder(input_spec=AS_THEY_ARE)
+    apart = torch.stack([plain.encode(one) for one in both])
+    torch.testing.assert_close(plain.encode(both, persons=True), apart.mean(0))
+    torch.testing.assert_close(plain.encode([both, both[:1]], persons=True), torch.stack([apart.mean(0), apart[0]]))
+    centring = encoder()
+    alone, together = centring.encode(both[0]), centring.encode(both, persons=True)
+    torch.testing.assert_close(centring.encode(both + np.float32(1), persons=True), together, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(alone, together)
+    with pytest.raises(InputError, match=r"expected frames \[M, F, V, C\] = \[M, F, 5, 3\] of M persons, found \[3, 5, 3\]"):
+        centring.encode(both[0], persons=True)
+
+
+def test_a_path_is_no_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as outside the tests
+    with pytest.raises(InputError, match=r"^clips: expected arrays of numbers, found the path clip\.npy; numpy\.load reads"):
+        encoder().encode("clip.npy")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^clip 0: expected frames .*, found 'clip\.npy'"):
+        encoder().encode(["clip.npy"])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, r"clips: found view recorded, expected body, as the encoder's own; SkeletonDataset\.like\(encoder\)"),
+        ({"view": "body", "view_of": "mean"}, "found view_of mean, expected first"),
+        ({"view": "body", "stream": "bone"}, "found stream bone, expected joint"),
+        ({"view": "body", "frames": 16}, "found 8 segments, expected 4"),
+        ({"view": "body", "frames": 16, "segment": 4}, "found 12 numbers a node, expected 6"),
+    ],
+)
+def test_an_encoder_refuses_items_that_are_prepared_otherwise(options: dict[str, Any], message: str) -> None:
+    raw = [Clip(name="a", label=0, bodies=(Body(0, clips(25)[5], np.ones(9, bool)),))]
+    store, spec = store_of(raw, NTU), InputSpec(origin="none", view="body", units="metres")
+    one = encoder(NTU, input_spec=spec)
+    data = SkeletonDataset(store, **{"frames": 8, "segment": 2, **options})
+    for batch in (data[0], next(iter(DataLoader(data)))):
+        with pytest.raises(InputError, match=message):
+            one(batch)
+    alike = data.like(one)
+    assert torch.equal(one(alike[0]), one(next(iter(DataLoader(alike)))))
+    one.train()(SkeletonDataset(store, frames=8, segment=2)[0])  # a step of training compares nothing
+
+
+def test_units_are_those_of_the_clips_that_were_trained_on() -> None:
+    """Halves of the image are no pixels, whatever the topology says; a run that does not say takes its topology's."""
+    coco = load_topology("coco17")
+    frames = np.random.default_rng(0).uniform(-1, 1, (9, 17, 3)).astype(np.float32)
+    raw = [Clip(name="a", label=0, bodies=(Body(0, frames, np.ones(9, bool)),))]
+    image, pixels = (store_of(raw, coco, units=units) for units in ("image", None))
+    for own, fits, other in (("image", image, pixels), ("pixels", pixels, image)):
+        one = encoder(coco, input_spec=InputSpec(origin="none", units=own))
+        loader_for(one, fits)
+        with pytest.raises(InputError, match=f"found coordinates in {other.units}, expected {own}, as the encoder's"):
+            loader_for(one, other)
+        assert one.encode(frames).shape == (16,)
+    loader_for(encoder(coco, input_spec=InputSpec(origin="none")), pixels)

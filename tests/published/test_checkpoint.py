@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -176,3 +177,44 @@ def test_a_plain_pickle_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"plain\.pth: (not a checkpoint that can be read|refused)"):
         read_published(tmp_path / "plain.pth")
     assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrap", "told"),
+    [
+        (lambda state: {"state_dict": state}, ()),
+        (
+            lambda state: {"model_state_dict": {f"module.{name}": value for name, value in state.items()}},
+            ("names without module.",),
+        ),
+        (
+            lambda state: {"state_dict": {f"model._orig_mod.{name}": value for name, value in state.items()}},
+            ("names without model.", "names without _orig_mod."),
+        ),
+        (lambda state: {"model": {name: value.half() for name, value in state.items()}}, ("float16 made float32",)),
+        (lambda state: {"model": {name: value.bfloat16() for name, value in state.items()}}, ("bfloat16 made float32",)),
+        (lambda state: {"model": state, "best": np.float64(1.5), "seen": np.int64(3)}, ()),
+    ],
+    ids=["state_dict", "module", "orig_mod", "half", "bfloat16", "numpy"],
+)
+@pytest.mark.parametrize("kind", ["mamp", "masksem"])
+def test_wrappings(
+    states: dict[str, Weights], tmp_path: Path, kind: str, wrap: Callable[..., Any], told: tuple[str, ...]
+) -> None:
+    state = {name: value for name, value in states[kind].items() if value.is_floating_point()}
+    torch.save({**wrap(state), "epoch": np.int64(7)}, tmp_path / "wrapped.pth")
+    found = read_published(tmp_path / "wrapped.pth")
+    assert found.told == told and found.epoch == 7
+    ours, value = (
+        found.parts["student"]["backbone.norm.weight"],
+        state["mamp.norm.weight" if kind == "masksem" else "norm.weight"],
+    )
+    torch.testing.assert_close(ours, value, rtol=1e-2 if "made" in "".join(told) else 0, atol=0)
+    assert ours.dtype == torch.float32
+
+
+def test_numpy_s_arrays_are_refused_as_before(states: dict[str, Weights], write: Write) -> None:
+    with pytest.raises(
+        InputError, match=r"refused, as it holds numpy\.\w+\.multiarray\._reconstruct; expected .*NumPy's numbers"
+    ):
+        read_published(write(states["mamp"], curve=np.arange(3)))

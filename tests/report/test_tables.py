@@ -67,8 +67,22 @@ def test_transfer_says_from_where_to_where() -> None:
 def test_benchmarks_are_told_apart() -> None:
     published = load_published()
     assert published.benchmark(PKU2, "xsub") == "pku2_xsub" and published.benchmark(PKU1, "xsub") == "pku1_xsub"
-    assert published.benchmark(NTU60 | {"classes": 120}, "xset") == "ntu120_xset"
+    assert published.benchmark(NTU60 | {"classes": 120, "clips": 114480}, "xset") == "ntu120_xset"
     assert published.benchmark(NTU60 | {"format": "my.Reader"}, "xsub") == "Reader_xsub"
+    assert published.benchmark(NTU60 | {"clips": 56880}, "xsub", 16560) == "ntu60_xsub", "with the bad samples"
+
+
+@pytest.mark.parametrize(
+    ("data_set", "test", "column"),
+    [
+        (PKU2 | {"clips": 48}, 16, "pku_xsub, 48 clips"),
+        (NTU60 | {"clips": 5600}, 1600, "ntu_xsub, 5600 clips"),
+        (NTU60, 1648, "ntu_xsub, 56578 clips"),
+    ],
+)
+def test_made_up_clips_do_not_stand_under_a_benchmark(data_set: dict[str, Any], test: int, column: str) -> None:
+    table = build_table("I", [result("linear", 70.0, data_set=data_set, test_clips=test)], load_published())
+    assert table.rows[-1].cells == {(column, "linear"): "70.0"} and table.columns[column, "linear"] == column
 
 
 def test_several_evaluations_of_one_kind_are_averaged() -> None:
