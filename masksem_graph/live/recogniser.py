@@ -100,7 +100,8 @@ class Recogniser:
         topology: the joints that are expected, `Topology.inputs`.
         units: of their coordinates.
         saliency: whether answers carry saliency; set it at any time. `why_no_saliency` says where there is none.
-        counts: frames, windows, and those without an answer.
+        counts: ``frames``; ``windows``, those of them ``unanswered``, ``rejected``, or with joints ``filled`` in; and windows
+            that were ``skipped``, because newer frames were there before anybody asked.
 
     Raises:
         InputError: the run cannot classify, or an option is out of its range.
@@ -161,10 +162,10 @@ class Recogniser:
         return self.answer() if self.add(time, bodies) else None
 
     def add(self, time: float, bodies: Sequence[Person | npt.ArrayLike]) -> bool:
-        """Take a frame in without answering; see `push`.
+        """Take a frame in as `push` does, without answering.
 
         Returns:
-            whether a stride is full, so that `answer` is due.
+            whether an answer is `due`.
         """
         people = [one if isinstance(one, Person) else Person(one) for one in bodies]
         joints = [seen_joints(one, self.topology, units=self.units, min_score=self.min_score) for one in people]
@@ -175,11 +176,17 @@ class Recogniser:
         keys = self.window.tracks.name(time, [people[i].id for i in here], found, self.topology.dimensions)
         self.window.add(Frame(time, dict(zip(keys, found, strict=True))))
         self.counts["frames"] += 1
+        return self.due
+
+    @property
+    def due(self) -> bool:
+        """Whether a stride is full."""
         return self.window.last >= self._due
 
     def answer(self) -> Answer:
         """The answer of the window that ends at the latest tick."""
         tick = self.window.last
+        self.counts["skipped"] += max(tick - self._due, 0) // self.stride
         self._due = tick + self.stride
         self.counts["windows"] += 1
         clip, keys = self.window.clip(self.bodies)
