@@ -92,7 +92,8 @@ def memory() -> float:
 def soak(run: str, frames: int) -> None:
     """Print the memory over a long stream in which people come, go, and get ever new names."""
     recogniser = Recogniser(run, fps=FPS, stride=1.0)
-    some, told = lines(recogniser, 3000, 2), []
+    some = lines(recogniser, 3000, 2)
+    print("\nmemory in MiB after so many frames")
     for frame in range(frames):
         time_, people = parse_line(at(some[frame % len(some)], frame))
         people = people[: 1 + (frame // 100) % 2]
@@ -100,8 +101,7 @@ def soak(run: str, frames: int) -> None:
             people = [replace(one, id=f"tracker {frame // 50} {i}") for i, one in enumerate(people)]
         recogniser.push(time_, people)
         if frame % max(frames // 10, 1) == 0 or frame == frames - 1:
-            told.append(f"{frame:,}: {memory():.1f}")
-    print(f"\nmemory in MiB after so many frames: {'; '.join(told)}")
+            print(f"{frame:>9,} {memory():>7.1f}", flush=True)
     print(f"{recogniser.counts['windows']:,} windows; {len(recogniser.window.frames)} frames kept")
 
 

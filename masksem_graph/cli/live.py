@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
     recogniser = Recogniser(run, **found)
     lines = open_source(source, realtime=realtime)
     with ExitStack() as stack:
-        shown = JsonLines(top) if as_json or not sys.stdout.isatty() else stack.enter_context(Bars(top))
+        shown = JsonLines(top) if as_json or not sys.stdout.isatty() else stack.enter_context(Bars(top, recogniser))
         outputs: list[Output] = [shown]
         if port is not None:
             page = stack.enter_context(Page(recogniser, host=host, port=port))

@@ -60,7 +60,8 @@ class Page:
 
     def show(self, frame: Frame | None, answer: Answer | None, latency: float) -> None:
         if self.browsers and frame:
-            self._tell({"t": frame.time, "bodies": _drawn(frame), "answer": _answered(answer, latency)})
+            count = self.recogniser.counts["frames"]
+            self._tell({"t": frame.time, "count": count, "bodies": _drawn(frame), "answer": _answered(answer, latency)})
 
     def complain(self, problem: str) -> None:
         self._tell({"problem": problem})

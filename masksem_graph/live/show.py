@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from masksem_graph.live.lines import told
-from masksem_graph.live.recogniser import Answer
+from masksem_graph.live.recogniser import Answer, Recogniser
 from masksem_graph.live.window import Frame
 
 
@@ -35,9 +35,9 @@ class JsonLines:
 class Bars:
     """The likeliest classes as bars, the rate and the latency, drawn over and over in one place."""
 
-    def __init__(self, top: int) -> None:
-        self.top = top
-        self.arrivals: deque[float] = deque(maxlen=60)
+    def __init__(self, top: int, recogniser: Recogniser) -> None:
+        self.top, self.counts = top, recogniser.counts
+        self.arrivals: deque[tuple[int, float]] = deque(maxlen=60)
         self.live = Live(console=Console(), auto_refresh=False)
 
     def __enter__(self) -> Bars:
@@ -48,10 +48,11 @@ class Bars:
         self.live.stop()
 
     def show(self, frame: Frame | None, answer: Answer | None, latency: float) -> None:
-        self.arrivals.append(time.monotonic())
+        self.arrivals.append((self.counts["frames"], time.monotonic()))
         if answer is None:
             return
-        rate = (len(self.arrivals) - 1) / max(self.arrivals[-1] - self.arrivals[0], 1e-9)
+        (earlier, then), (count, now) = self.arrivals[0], self.arrivals[-1]
+        rate = (count - earlier) / max(now - then, 1e-9)
         bars = Table.grid(padding=(0, 1))
         for name, share in answer.top(self.top):
             style = "bold" if name == answer.label else "dim"
