@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.models.heads import LinearHead
@@ -49,3 +51,11 @@ def walk(frames: int, seed: int = 0, skeleton: str = "kinect20", at: tuple[float
     random, joints = np.random.default_rng(seed), len(load_topology(skeleton))
     pose, pace = random.uniform(-0.5, 0.5, (joints, 3)), random.normal(0, 0.01, (frames, joints, 3)).cumsum(0)
     return (pose + pace + at).astype(np.float32)
+
+
+def with_reference(run: Path) -> torch.Tensor:
+    """Say that the run was evaluated from a pre-training that saved its average motion."""
+    reference = torch.randn(16, 20, 3)
+    save_file({"reference": reference}, run / "reference.safetensors")
+    (run / "results.json").write_text(json.dumps({"checkpoint": str(run)}))
+    return reference

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,15 +15,7 @@ from masksem_graph.live.recogniser import Recogniser
 from masksem_graph.pictures.clip import show_clip
 from masksem_graph.pictures.saliency import saliency
 from masksem_graph.pictures.tasks import task_of
-from tests.live.conftest import MakeRun, walk
-
-
-def with_reference(run: Path) -> torch.Tensor:
-    """Say that the run was evaluated from a pre-training that saved its average motion."""
-    reference = torch.randn(16, 20, 3)
-    save_file({"reference": reference}, run / "reference.safetensors")
-    (run / "results.json").write_text(json.dumps({"checkpoint": str(run)}))
-    return reference
+from tests.live.conftest import MakeRun, walk, with_reference
 
 
 def test_as_the_pictures_have_it(make_run: MakeRun) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPResponse
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +21,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.live.recogniser import Recogniser
 from masksem_graph.live.serve import KEPT, PAGE, Page
 from masksem_graph.live.tracks import Person
-from tests.live.conftest import CLASSES, MakeRun, walk
+from tests.live.conftest import CLASSES, MakeRun, walk, with_reference
 
 
 @pytest.fixture
@@ -37,9 +40,10 @@ def event(stream: HTTPResponse) -> dict:
     return json.loads(line[6:])
 
 
-def until(true: object) -> None:
-    for _ in range(200):
-        if true():  # type: ignore[operator]
+def until(true: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
             return
         time.sleep(0.05)
     raise AssertionError("never true")
@@ -111,3 +115,27 @@ def test_a_port_that_cannot_be_had(page: Page) -> None:
             Page(page.recogniser, host="127.0.0.1", port=port)
     threads = {thread.name for thread in threading.enumerate()}
     assert "page" in threads
+
+
+@pytest.mark.parametrize("asked", ["", "#saliency"])
+def test_in_a_browser(make_run: MakeRun, tmp_path: Path, asked: str) -> None:
+    browser = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    if browser is None:
+        pytest.skip("needs chromium; on Debian: apt-get install chromium")
+    run = make_run()
+    with_reference(run)
+    with Page(Recogniser(run, window=1), host="127.0.0.1", port=0) as page:
+        options = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
+        command = [browser, *options, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=2000", "--dump-dom"]
+        looking = subprocess.Popen(
+            [*command, page.address + asked], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        until(lambda: page.browsers, seconds=120)
+        push(page, walk(45))
+        label = page.recogniser.answer().label
+        assert page.recogniser.saliency == bool(asked)
+    # The browser's clock stands still until the stream ends. The label is written last, when all is drawn.
+    dom, _ = looking.communicate(timeout=120)
+    assert f'<h1 id="label">{label}</h1>' in dom and '<h2 id="who">body ann</h2>' in dom
+    assert all(f'<span title="{name}">{name}</span>' in dom for name in CLASSES)
+    assert ('id="legend" class="soft" hidden' in dom) == (not asked)
