@@ -226,6 +226,7 @@ class Recogniser:
 class _Frames(Reader):
     """Gives the clip of the latest window to `Preparation`, as a reader of files would."""
 
+    zero_is_missing = True  # as in files of a user's own
     clip: Clip
 
     def __init__(self, units: str, missing: Missing, missing_frames: int) -> None:
