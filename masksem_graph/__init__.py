@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from masksem_graph.data.dataset import SkeletonDataset
     from masksem_graph.data.store import open_store
     from masksem_graph.edges import skeleton_graph
+    from masksem_graph.live.recogniser import Recogniser
     from masksem_graph.models.io import load_encoder
     from masksem_graph.run_folder import RunFolder
     from masksem_graph.topology import load_topology
 
 __version__ = "0.2.0"
 __all__ = [
+    "Recogniser",
     "Result",
     "RunFolder",
     "SkeletonDataset",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Recogniser": "live.recogniser",
     "Result": "api",
     "RunFolder": "run_folder",
     "SkeletonDataset": "data.dataset",
@@ -45,7 +48,7 @@ _HOMES = {
     "load_topology": "topology",
     "open_store": "data.store",
     "pretrain": "api",
-    "skeleton_graph": "graph",
+    "skeleton_graph": "edges",
 }
 
 

@@ -53,7 +53,7 @@ class Store:
         self.classes = description.classes
         self.format, self.options, self.origin = description.format, description.options, description.origin
         self.units, self.dimensions = description.units, description.topology.dimensions
-        self.counts, self.fingerprint = description.counts, description.fingerprint
+        self.counts = description.counts
         self.frames: Float32[np.ndarray, "total V C"] = arrays["frames"]
         self.present: Bool[np.ndarray, " total"] = arrays["present"]
         self.body_offset: Int64[np.ndarray, " bodies+1"] = arrays["body_offset"]
@@ -69,6 +69,11 @@ class Store:
             split: {"train": np.flatnonzero(parts == TRAIN), "test": np.flatnonzero(parts == TEST)}
             for split, parts in zip(description.splits, arrays["parts"], strict=True)
         }
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that the store holds; made when somebody asks, since it takes longer than to classify a clip in memory."""
+        return self.description.fingerprint
 
     def __len__(self) -> int:
         return len(self.label)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.store import Store
 from masksem_graph.data.views import central_view
 from masksem_graph.errors import InputError
@@ -42,6 +43,22 @@ class Classifier:
         Raises:
             InputError: the clips have other joints or coordinates than the encoder.
         """
+        source = self.loader(store, device)
+        network = self.network
+        if network.encoder.embedding.weight.device != torch.device(device):  # to walk over all modules takes a millisecond
+            network.to(device)
+        scores = []
+        for clips in torch.arange(len(store)).split(PORTION):
+            view = central_view(clips, source.length[clips], network.encoder.crop)
+            scores.append(network(source.load(source.plan(view))).softmax(1).cpu())
+        return torch.cat(scores)
+
+    def loader(self, store: Store, device: torch.device | str = "cpu") -> SkeletonLoader:
+        """Reads clips as the network was trained to see them.
+
+        Raises:
+            InputError: the clips have other joints or coordinates than the encoder.
+        """
         encoder = self.network.encoder
         trained = topology_for(encoder, self.prepared.topology)
         if topology_for(encoder, store.topology).joints != trained.joints:  # the encoder may go on, what its head saw may not
@@ -49,13 +66,7 @@ class Classifier:
                 f"{store.topology.name}: the clips have its {len(store.topology.inputs)} joints, expected the "
                 f"{len(trained)} joints of {trained.name}, which the classifier was trained on"
             )
-        source = loader_for(encoder, store, topology=trained, device=device)
-        network = self.network.to(device).eval()
-        scores = []
-        for clips in torch.arange(len(store)).split(PORTION):
-            view = central_view(clips, source.length[clips], encoder.crop)
-            scores.append(network(source.load(source.plan(view))).softmax(1).cpu())
-        return torch.cat(scores)
+        return loader_for(encoder, store, topology=trained, device=device)
 
 
 def load_classifier(path: Path) -> Classifier | OnnxClassifier:

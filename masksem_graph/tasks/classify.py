@@ -23,7 +23,12 @@ class Classify(nn.Module):
         self.encoder, self.head = encoder, head
 
     def forward(self, batch: SkeletonData) -> Float[Tensor, "S classes"]:
-        features, absent = self.encoder(batch), self.encoder.absent_features(batch)
+        return self.scored(self.encoder(batch), self.encoder.absent_features(batch), batch)
+
+    def scored(
+        self, features: Float[Tensor, "B N D"], absent: Float[Tensor, "1 N D"] | None, batch: SkeletonData
+    ) -> Float[Tensor, "S classes"]:
+        """Class scores from the encoder's features, and its `SkeletonEncoder.absent_features`."""
         return self.head(self.head.pool(features, batch.sequence, batch.num_sequences, absent))
 
     def layers(self) -> list[list[nn.Parameter]]:
