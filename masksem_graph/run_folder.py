@@ -81,6 +81,11 @@ class RunFolder:
         return self / "last.pt"
 
     @property
+    def previous(self) -> Path:
+        """The checkpoint before that."""
+        return self / "previous.pt"
+
+    @property
     def figures(self) -> Path:
         """The pictures."""
         return self / "figures"
@@ -103,8 +108,8 @@ class RunFolder:
 
     @property
     def lost_checkpoint(self) -> bool:
-        """Whether this is a trained run without the file to go on from."""
-        if self.checkpoint.is_file():
+        """Whether this is a trained run without a file to go on from."""
+        if self.checkpoint.is_file() or self.previous.is_file():
             return False
         metrics = self / "metrics.csv"
         # One row may be there before the first checkpoint is.
