@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import socket
@@ -14,7 +15,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import require_folder, write_beside
+from masksem_graph.files import remove, require_folder, write_beside
 from masksem_graph.plain_yaml import read_plain, write_plain
 
 Kind = Literal["run", "evaluation", "conversion"]
@@ -144,6 +145,25 @@ class RunFolder:
         if there and self.kind != kind:
             raise InputError(f"--output: {self} holds {_a(self.kind)}; expected a folder of its own for {_a(kind)}")
 
+    def refuse_results(self, *, overwrite: bool, **asked: Any) -> None:
+        """Make sure that there are no results yet, or those of the same evaluation, stopped before its page was written.
+
+        Args:
+            overwrite: they may be replaced in any case.
+            asked: fields that ``results.json`` of the same evaluation has.
+
+        Raises:
+            InputError: there are.
+        """
+        if overwrite or not self.results.is_file():
+            return
+        try:
+            found = {} if self.page.is_file() else json.loads(self.results.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            found = {}
+        if not found or any(found.get(name) != value for name, value in asked.items()):
+            raise InputError(f"--output: {self} already holds results; expected another folder, or --overwrite true")
+
     @contextmanager
     def writing(self, kind: Kind) -> Iterator[None]:
         """Hold the folder for this process, and mark it as ours.
@@ -164,8 +184,7 @@ class RunFolder:
             raise InputError(f"--output: {self}: cannot be written: {error.strerror or error}") from None
         try:
             (self / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}")
-            for leftover in self.path.glob(".[!r]*.partial"):  # of a process that was killed; pages have their own lock
-                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+            self.remove_leftovers(locks=False)
             if self.kind is None:
                 with write_beside(self / MARKER) as partial:
                     partial.write_text(f"{kind}\n")
@@ -176,6 +195,15 @@ class RunFolder:
             if new and [path.name for path in self.path.iterdir()] == [MARKER]:  # refused before anything was done
                 (self / MARKER).unlink()
                 self.path.rmdir()
+
+    def remove_leftovers(self, *, locks: bool = True) -> None:
+        """Remove what a process that was killed left, where no other is writing; pages have their own lock.
+
+        Args:
+            locks: its lock, too.
+        """
+        for leftover in [*self.path.glob(".[!r]*.partial"), *([self / LOCK] if locks else [])]:
+            remove(leftover)
 
     def clear(self, keep: tuple[str, ...] = ()) -> None:
         """Remove what an earlier run left, the results last; files of any other name stay.

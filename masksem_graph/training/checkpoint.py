@@ -164,7 +164,10 @@ def check_alike(found: Any, expected: Any, name: str) -> None:
         right = isinstance(found, Tensor) and found.shape == expected.shape and found.dtype == expected.dtype
         told = f"{expected.dtype} of shape {list(expected.shape)}"
     elif isinstance(expected, dict):
-        right, told = isinstance(found, dict) and found.keys() == expected.keys(), f"the entries {', '.join(map(str, expected))}"
+        right, told = (
+            isinstance(found, dict) and found.keys() == expected.keys(),
+            f"entries {', '.join(map(str, expected))}",
+        )
     elif isinstance(expected, list):
         right, told = isinstance(found, list) and len(found) == len(expected), f"a list of {len(expected)}"
     else:

@@ -27,6 +27,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+DONE = ("a finished run", "already holds results", "is there already")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 ALIKE = {"metrics.csv", "results.json", "report.html", "provenance.yaml", "table.md", "results.csv", "all.md"}
 """Files that hold times: compared by what does not change."""
@@ -56,7 +57,7 @@ class Hook:
         if not self.root:
             return
         if event == "open":
-            path, mode, flags = arguments
+            path, _, flags = arguments
             writes = flags & WRITING if isinstance(flags, int) else False
             if writes and not (isinstance(flags, int) and flags & os.O_DIRECTORY):
                 self._before(event, path, -1)
@@ -293,7 +294,9 @@ def attack(scenario: Scenario, *, every: int = 1, limit: int | None = None, firs
                 faults.append(f"{point}: after the kill: {type(error).__name__}: {error}")
             code = fork((scenario.again or scenario.arguments)(root), log)
             text = log.read_text()
-            done = code == 2 and any(words in text for words in ("a finished run", "already holds results", "is there already"))
+            done = code == 2 and any(
+                words in text for words in ("a finished run", "already holds results", "is there already")
+            )
             if code and not done:
                 faults.append(f"{point}: second start: exit status {code}: {' '.join(text.split())[-300:]}")
                 continue
@@ -393,8 +396,8 @@ def scenarios(base: Path) -> dict[str, Callable[[], Scenario]]:
         if not folder.exists():
             import torch
 
-            from tests.published.conftest import SIZES, HEADS, weights
             from masksem_graph.published.layout import encoder_layout
+            from tests.published.conftest import HEADS, SIZES, weights
 
             folder.mkdir()
             torch.manual_seed(0)
@@ -471,7 +474,7 @@ def preload() -> None:
     import masksem_graph.evaluation.run
     import masksem_graph.experiments.run
     import masksem_graph.published
-    import masksem_graph.training.run  # noqa: F401
+    import masksem_graph.training.run
 
     torch.set_num_threads(1)
     masksem_graph.training.provenance.commit = lambda: None  # git takes longer than all the rest
@@ -503,7 +506,8 @@ def main() -> None:
             HOOK.trace = found.trace
             faults = attack(scenario, every=found.every, limit=found.limit, first=found.first)
             failed += len(faults)
-            print("".join(f"  {fault}\n" for fault in faults) + f"  {len(faults)} faults, {time.monotonic() - began:.0f} s", flush=True)
+            told = "".join(f"  {fault}\n" for fault in faults)
+            print(f"{told}  {len(faults)} faults, {time.monotonic() - began:.0f} s", flush=True)
     sys.exit(bool(failed))
 
 

@@ -158,8 +158,8 @@ def test_state_of_another_run() -> None:
         ({"a": torch.ones(2), "n": True, "list": [3.0]}, r"x\.n: expected a int, found True"),
         ({"a": torch.ones(2), "n": 1, "list": [float("nan")]}, r"x\.list\.0: "),
         ({"a": torch.ones(2), "n": 1, "list": []}, r"x\.list: expected a list of 1"),
-        ({"a": torch.ones(2)}, r"x: expected the entries a, n, list"),
-        (None, r"x: expected the entries a, n, list, found None"),
+        ({"a": torch.ones(2)}, r"x: expected entries a, n, list"),
+        (None, r"x: expected entries a, n, list, found None"),
     ):
         with pytest.raises(InputError, match=message):
             check_alike(found, own, "x")
