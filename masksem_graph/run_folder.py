@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -136,7 +137,8 @@ class RunFolder:
         """
         require_folder(self.path)
         there = sorted(entry.name for entry in self.path.iterdir()) if self.path.is_dir() else []
-        there = [name for name in there if name != LOCK]
+        ours = re.compile(rf"\.lock|\.{re.escape(MARKER)}\.\d+\.partial")  # the last: killed while it was marked
+        there = [name for name in there if not ours.fullmatch(name)]
         if self.kind is None and there:
             raise InputError(
                 f"--output: {self} holds {', '.join(there[:3])}{', ...' if len(there) > 3 else ''}, and no {MARKER} that "

@@ -31,6 +31,8 @@ from masksem_graph.topology import Topology, joint_columns, parse_topology
 FORMAT = 2
 CHECKSUM = "sha256"
 """What the file of the weights calls its checksum."""
+LARGEST = 2**16
+"""Nothing is counted to more: features, joints, classes."""
 FIELDS: dict[str, tuple[type, str]] = {
     "channels": (int, "a whole number from 1"),
     "topologies": (list, "a list of topologies"),
@@ -237,7 +239,13 @@ def load_head(run: str | os.PathLike[str]) -> SavedHead | None:
     config = parse_mapping(HeadConfig, _of_format(path), source=path)
     names = None if isinstance(config.classes, int) else tuple(config.classes)
     count = config.classes if isinstance(config.classes, int) else len(config.classes)
-    head = config.head(width=config.width, joints=config.joints, classes=count)
+    for name, value in (("width", config.width), ("joints", config.joints), ("classes", count)):
+        if not 1 <= value <= LARGEST:
+            raise InputError(f"{path}: {name}: expected a number from 1 to {LARGEST}, found {value}")
+    try:
+        head = config.head(width=config.width, joints=config.joints, classes=count)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: head: {' '.join(str(error).split())}") from None
     _load_weights(path.with_suffix(".safetensors"), head)
     return SavedHead(head.eval(), names)
 
