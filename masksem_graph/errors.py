@@ -23,6 +23,16 @@ LONGEST = 1500
 """Letters of an error line."""
 
 
+def require_range(name: str, value: Any, least: float, most: float) -> None:
+    """Refuse a number outside of its range; one that is not a number is outside of any.
+
+    Raises:
+        InputError: it is.
+    """
+    if not isinstance(value, int | float) or not least <= value <= most:
+        raise InputError(f"{name}: expected a number from {least} to {most}, found {shown(value)}")
+
+
 def shown(value: Any) -> str:
     """A value for a message: one line, never long, never deep."""
     try:

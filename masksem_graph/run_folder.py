@@ -9,14 +9,14 @@ import re
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import remove, require_folder, write_beside
+from masksem_graph.files import locked, remove, require_folder, write_beside
 from masksem_graph.plain_yaml import read_plain, write_plain
 
 Kind = Literal["run", "evaluation", "conversion"]
@@ -199,13 +199,16 @@ class RunFolder:
                 self.path.rmdir()
 
     def remove_leftovers(self, *, locks: bool = True) -> None:
-        """Remove what a process that was killed left, where no other is writing; pages have their own lock.
+        """Remove what a process that was killed left, where no other is writing.
 
         Args:
             locks: its lock, too.
         """
         for leftover in [*self.path.glob(".[!r]*.partial"), *([self / LOCK] if locks else [])]:
             remove(leftover)
+        if (self / f".{self.page.name}.lock").exists():
+            with suppress(InputError), locked(self.page, wait=False):
+                pass  # what nobody holds goes
 
     def clear(self, keep: tuple[str, ...] = ()) -> None:
         """Remove what an earlier run left, the results last; files of any other name stay.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch_geometric.nn import GINEConv, GPSConv
 
 from masksem_graph.backbones.base import Masked
-from masksem_graph.backbones.drop_path import DropPath
+from masksem_graph.backbones.drop_path import DropPath, block_rates, check_heads
 from masksem_graph.backbones.edge_features import edge_width
 from masksem_graph.backbones.message_passing import ConvBackbone
-from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
 
 
@@ -80,12 +78,11 @@ class GPS(ConvBackbone):
         drop_path: float = 0.0,
         dropout: float = 0.0,
     ) -> None:
-        if width % heads:
-            raise InputError(f"heads: expected a divisor of the width {width}, found {heads}")
+        check_heads(width, heads)
         edge_dim = edge_width(max(hops, kept_hops))
         blocks = (
             GPSBlock(width=width, heads=heads, edge_dim=edge_dim, dropout=dropout, drop_path=rate)
-            for rate in torch.linspace(0, drop_path, depth).tolist()
+            for rate in block_rates(depth, drop_path)
         )
         super().__init__(width=width, blocks=blocks, hops=hops, kept_hops=kept_hops, masked=masked)
 

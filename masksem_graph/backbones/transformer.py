@@ -8,9 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masksem_graph.backbones.base import Backbone, Masked, of_no_body, xavier_linear
-from masksem_graph.backbones.drop_path import DropPath
+from masksem_graph.backbones.drop_path import DropPath, block_rates, check_heads, hidden_width
 from masksem_graph.encodings.base import AttentionBiasFactory
-from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
 
 
@@ -52,7 +51,7 @@ class Block(nn.Module):
 
     def __init__(self, *, width: int, heads: int, mlp_ratio: float, drop_path: float, dropout: float) -> None:
         super().__init__()
-        hidden = round(width * mlp_ratio)
+        hidden = hidden_width(width, mlp_ratio)
         self.norm1 = nn.LayerNorm(width)
         self.attention = Attention(width=width, heads=heads, dropout=dropout)
         self.norm2 = nn.LayerNorm(width)
@@ -91,10 +90,9 @@ class Transformer(Backbone):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if width % heads:
-            raise InputError(f"heads: expected a divisor of the width {width}, found {heads}")
+        check_heads(width, heads)
         self.masked = masked
-        rates = torch.linspace(0, drop_path, depth).tolist()
+        rates = block_rates(depth, drop_path)
         self.blocks = nn.ModuleList(
             Block(width=width, heads=heads, mlp_ratio=mlp_ratio, drop_path=rate, dropout=dropout) for rate in rates
         )
