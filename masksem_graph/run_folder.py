@@ -16,7 +16,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import locked, remove, require_folder, write_beside
+from masksem_graph.files import followed, locked, remove, remove_leftovers, require_folder, write_beside
 from masksem_graph.plain_yaml import read_plain, write_plain
 
 Kind = Literal["run", "evaluation", "conversion"]
@@ -173,19 +173,21 @@ class RunFolder:
         Raises:
             InputError: it holds something else, or another process is writing it.
         """
+        remove_leftovers(followed(self.path))
         self.require_ours(kind)
         new = self.kind is None
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self / LOCK, blocking=False)
         try:
             lock.acquire()
+            (self / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}")
         except Timeout:
             who = (self / LOCK).read_text(encoding="utf-8", errors="replace").strip() or "another process"
             raise InputError(f"--output: {self} is being written by {who}, which holds {self / LOCK}") from None
         except OSError as error:
+            lock.release()
             raise InputError(f"--output: {self}: cannot be written: {error.strerror or error}") from None
         try:
-            (self / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}")
             self.remove_leftovers(locks=False)
             if self.kind is None:
                 with write_beside(self / MARKER) as partial:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from masksem_graph.config import parse_mapping
@@ -258,7 +258,7 @@ def _save(path: Path, network: nn.Module, described: Mapping[str, Any]) -> None:
             partial.write_bytes(text)
     weights = {name: value.detach().contiguous().cpu() for name, value in network.state_dict().items()}
     with write_beside(path) as partial:
-        save_file(weights, partial, {CHECKSUM: _checksum(text, weights)})
+        partial.write_bytes(save(weights, {CHECKSUM: _checksum(text, weights)}))
 
 
 def _load_weights(path: Path, network: nn.Module) -> None:

@@ -32,13 +32,22 @@ DEEPEST = 20
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write tensors, numbers and strings so that ``path`` is always a whole checkpoint; the one before stays as `PREVIOUS`."""
     with write_beside(path) as partial:
-        torch.save({"format": FORMAT, **state}, partial)
+        write_tensors(partial, {"format": FORMAT, **state})
         if path.is_file():
             with write_beside(path.with_name(PREVIOUS)) as previous:
                 try:
                     os.link(path, previous)
                 except OSError:  # a file system without links
                     shutil.copyfile(path, previous)
+
+
+def write_tensors(path: Path, content: Any) -> None:
+    """Write a file that `read_tensors` reads; the same content gives the same bytes."""
+    with path.open("wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # how torch's writer passes on what a full disk raised
+            raise OSError(f"{' '.join(str(error).split())[:100]}; is the disk full?") from None
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from masksem_graph import trust
 from masksem_graph.compose import Competed, flatten
@@ -249,7 +249,7 @@ def _prepare_folder(
     folder.write_yaml("data.yaml", identities)
     if references:
         with write_beside(folder / "reference.safetensors") as partial:
-            save_file(dict(references), partial)
+            partial.write_bytes(save(dict(references)))
 
 
 def _draw(config: RunConfig, task: Pretrain, sets: Sequence[TrainingSet], folder: RunFolder) -> None:

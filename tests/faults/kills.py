@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,19 +130,11 @@ def fork(arguments: Sequence[str], log: Path, *, report_unflushed: bool = False)
                 os.dup2(file.fileno(), 1)
                 if not HOOK.trace:
                     os.dup2(file.fileno(), 2)
-            from masksem_graph.cli import main
-
-            try:
-                main(arguments)
-                code = 0
-            except SystemExit as stopped:
-                code = stopped.code if isinstance(stopped.code, int) else int(stopped.code is not None)
+            code = command(arguments)
             if report_unflushed and HOOK.unflushed:
                 print("renamed without fsync:", *HOOK.unflushed)
                 code = 99
         except BaseException:
-            import traceback
-
             traceback.print_exc()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -150,27 +143,29 @@ def fork(arguments: Sequence[str], log: Path, *, report_unflushed: bool = False)
     return os.waitstatus_to_exitcode(status)
 
 
+def command(arguments: Sequence[str]) -> int:
+    """Run ``masksem-graph ARGUMENTS`` here; its exit status, 1 after a traceback."""
+    from masksem_graph.cli import main
+
+    try:
+        main(arguments)
+    except SystemExit as stopped:
+        return stopped.code if isinstance(stopped.code, int) else int(stopped.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
 class Forked:
     """Stands in for ``subprocess.Popen`` in the runner of a sweep: a step is a fork of this process."""
 
-    def __init__(self, command: list[str], stdout: Any, **_: Any) -> None:
+    def __init__(self, words: list[str], stdout: Any, **_: Any) -> None:
         log = Path(stdout.name)
         if (child := os.fork()) == 0:
             os.dup2(stdout.fileno(), 1)
             os.dup2(stdout.fileno(), 2)
-            code = 1
-            try:
-                from masksem_graph.cli import main
-
-                main(command[3:])
-                code = 0
-            except SystemExit as stopped:
-                code = stopped.code if isinstance(stopped.code, int) else 1
-            except BaseException:
-                import traceback
-
-                traceback.print_exc()
-            os._exit(code)
+            os._exit(command(words[3:]))
         self.child, self.code, self.log = child, None, log
 
     def poll(self) -> int | None:
@@ -311,11 +306,11 @@ def scenarios(base: Path) -> dict[str, Callable[[], Scenario]]:
     """By name; what they start from is made once, below ``base``."""
     cpu = ["--device.accelerator", "cpu"]
 
-    def run(command: Sequence[str]) -> None:
+    def run(words: Sequence[str]) -> None:
         HOOK.root = ""
         log = base / "log.txt"
-        if code := fork(command, log):
-            raise RuntimeError(f"{command}: exit status {code}: {log.read_text()[-800:]}")
+        if code := fork(words, log):
+            raise RuntimeError(f"{words}: exit status {code}: {log.read_text()[-800:]}")
 
     def source() -> Path:
         from masksem_graph.data.demo import clip_texts
