@@ -1,6 +1,7 @@
 """Backbones behind one interface."""
 
 from masksem_graph.backbones.base import Backbone, BackboneFactory
+from masksem_graph.backbones.cross import CrossTransformer
 from masksem_graph.backbones.gat import GAT
 from masksem_graph.backbones.gcn import GCN
 from masksem_graph.backbones.gps import GPS
@@ -18,6 +19,7 @@ __all__ = [
     "BackboneFactory",
     "ConvBackbone",
     "ConvBlock",
+    "CrossTransformer",
     "GraphModel",
     "MessagePassingBackbone",
     "Transformer",

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from masksem_graph.backbones import Backbone
+from masksem_graph.backbones import Backbone, CrossTransformer
 from masksem_graph.graph import SkeletonData
 from masksem_graph.models.encoder import gather_nodes, place_nodes
 from masksem_graph.models.positions import Positions
@@ -21,7 +21,7 @@ class Decoder(nn.Module):
         width: D.
         outputs: l * C, numbers to predict for a node.
         positions: the decoder's own encodings.
-        backbone: the decoder's own blocks, final norm included.
+        backbone: the decoder's own blocks, final norm included; `CrossTransformer` for a light one.
         heads: names of the prediction layers; one name shared by all targets, or one for each.
     """
 
@@ -50,8 +50,13 @@ class Decoder(nn.Module):
             h: the student's features of the kept nodes.
             batch: the whole bodies; only its graph is looked at.
             kept: which nodes the features are of.
-            masked: all other nodes.
+            masked: the nodes to predict; with any backbone but `CrossTransformer` all that are not kept get a token.
         """
-        whole = place_nodes(self.embedding(h), kept, self.mask_token, batch.nodes_per_body)
-        hidden = gather_nodes(self.backbone(self.positions(whole, batch), batch), masked)
+        if isinstance(self.backbone, CrossTransformer):
+            seen = self.positions(self.embedding(h), batch.subgraph(kept))
+            asking = batch.subgraph(masked)
+            hidden = self.backbone(self.positions(self.mask_token.expand(*masked.shape, -1), asking), asking, seen)
+        else:
+            whole = place_nodes(self.embedding(h), kept, self.mask_token, batch.nodes_per_body)
+            hidden = gather_nodes(self.backbone(self.positions(whole, batch), batch), masked)
         return {name: layer(hidden) for name, layer in self.predict.items()}

@@ -103,9 +103,8 @@ def _by_itself(task: Pretrain, clip: ShownClip) -> GlobalBatch:
 
 def _numbers(task: Pretrain, clip: ShownClip, seed: int) -> RandomNumbers:
     batch, draw = clip.batch, keyed_generator(seed, Purpose.PICTURE_MASKS)
-    counts = (batch.layout.nodes, *([task.scores.draws] if task.scores.draws else []))
-    device = batch.frames.device
-    return RandomNumbers(*(torch.rand(batch.num_bodies, count, generator=draw).to(device) for count in counts))
+    counts, device = task.draws(batch.segments, len(batch.topology)), batch.frames.device
+    return RandomNumbers(**{name: torch.rand(batch.num_bodies, n, generator=draw).to(device) for name, n in counts.items()})
 
 
 def average_motion(source: SkeletonLoader, clips: Int64[Tensor, " train"]) -> Float[Tensor, "T J C"]:

@@ -38,6 +38,7 @@ class MethodConfig:
         temperature: tau; the smaller, the more the masks follow the scores.
         mask_ratio: delta, share of the nodes that is masked.
         rounding: of that share to a number of nodes: ``nearest``, or the kept ones down (``floor``), as published code does.
+        predicted: share of the masked nodes, drawn anew each step, that is predicted and counts in the loss.
         select: whether the nodes that are drawn are masked, or kept.
         sampling: draw from the ``whole`` body, or from ``halves``: even and odd segments, each by itself.
         weighting: of a masked node's error: by N times its probability, or all alike.
@@ -52,6 +53,7 @@ class MethodConfig:
     operator: Operator | None = None
     temperature: float = 0.8
     mask_ratio: float = 0.9
+    predicted: float = 1.0
     rounding: Rounding = "nearest"
     select: Select = "mask"
     sampling: Sampling = "whole"
@@ -65,6 +67,8 @@ class MethodConfig:
         require_range("method.mask_ratio", self.mask_ratio, 1e-3, 1 - 1e-3)
         require_range("method.momentum", self.momentum, 0, 1)
         require_range("method.temperature", self.temperature, 1e-6, 1e6)
+        if not 0 < self.predicted <= 1:
+            raise InputError(f"method.predicted: expected a share above 0 and up to 1, found {self.predicted}")
 
 
 class GlobalBatch(NamedTuple):
@@ -92,15 +96,16 @@ class RandomNumbers(NamedTuple):
     Attributes:
         nodes: one a node of a whole body.
         scores: what the scores ask for, `Scores.draws` a body.
+        predicted: one for each masked node, where only a share of them is predicted.
     """
 
     nodes: Float[Tensor, "B N"]
     scores: Float[Tensor, "B _"] | None = None
+    predicted: Float[Tensor, "B masked"] | None = None
 
     def of_bodies(self, chosen: Bool[Tensor, " B"], device: torch.device) -> RandomNumbers:
         """Those of some bodies, on a device."""
-        scores = None if self.scores is None else self.scores[chosen].to(device)
-        return RandomNumbers(self.nodes[chosen].to(device), scores)
+        return RandomNumbers(*(None if values is None else values[chosen].to(device) for values in self))  # type: ignore[arg-type]
 
 
 class Pretrain(nn.Module):
@@ -167,6 +172,26 @@ class Pretrain(nn.Module):
     def masked(self, batch: SkeletonData) -> int:
         """K, the masked nodes of each body of a batch."""
         return self.sampler.masked(batch.segments, len(batch.topology))
+
+    def draws(self, segments: int, joints: int) -> dict[str, int]:
+        """How many random numbers a body needs, by the field of `RandomNumbers`."""
+        counts = {"nodes": segments * joints, "scores": self.scores.draws}
+        if self.config.predicted < 1:
+            counts["predicted"] = self.sampler.masked(segments, joints)
+        return {name: count for name, count in counts.items() if count}
+
+    def predicted(self, masked: int) -> int:
+        """How many of a body's masked nodes are predicted."""
+        return max(1, round(self.config.predicted * masked))
+
+    def asked(self, mask: Mask, numbers: RandomNumbers) -> Mask:
+        """The kept nodes, and of the masked ones those that are predicted now, in graph order."""
+        if (count := self.predicted(mask.masked.shape[1])) == mask.masked.shape[1]:
+            return mask
+        if numbers.predicted is None:
+            raise ValueError("a share of the masked nodes is predicted: RandomNumbers.predicted is needed")
+        chosen = numbers.predicted.argsort(1)[:, :count].sort(1).values
+        return mask._replace(masked=mask.masked.gather(1, chosen))
 
     @torch.no_grad()
     def draw(self, batch: SkeletonBatch, numbers: RandomNumbers, whole: GlobalBatch | None = None) -> Draw:
@@ -268,9 +293,10 @@ class Pretrain(nn.Module):
         whole = whole or alone(batch)
         drawn = self.draw(batch, numbers, whole)
         h = self.student(batch, drawn.mask.kept)
-        predictions = self.decoder(h, batch, drawn.mask.kept, drawn.mask.masked)
-        masked = whole.bodies * self.masked(batch)
-        parts = {name: value / masked for name, value in self.losses(batch, drawn.mask, drawn.pi, predictions).items()}
+        mask = self.asked(drawn.mask, numbers)
+        predictions = self.decoder(h, batch, mask.kept, mask.masked)
+        predicted = whole.bodies * self.predicted(self.masked(batch))
+        parts = {name: value / predicted for name, value in self.losses(batch, mask, drawn.pi, predictions).items()}
         loss = torch.stack([parts[name] * weight for name, weight in self.target.weights.items()]).sum()
         if self.contrast is not None:
             parts["contrast"] = self._contrast(self.contrast, self._latents(h, batch, drawn.mask), whole)

@@ -204,10 +204,9 @@ class PretrainLoop:
         clips, source = portion.clips, self.sets[portion.data_set].source
         generator = keyed_generator(self.config.seed, Purpose.PRETRAIN_VIEW, epoch, step)
         plan = source.plan(random_view(clips, source.length[clips], self.crop, source.transforms, generator))
-        nodes = self.task.student.segments * len(source.topology)
-        counts = (nodes, *([self.task.scores.draws] if self.task.scores.draws else []))
-        drawn = [torch.rand(len(clips), source.max_bodies, count, generator=generator) for count in counts]
-        return plan, RandomNumbers(*(values[plan.sequence, plan.slot] for values in drawn))
+        counts = self.task.draws(self.task.student.segments, len(source.topology))
+        drawn = {name: torch.rand(len(clips), source.max_bodies, n, generator=generator) for name, n in counts.items()}
+        return plan, RandomNumbers(**{name: values[plan.sequence, plan.slot] for name, values in drawn.items()})
 
     def _my_parts(self, plan: BodyPlan, numbers: RandomNumbers) -> list[tuple[int, BodyPlan, RandomNumbers]]:
         """This process's share of a global batch, in ``accumulate`` parts, as many in every process; some may be empty.

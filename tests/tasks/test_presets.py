@@ -9,9 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from masksem_graph.backbones import CrossTransformer
 from masksem_graph.config import parse_mapping
+from masksem_graph.errors import InputError
 from masksem_graph.files import find_yaml, read_yaml, shipped
 from masksem_graph.graph import SkeletonBatch
+from masksem_graph.masking import Mask
 from masksem_graph.methods.ha_cm import PoincareBall
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, RandomNumbers, build_pretrain
@@ -54,7 +57,8 @@ def some_clips(task: Pretrain, sequence: tuple[int, ...] = (0, 0, 1, 2, 2)) -> t
     x = 0.05 * torch.randn(len(sequence), task.student.frames, 5, 3).cumsum(1)
     task.reference().copy_(x.mean(0) + 0.1)
     clips = batch_of(task, x, torch.tensor(sequence), max(sequence) + 1)
-    return clips, RandomNumbers(torch.rand(len(sequence), clips.layout.nodes))
+    drawn = {name: torch.rand(len(sequence), count) for name, count in task.draws(clips.segments, len(clips.topology)).items()}
+    return clips, RandomNumbers(**drawn)
 
 
 def test_the_five_presets() -> None:
@@ -119,6 +123,33 @@ def test_ha_cm_is_whole() -> None:
     assert out["contrast"] > 0
 
 
+def test_a_drawn_share_of_the_masked_nodes_is_predicted() -> None:
+    """Each as likely as any other; the loss is the mean error of those that are drawn."""
+    task = build("masksem", predicted=0.25)
+    clips, numbers = some_clips(task)
+    drawn = task.draw(clips, numbers)
+    asked = task.asked(drawn.mask, numbers)
+    assert asked.kept is drawn.mask.kept and asked.masked.shape == (5, 7) and drawn.mask.masked.shape == (5, 27)
+    assert all(set(some.tolist()) < set(masked.tolist()) for some, masked in zip(asked.masked, drawn.mask.masked, strict=True))
+    assert (asked.masked.diff(dim=1) > 0).all(), "in graph order"
+    out = task(clips, numbers)
+    sums = task.losses(clips, asked, drawn.pi, task.predict(clips, asked))
+    torch.testing.assert_close(out["velocity"], sums["velocity"].detach() / (5 * 7))
+
+    many = RandomNumbers(numbers.nodes[:1], predicted=torch.rand(1, 27))
+    mask = Mask(drawn.mask.kept[:1], drawn.mask.masked[:1])
+    counts = torch.zeros(30)
+    for _ in range(2000):
+        counts[task.asked(mask, many._replace(predicted=torch.rand(1, 27))).masked[0]] += 1
+    expected, spread = 2000 * 7 / 27, (2000 * 7 / 27 * 20 / 27) ** 0.5
+    assert (counts[mask.masked[0]] - expected).abs().max() < 4.5 * spread and (counts[mask.kept[0]] == 0).all()
+
+
+def test_the_share_that_is_predicted_is_above_zero() -> None:
+    with pytest.raises(InputError, match=r"method\.predicted: expected a share above 0 and up to 1, found 0"):
+        build("mamp", predicted=0)
+
+
 def divided(task: Pretrain, clips: SkeletonBatch, numbers: RandomNumbers, cuts: list[int]) -> dict[str, float]:
     """The same batch in parts; a part is some sequences, here given by their first and last bodies."""
     batch = GlobalBatch(bodies=clips.num_bodies)
@@ -128,7 +159,7 @@ def divided(task: Pretrain, clips: SkeletonBatch, numbers: RandomNumbers, cuts: 
         number = len(sequence.unique())
         own = sequence - sequence[0] if len(sequence) else sequence
         piece = batch_of(task, clips.frames[low:high], own, number)
-        pieces.append((piece, RandomNumbers(numbers.nodes[low:high]), low))
+        pieces.append((piece, RandomNumbers(*(drawn if drawn is None else drawn[low:high] for drawn in numbers)), low))
     if task.contrast is not None:
         with torch.no_grad():
             batch = batch._replace(latents=torch.cat([task.latents(piece, u, batch) for piece, u, _ in pieces]))
@@ -141,10 +172,14 @@ def divided(task: Pretrain, clips: SkeletonBatch, numbers: RandomNumbers, cuts: 
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("cuts", [[2], [2, 3], [0, 3, 5]], ids=str)
-def test_a_divided_batch_is_the_same_step(preset: str, cuts: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("cuts", "light"), [([2], False), ([2, 3], False), ([0, 3, 5], False), ([0, 3, 5], True)], ids=["2", "3", "4", "4-light"]
+)
+def test_a_divided_batch_is_the_same_step(preset: str, cuts: list[int], light: bool) -> None:
     """In two, three and four parts, two of them empty."""
-    task = build(preset)
+    task = build(preset, predicted=0.3 if light else 1.0)
+    if light:
+        task.decoder.backbone = CrossTransformer(width=16, depth=1, heads=2)
     task.double()
     task.scores.float()  # masks are drawn in float32 whatever the networks compute in
     clips, numbers = some_clips(task)
