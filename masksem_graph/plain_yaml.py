@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import write_beside
+from masksem_graph.files import require_regular, write_beside
 
 LARGEST = 2**20  # bytes
 
@@ -73,6 +73,7 @@ def read_plain(path: Path) -> Any:
         InputError: it cannot be read.
     """
     try:
+        require_regular(path)
         if (size := path.stat().st_size) > LARGEST:
             raise InputError(f"{path}: has {size:,} bytes, expected a configuration of at most {LARGEST:,}")
         text = path.read_text(encoding="utf-8-sig")
