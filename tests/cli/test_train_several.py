@@ -19,7 +19,7 @@ from masksem_graph.config import parse_mapping
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.demo import write_demo
 from masksem_graph.data.readers import demo_kinect20
-from masksem_graph.data.store import StoreWriter
+from masksem_graph.data.store import StoreWriter, open_store
 from masksem_graph.errors import InputError
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encode import topology_for
@@ -96,8 +96,10 @@ def test_the_run_names_all_that_it_was_trained_on(whole_run: Path, kinect_store:
     prepared = {"format": "", "options": {}, "origin": "none", "units": "metres"}
     tiny5, kinect20 = (prepared | {"topology": load_topology(name).to_dict()} for name in ("tiny5", "kinect20"))
     kinect = {"format": "", "topology": "kinect20", "classes": 2, "clips": 15, "split": "most", "prepared": kinect20}
+    kinect["fingerprint"] = open_store(kinect_store).fingerprint
     assert yaml.safe_load((whole_run / "data.yaml").read_text()) == {
         **{"format": "", "topology": "tiny5", "classes": 3, "clips": 22, "split": "half", "prepared": tiny5},
+        "fingerprint": open_store(small_store).fingerprint,
         "also": {"kinect": kinect},
     }
     means = load_file(whole_run / "reference.safetensors")

@@ -24,6 +24,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -466,6 +467,7 @@ def preload() -> None:
     import masksem_graph.cli.run
     import masksem_graph.cli.table
     import masksem_graph.cli.train
+    import masksem_graph.console
     import masksem_graph.evaluation.run
     import masksem_graph.experiments.run
     import masksem_graph.published
@@ -477,6 +479,8 @@ def preload() -> None:
     names = {name: getattr(subprocess, name) for name in ("DEVNULL", "STDOUT")}
     masksem_graph.experiments.run.subprocess = SimpleNamespace(**names, Popen=Forked)  # type: ignore[assignment]
     masksem_graph.experiments.run.LOOK_EVERY = 0.02
+    # A fork of a process whose bars have a thread would wait for that thread's locks.
+    masksem_graph.experiments.run.progress_bars = partial(masksem_graph.console.progress_bars, disable=True)
 
 
 def main() -> None:
