@@ -284,5 +284,5 @@ def _checksum(described: bytes, weights: Mapping[str, Tensor]) -> str:
     found = hashlib.sha256(described)
     for name, value in sorted(weights.items()):
         found.update(f"\n{name} {value.dtype} {list(value.shape)}\n".encode())
-        found.update(value.reshape(-1).view(torch.uint8).numpy())
+        found.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()

@@ -19,7 +19,7 @@ from masksem_graph.config import parse_mapping
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.demo import write_demo
 from masksem_graph.data.readers import demo_kinect20
-from masksem_graph.data.store import StoreWriter, open_store
+from masksem_graph.data.store import StoreWriter
 from masksem_graph.errors import InputError
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encode import topology_for
