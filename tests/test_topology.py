@@ -68,6 +68,8 @@ def test_shipped(name: str) -> None:
         ("ntu25_hands", 25, 24, 5, 10),
         ("coco17", 17, 16, 5, 8),
         ("openpose18", 18, 17, 6, 8),
+        ("body25", 25, 24, 6, 11),
+        ("mediapipe33_image", 33, 39, 5, 16),
         ("h36m17", 17, 16, 5, 6),
         ("smpl24", 24, 23, 5, 9),
         ("mediapipe33", 33, 39, 5, 16),
@@ -99,6 +101,12 @@ PUBLISHED = {
     "coco17": (0, "15-13 13-11 16-14 14-12 11-5 12-6 9-7 7-5 10-8 8-6 5-0 6-0 1-0 3-1 2-0 4-2"),
     # OpenPose's POSE_COCO_PAIRS_RENDER, from 0.
     "openpose18": (0, "1-2 1-5 2-3 3-4 5-6 6-7 1-8 8-9 9-10 1-11 11-12 12-13 1-0 0-14 14-16 0-15 15-17"),
+    # OpenPose's POSE_BODY_25_PAIRS_RENDER_GPU, from 0.
+    "body25": (
+        0,
+        "1-8 1-2 1-5 2-3 3-4 5-6 6-7 8-9 9-10 10-11 8-12 12-13 13-14 1-0 0-15 15-17 0-16 16-18 14-19 19-20 14-21 11-22 22-23 "
+        "11-24",
+    ),
     # VideoPose3D's parents, from 0.
     "h36m17": (0, "1-0 2-1 3-2 4-0 5-4 6-5 7-0 8-7 9-8 10-9 11-8 12-11 13-12 14-8 15-14 16-15"),
     # SMPL's kintree_table, from 0.
@@ -274,7 +282,9 @@ def test_values_that_cannot_be(tmp_path: Path, field: str, value: object, messag
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(InputError, match=r"^ntu26: no such file, and none of the shipped graphs: coco17, .*ntu25, .*tiny5"):
+    with pytest.raises(
+        InputError, match=r"^ntu26: no such file, and none of the shipped graphs: body25, coco17, .*ntu25, .*tiny5"
+    ):
         load_topology("ntu26")
 
 

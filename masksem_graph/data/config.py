@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from lightning_fabric import Fabric
@@ -89,8 +90,10 @@ class DataConfig:
         Raises:
             InputError: nothing usable at ``root``, a store that was prepared otherwise than is asked for, or no such split.
         """
-        from masksem_graph.data.prepare import cached_store
+        from masksem_graph.data.prepare import cached_store, is_embedded
 
+        if self.root is not None and not Path(self.root).expanduser().exists() and not is_embedded(self.format):
+            raise InputError(f"data.root: {self.root}: no such file or folder, expected a store or the data of {self.format}")
         store = cached_store(self.format, self.root, origin=self.origin, options=self.options)
         self._check_preparation(store)
         if self.split not in store.splits:

@@ -133,7 +133,7 @@ def _check_options(options: dict[str, Any]) -> None:
 def _open(source: str | os.PathLike[str] | Store, root: str | os.PathLike[str] | None) -> Store:
     if isinstance(source, Store):
         return source
-    if is_store(source):
+    if is_store(source) or isinstance(source, os.PathLike) or os.sep in source:
         return open_store(source)
     from masksem_graph.data.prepare import cached_store
 

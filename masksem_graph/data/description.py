@@ -80,9 +80,8 @@ def read_description(path: Path) -> StoreDescription:
         InputError: not a store's, of another version, changed since it was written, or a field is not what it has to be.
     """
     if not path.is_file():
-        raise InputError(
-            f"{path.parent}: not a store, expected a folder with {DESCRIPTION} that `masksem-graph prepare` wrote"
-        )
+        what = "not a store" if path.parent.exists() else "no such store"
+        raise InputError(f"{path.parent}: {what}, expected a folder with {DESCRIPTION} that `masksem-graph prepare` wrote")
     fields = read_yaml(path)
     if not isinstance(fields, dict) or "version" not in fields:
         raise InputError(f"{path}: not a store's description, expected a mapping with version, {', '.join(RULES)}")

@@ -16,8 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from masksem_graph.data.clip import Clip
-from masksem_graph.data.skipped import SKIPPED
-from masksem_graph.data.store import Store
+from masksem_graph.data.store import SKIPPED, Store
 from masksem_graph.files import write_beside
 from masksem_graph.topology import Topology
 
@@ -102,7 +101,7 @@ def _split(store: Store, parts: dict[str, Int64[np.ndarray, " part"]]) -> str:
 
 def _dropped(store: Store) -> str:
     skipped = store.counts["skipped"]
-    return f"{skipped:,} bad clips, listed in {store.path.with_name(SKIPPED)}" if skipped else "no bad clip"
+    return f"{skipped:,} bad clips, listed in {store.path / SKIPPED}" if skipped else "no bad clip"
 
 
 def draw_splits(store: Store) -> Figure:
@@ -181,17 +180,27 @@ def _strip(clip: Clip, topology: Topology) -> list[Float[np.ndarray, "V 2"]]:
     """Bodies at `MOMENTS` moments of actor 1, side by side: x to the right, y up, each moment centred on actor 1."""
     actor = clip.bodies[0]
     seen = np.flatnonzero(actor.present)
+    up = -1 if _grows_downwards(actor.frames[seen], topology) else 1
     moments = np.unique(seen[((np.arange(MOMENTS) + 0.5) / MOMENTS * len(seen)).astype(int)])
     places = []
     for moment in moments:
         centre = actor.frames[moment, topology.index[topology.centre], 0]
         at = actor.start + moment
         there = [b.frames[at - b.start] for b in clip.bodies if b.start <= at < b.end and b.present[at - b.start]]
-        # Coordinates of images grow downwards.
-        places.append([(f[:, :2] - (centre, 0)) * (1, -1 if topology.dimensions == 2 else 1) for f in there])
+        places.append([(f[:, :2] - (centre, 0)) * (1, up) for f in there])
     width, height = np.ptp(np.concatenate([body for bodies in places for body in bodies]), axis=0)
     step = max(1.15 * width, STRIP * height / MOMENTS)
     return [body + np.array((step * i, 0)) for i, bodies in enumerate(places) for body in bodies]
+
+
+def _grows_downwards(frames: Float[np.ndarray, "F V C"], topology: Topology) -> bool:
+    """Whether y does, as in images and in MediaPipe's world: the body stands upside down beside its pose at rest."""
+    known = [i for i, joint in enumerate(topology.inputs) if joint in topology.rest_pose]
+    rest = np.array([topology.rest_pose[topology.inputs[i]][1] for i in known])
+    y = frames[:, known, 1].mean(0)
+    if topology.dimensions == 2 or len(known) < 3 or not rest.std() * y.std():
+        return topology.dimensions == 2
+    return float(np.corrcoef(rest, y)[0, 1]) < -0.5
 
 
 def _draw_strip(axes: Axes, strip: list[Float[np.ndarray, "V 2"]], topology: Topology) -> None:

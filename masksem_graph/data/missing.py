@@ -40,7 +40,7 @@ def with_score(
     return scored
 
 
-def mark_missing(clip: Clip, topology: Topology, *, origin: str) -> Clip:
+def mark_missing(clip: Clip, topology: Topology, *, origin: str, zeros: bool = True) -> Clip:
     """The clip with NaN where a joint was not found: where the file has NaN, or in 3D three zeros.
 
     A frame in which no joint was found is one without this body.
@@ -49,15 +49,18 @@ def mark_missing(clip: Clip, topology: Topology, *, origin: str) -> Clip:
         clip: as a reader gives it; points of an image as `with_score` gives them.
         topology: its skeleton.
         origin: with ``centre`` three zeros cannot be a place of the centre joint; with ``none`` they can.
+        zeros: whether three zeros mean that.
 
     Raises:
         InputError: with ``centre``, the centre joint is zero in some frames. It was not found, or the clip is centred already.
     """
+    if not zeros and not any(np.isnan(body.frames).any() for body in clip.bodies):
+        return clip
     bodies = []
     for body in clip.bodies:
         frames = body.frames.copy()
         lost = np.isnan(frames).any(-1)
-        if topology.dimensions == 3:
+        if zeros and topology.dimensions == 3:
             lost |= _zero_joints(frames, lost, topology, origin)
         frames[..., : topology.dimensions][lost] = np.nan
         frames[lost.all(1)] = 0

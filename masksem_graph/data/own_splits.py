@@ -99,7 +99,8 @@ def _chosen(place: str, what: Any, table: Table) -> np.ndarray:
 
 
 def _in_list(path: Path, table: Table) -> np.ndarray:
-    names = [(number, line.removesuffix(".npy")) for number, line in read_lines(path) if line]
+    lines = [(number, line) for number, line in read_lines(path) if line]
+    names = [(number, line if line in table.known else line.rpartition(".")[0] or line) for number, line in lines]
     if unknown := next(((number, name) for number, name in names if name not in table.known), None):
         raise InputError(
             f"{path}: line {unknown[0]}: found {unknown[1][:60]!r}, which is none of the {len(table.known)} clips"

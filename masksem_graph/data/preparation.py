@@ -68,10 +68,8 @@ class Preparation:
         return clip, filled
 
     def _completed(self, clip: Clip) -> tuple[Clip, int]:
-        filled = 0
-        if self.reader.missing is not None:
-            clip = mark_missing(clip, self.topology, origin=self.origin)
-            clip, filled = fill_missing(clip, self.topology, how=self.reader.missing, longest=self.reader.missing_frames)
+        clip = mark_missing(clip, self.topology, origin=self.origin, zeros=self.reader.zero_is_missing)
+        clip, filled = fill_missing(clip, self.topology, how=self.reader.missing, longest=self.reader.missing_frames)
         if not clip.bodies:
             raise InputError("no frame with a body, expected at least one")
         for body in clip.bodies:

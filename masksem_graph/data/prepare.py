@@ -17,20 +17,20 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from masksem_graph.console import console, progress_bars
 from masksem_graph.data.clip import Clip
 from masksem_graph.data.description import FORMAT_VERSION
 from masksem_graph.data.preparation import Preparation
-from masksem_graph.data.readers import load_reader, option_names
+from masksem_graph.data.readers import load_reader, option_names, reader_class
 from masksem_graph.data.readers.base import Origin, Reader
-from masksem_graph.data.skipped import SKIPPED, check_skipped, write_skipped
 from masksem_graph.data.source import stamp
-from masksem_graph.data.store import Store, StoreWriter, is_store, open_store, refuse_foreign
+from masksem_graph.data.store import SKIPPED, Store, StoreWriter, is_store, open_store, refuse_foreign
 from masksem_graph.errors import InputError
-from masksem_graph.files import locked
-from masksem_graph.topology import load_topology
+from masksem_graph.files import locked, write_beside
 
-READERS_VERSION = 3
+READERS_VERSION = 4
 """Raised when a reader's result changes, so that cached stores are written anew."""
 
 CHUNK, AHEAD = 32, 4
@@ -88,7 +88,6 @@ def prepare(
     """
     source, output = Path(source), Path(output).absolute()
     refuse_foreign(output)
-    check_skipped(output)
     reader = load_reader(format, **(options or {}))
     with locked(output, wait=False):
         report = _write(format, reader, source, output, workers=workers, strict=strict, origin=origin or reader.origin)
@@ -99,7 +98,7 @@ def prepare(
 def _write(format: str, reader: Reader, source: Path, output: Path, *, workers: int, strict: bool, origin: Origin) -> Report:
     began = time.perf_counter()
     sources = reader.sources(source)
-    preparation = Preparation(reader, load_topology(reader.topology), origin)
+    preparation = Preparation(reader, reader.skeleton, origin)
     about: dict[str, Any] = {"format": format, "options": _options(reader), "origin": origin, "units": preparation.units}
     try:
         with StoreWriter(output, topology=preparation.topology, classes=reader.classes, **about) as writer:
@@ -109,7 +108,9 @@ def _write(format: str, reader: Reader, source: Path, output: Path, *, workers: 
             writer.splits = reader.splits(writer.fields())
     except BrokenProcessPool:
         raise InputError(f"{source}: a process that read it died; try the same command with fewer --workers") from None
-    write_skipped(output, writer.skipped)
+    if reader.given:
+        with write_beside(output.with_name(f"{output.name}.topology.yaml")) as partial:
+            partial.write_text(yaml.safe_dump(reader.given.to_dict(), sort_keys=False, width=120), encoding="utf-8")
     return Report(output, len(writer), tuple(writer.skipped), writer.filled, time.perf_counter() - began)
 
 
@@ -189,10 +190,15 @@ def _intact(path: Path) -> Store | None:
         return None
 
 
+def is_embedded(format: str) -> bool:
+    """Whether a format makes its own source where there is none."""
+    return hasattr(reader_class(format), "embedded")
+
+
 def _own_source(format: str, reader: Reader) -> Path:
     recipe = getattr(reader, "embedded", None)
     if recipe is None:
-        raise InputError(f"format {format!r}: no source given, expected a store or the data's folder")
+        raise InputError(f"data.root: no source given, expected --data.root with a store or the data of format {format}")
     return _cache() / "sources" / f"{format}-{recipe}"
 
 
@@ -207,8 +213,8 @@ def _digest(format: str, reader: Reader, source: Path, origin: Origin) -> str:
     digest.update(repr(sorted(_options(reader).items())).encode())
     for path in reader.files(source):
         digest.update(repr((str(path), stamp(path) if path.exists() else None)).encode())
-    if hasattr(reader, "topology"):
-        digest.update(json.dumps(load_topology(reader.topology).to_dict()).encode())
+    if reader.given or hasattr(reader, "topology"):
+        digest.update(json.dumps(reader.skeleton.to_dict()).encode())
     return digest.hexdigest()[:16]
 
 
@@ -266,5 +272,5 @@ def _announce(report: Report) -> None:
         _say(f"{report.filled:,} joints were not found and were filled, see --missing")
     if report.skipped:
         clips = "1 bad clip" if len(report.skipped) == 1 else f"{len(report.skipped)} bad clips"
-        _say(f"{clips} SKIPPED, listed in {report.store.with_name(SKIPPED)}", "bold red")
+        _say(f"{clips} SKIPPED, listed in {report.store / SKIPPED}", "bold red")
         _say(f"the first: {report.skipped[0][1]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,8 @@ TRAIN, TEST = 1, 0
 CLIP_FIELDS = ("name", "label", "subject", "camera", "setup", "length")
 LARGEST = 1e12
 """No coordinate is; its square is still a float32's."""
+SKIPPED = "skipped.csv"
+"""Lists the clips that are not in the store, and why."""
 VERIFY = "MASKSEM_GRAPH_VERIFY"
 """Environment variable: ``0`` opens stores without reading their frames."""
 
@@ -326,6 +329,9 @@ class StoreWriter:
         }
         for name, array in arrays.items():
             np.save(self.draft / f"{name}.npy", array, allow_pickle=False)
+        if self.skipped:
+            with (self.draft / SKIPPED).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+                csv.writer(file).writerows([("file", "error"), *self.skipped])
         counts = {"clips": len(self), "bodies": len(self._body_start), "frames": self._body_offset[-1]}
         description = StoreDescription(
             **self.about,

@@ -14,7 +14,7 @@ from masksem_graph.data.store import Store, StoreWriter, is_store, open_store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.loose_readers import loose_reader, loose_sources
 from masksem_graph.evaluation.prepared import Prepared
-from masksem_graph.topology import Topology, load_topology
+from masksem_graph.topology import Topology
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _clips(
             return
         reader = loose_reader(path, prepared, format, options)
         sources = loose_sources(path, reader)
-        skeleton = getattr(reader, "given", None) or load_topology(reader.topology)
+        skeleton = reader.skeleton
         preparation = Preparation(reader, skeleton, prepared.origin)
         _check_units(path, preparation.units, prepared)
     except InputError as error:

@@ -10,18 +10,23 @@ from typing import Any
 
 import numpy as np
 
+from masksem_graph.data.arrays import map_npy
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.pickles import PickledArray, read_pickle
 from masksem_graph.data.readers import Reader, load_reader, option_names, reader_class, reader_names
-from masksem_graph.data.readers.folder import FolderReader
+from masksem_graph.data.readers.coco import CocoReader
+from masksem_graph.data.readers.folder import DESCRIPTION, FolderReader
 from masksem_graph.data.readers.ntu import NTUReader
 from masksem_graph.data.readers.nw_ucla import NWUCLAReader, _frames, _parse
+from masksem_graph.data.readers.openpose import OpenPoseReader
 from masksem_graph.data.readers.pyskl import Annotation, PysklReader, _one_file
+from masksem_graph.data.readers.stgcn import STGCNReader
+from masksem_graph.data.source import read_lines
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.prepared import Prepared
 from masksem_graph.topology import Topology, load_topology
 
-ENDINGS = {".skeleton": "ntu", ".json": "nw_ucla", ".npz": "npz", ".pkl": "pyskl", ".pickle": "pyskl"}
+ENDINGS = {".skeleton": "ntu", ".npz": "npz", ".pkl": "pyskl", ".pickle": "pyskl", ".bvh": "bvh"}
 """Formats that a file's name gives away."""
 ARRAYS = (".npy", ".csv")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif", ".m4v", ".mpg", ".mpeg", ".jpg", ".jpeg", ".png")
@@ -45,20 +50,50 @@ def loose_reader(path: Path, prepared: Prepared, format: str | None, options: Ma
             f"{path}: is a video or an image, expected coordinates of joints; find the joints with a pose estimator such as "
             f"MediaPipe or MMPose, and save them as an .npy [frames, {len(topology)}, {topology.dimensions}]"
         )
-    array = path.is_file() and (suffix in ARRAYS or (suffix == ".npz" and _single_array(path)))
-    if array and format in (None, "folder"):
+    chosen = format or _format(path, prepared)
+    if chosen == "folder" and path.is_file():
         table = {"axes": None} if suffix == ".csv" else {}
         return LooseArrays(topology, **{**_options_of_run(prepared, "folder"), **options, **table})
-    chosen = format or (ENDINGS.get(suffix) if path.is_file() else None) or prepared.format
     if chosen is None:
         raise InputError(f"{path}: its name does not tell its format; expected --format, one of {', '.join(reader_names())}")
     reader = load_reader(chosen, **{**_options_of_run(prepared, chosen), **options})
+    given = load_topology(options["topology"]) if options.get("topology") else topology
     if type(reader) is PysklReader:
-        given = load_topology(options["topology"]) if options.get("topology") else topology
         return _loosened(reader, LoosePyskl, given=given)
-    of_one_clip: dict[type[Reader], type[Reader]] = {NTUReader: LooseNTU, NWUCLAReader: LooseNWUCLA}
+    told = chosen == prepared.format or given.name in getattr(reader, "topologies", ())
+    if isinstance(reader, FolderReader | STGCNReader) and told and not (path / DESCRIPTION).is_file():
+        reader.given = given
+    of_one_clip: dict[type[Reader], type[Reader]] = {
+        NTUReader: LooseNTU,
+        NWUCLAReader: LooseNWUCLA,
+        STGCNReader: LooseSTGCN,
+    }
     loose = of_one_clip.get(type(reader))
     return _loosened(reader, loose) if loose and path.is_file() and suffix != ".zip" else reader
+
+
+def _format(path: Path, prepared: Prepared) -> str | None:
+    """What a path tells by its name and its first bytes, else the format of the run's own clips."""
+    suffix = path.suffix.lower()
+    own = reader_class(prepared.format) if prepared.format in reader_names() else Reader
+    if suffix == ".jsonl" and '"bodies"' in _first_line(path):
+        return "folder"
+    if issubclass(own, FolderReader) and not own.described and own.is_clip(path):
+        return prepared.format
+    if path.is_dir():
+        trackers = {"openpose": OpenPoseReader, "coco": CocoReader}
+        return next((name for name, reader in trackers.items() if reader.is_clip(path)), prepared.format)
+    if suffix in (".json", ".jsonl"):
+        return "mediapipe" if suffix == ".jsonl" else "coco" if _first_line(path).startswith("[") else "nw_ucla"
+    if suffix == ".npy" and map_npy(path).ndim == 5:
+        return "stgcn"
+    if suffix in ARRAYS or (suffix == ".npz" and _single_array(path)):
+        return "folder"
+    return ENDINGS.get(suffix) or prepared.format
+
+
+def _first_line(path: Path) -> str:
+    return next((line for _, line in read_lines(path) if line), "")
 
 
 def _options_of_run(prepared: Prepared, format: str) -> dict[str, Any]:
@@ -82,6 +117,8 @@ def loose_sources(path: Path, reader: Reader) -> Sequence[Any]:
     """What there is to read: the file itself where it is a clip by itself."""
     if isinstance(reader, LoosePyskl):
         return reader.sources(path)
+    if isinstance(reader, LooseSTGCN):
+        return reader.sources(path)
     if isinstance(reader, LooseNTU | LooseNWUCLA | LooseArrays):
         return [path]
     source = typing.get_type_hints(type(reader).read).get("source")
@@ -104,10 +141,17 @@ class LooseNWUCLA(NWUCLAReader):
         return Clip(name=source.stem, label=-1, bodies=(Body(start=0, frames=frames, present=np.ones(len(frames), bool)),))
 
 
+class LooseSTGCN(STGCNReader):
+    """An array [N, C, T, V, M] of any name, without the pickle."""
+
+    labelled = False
+
+    def _arrays(self, root: Path) -> list[Path]:
+        return [root]
+
+
 class LoosePyskl(PysklReader):
     """A pickle of one clip, of a list of them, or of a data set; neither splits nor labels are needed."""
-
-    given: Topology
 
     def sources(self, root: Path) -> Sequence[Annotation]:
         root = _one_file(root)
@@ -116,7 +160,7 @@ class LoosePyskl(PysklReader):
             content = content.get("annotations", [content])
         if not isinstance(content, list | tuple) or not content or not all(isinstance(entry, dict) for entry in content):
             raise InputError(f"{root}: expected a clip with a keypoint of shape [M, T, V, C], or a list of such clips")
-        self.topology, self.dimensions = self.given.name, self.given.dimensions
+        self.topology, self.dimensions = self.skeleton.name, self.skeleton.dimensions
         self.classes = ("unknown",)
         return [self._annotation(root, i, entry, alone=len(content) == 1) for i, entry in enumerate(content)]
 
@@ -143,9 +187,9 @@ class LooseArrays(FolderReader):
 
     def read(self, source: Path) -> Clip:  # type: ignore[override]
         with TemporaryDirectory() as folder:
-            path = source if source.suffix.lower() == ".npy" else Path(folder) / f"{source.name}.npy"
+            path = source if source.suffix.lower() in self.endings else Path(folder) / f"{source.name}.npy"
             if path is not source:
-                np.save(path, _table(source, len(self.given)) if source.suffix.lower() == ".csv" else _only_array(source))
+                np.save(path, _table(source, self.joints) if source.suffix.lower() == ".csv" else _only_array(source))
             try:
                 bodies = self._bodies(path)
             except InputError as error:

@@ -40,7 +40,7 @@ def roots(name: str, on: str) -> list[str]:
 
 
 def test_every_data_set_has_its_recipe() -> None:
-    assert GROUPS["recipe"] == ["embedded", "ntu120", "ntu60", "nw_ucla", "pku1", "pku2"]
+    assert GROUPS["recipe"] == ["embedded", "ntu120", "ntu60", "nw_ucla", "nw_ucla_masksem", "pku1", "pku2"]
 
 
 @pytest.mark.parametrize(("name", "on"), EXPERIMENTS)

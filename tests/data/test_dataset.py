@@ -153,6 +153,9 @@ def test_parts_of_a_split(written: Path) -> None:
 
 
 def test_what_is_not_there(written: Path) -> None:
+    for nowhere in ("/tmp/nothing", Path("/tmp/nothing")):
+        with pytest.raises(InputError, match=r"^/tmp/nothing: no such store, expected a folder with store.yaml"):
+            SkeletonDataset(nowhere)
     with pytest.raises(InputError, match=r"^split: expected one of half, odd$"):
         SkeletonDataset(written)
     with pytest.raises(InputError, match=r"^split: expected one of half, odd, found xsub$"):

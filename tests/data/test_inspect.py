@@ -114,3 +114,12 @@ def test_sides_follow_the_mirror() -> None:
     sides = joint_sides(topology)
     named = {"left": 1, "right": 2}
     assert sides.tolist() == [named.get(joint.split("_")[0], 0) for joint in topology.joints]
+
+
+def test_a_body_whose_y_grows_downwards_is_drawn_upright() -> None:
+    mediapipe = load_topology("mediapipe33")
+    rest = np.array([mediapipe.rest_pose[joint] for joint in mediapipe.joints], np.float32)
+    for sign, turned in ((1, rest), (-1, rest * (1, -1, -1)), (1, rest[:, [1, 0, 2]])):
+        body = Body(start=0, frames=np.tile(turned.astype(np.float32), (3, 1, 1)), present=np.ones(3, bool))
+        drawn = _strip(Clip(name="a", label=-1, bodies=(body,)), mediapipe)
+        np.testing.assert_allclose(drawn[0][:, 1], sign * turned[:, 1], atol=1e-6)

@@ -47,7 +47,7 @@ def test_skips_and_lists_bad_clips(source: Path, tmp_path: Path, capsys: pytest.
     store = open_store(report.store)
     assert report.clips == len(store) == 4
     assert [Path(place).name for place, _ in report.skipped] == ["a02_s01_e00_v02.json", "a05_s01_e00_v02.json"]
-    with (tmp_path / "skipped.csv").open(newline="") as file:
+    with (tmp_path / "store" / "skipped.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [Path(row["file"]).name for row in rows] == [Path(place).name for place, _ in report.skipped]
     assert all("not a whole JSON file" in row["error"] for row in rows)
@@ -59,7 +59,7 @@ def test_strict_stops_at_the_first_and_leaves_the_old_store(source: Path, tmp_pa
     with pytest.raises(InputError, match="a02_s01_e00_v02"):
         prepare("nw_ucla", source, tmp_path / "store", strict=True)
     assert len(open_store(tmp_path / "store")) == 4
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["skipped.csv", "source", "store"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["source", "store"]
 
 
 def test_nothing_good_is_an_error(source: Path, tmp_path: Path) -> None:
@@ -180,33 +180,57 @@ def test_command_line(shared: Path, tmp_path: Path) -> None:
         main(["ntu", str(shared), "--output", str(output), "--cleaning", "thorough"])
     with pytest.raises(InputError, match="exclude"):
         main(["nw_ucla", str(shared), "--output", str(output), "--exclude", "x"])
-    with pytest.raises(InputError, match="demo, demo_kinect20, folder, npz, ntu, nw_ucla, pku, pyskl, sbu, utd_mhad"):
+    with pytest.raises(
+        InputError, match="bvh, coco, demo, demo_kinect20, folder, mediapipe, npz, ntu, nw_ucla, openpose, pku, pyskl"
+    ):
         main(["kinetics", str(shared), "--output", str(output)])
     with pytest.raises(InputError, match="output"):
         main(["ntu", str(shared)])
 
 
-def test_the_list_of_skipped_clips_is_shared(source: Path, tmp_path: Path) -> None:
-    for name in ("one", "two", "one"):
+def test_a_nan_costs_a_joint_and_no_clip_unless_asked(source: Path, tmp_path: Path) -> None:
+    (path, *others) = sorted(source.iterdir())
+    for other in others:
+        other.unlink()
+    fields = json.loads(path.read_text())
+    frames = np.array(fields["skeletons"])
+    fields["skeletons"][1][7][2] = float("nan")
+    fields["skeletons"][4][9] = [float("nan")] * 3
+    path.write_text(json.dumps(fields))
+    report = prepare("nw_ucla", source, tmp_path / "store", origin="none", strict=True)
+    frames[1, 7], frames[4, 9] = (frames[0, 7] + frames[2, 7]) / 2, frames[3, 9]
+    np.testing.assert_allclose(open_store(report.store)[0].bodies[0].frames, frames, rtol=1e-6)
+    assert report.filled == 2
+    with pytest.raises(InputError, match="was not found in 1 or more frames from frame 1 on, expected none"):
+        prepare("nw_ucla", source, tmp_path / "store", options={"missing": "skip"})
+    held = prepare(
+        "nw_ucla", source, tmp_path / "store", origin="none", options={"missing": "hold", "missing_frames": 1}
+    ).store
+    np.testing.assert_allclose(open_store(held)[0].bodies[0].frames[1, 7], frames[0, 7], rtol=1e-6)
+    with pytest.raises(InputError, match="expected none, see --missing"):
+        prepare("nw_ucla", source, tmp_path / "store", options={"missing_frames": 0})
+
+
+def test_a_missing_root_says_where_it_was_named(tmp_path: Path) -> None:
+    config = DataConfig(format="nw_ucla", split="xview", root=str(tmp_path / "nothing"))
+    with pytest.raises(
+        InputError, match=r"^data\.root: .*nothing: no such file or folder, expected a store or the data of nw_ucla"
+    ):
+        config.open()
+    with pytest.raises(InputError, match=r"^data\.root: no source given, expected --data\.root"):
+        replace(config, root=None).open()
+
+
+def test_each_store_has_its_own_list_of_skipped_clips(source: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
         prepare("nw_ucla", source, tmp_path / name)
-    listed = tmp_path / "skipped.csv"
-    with listed.open(newline="") as file:
-        assert [row["store"] for row in csv.DictReader(file)] == ["two", "two", "one", "one"]
     for path in (source / "a02_s01_e00_v02.json", source / "a05_s01_e00_v02.json"):
         path.unlink()
     prepare("nw_ucla", source, tmp_path / "two")
-    assert "two" not in listed.read_text()
-    prepare("nw_ucla", source, tmp_path / "one")
-    assert not listed.exists(), "an empty list is no list"
-    assert open_store(tmp_path / "one").counts["skipped"] == 0
-
-
-def test_somebody_elses_list_is_left_alone(source: Path, tmp_path: Path) -> None:
-    listed = tmp_path / "skipped.csv"
-    listed.write_text("breakfast\nlunch\n")
-    with pytest.raises(InputError, match="is there and is no list of skipped clips"):
-        prepare("nw_ucla", source, tmp_path / "store")
-    assert listed.read_text() == "breakfast\nlunch\n"
+    assert not (tmp_path / "two" / "skipped.csv").exists(), "an empty list is no list"
+    assert (
+        len((tmp_path / "one" / "skipped.csv").read_text().splitlines()) == 1 + open_store(tmp_path / "one").counts["skipped"]
+    )
 
 
 def test_a_store_that_was_prepared_otherwise_is_refused(shared: Path, tmp_path: Path) -> None:
@@ -225,12 +249,6 @@ def test_a_store_that_was_prepared_otherwise_is_refused(shared: Path, tmp_path: 
     )
     with pytest.raises(InputError, match=r"data\.split: expected one of xsub, xview, found xset"):
         replace(config, split="xset").open()
-
-
-def test_somebody_elses_list_of_zeros(source: Path, tmp_path: Path) -> None:
-    (tmp_path / "skipped.csv").write_bytes(b"a\x00b" * 100_000)
-    with pytest.raises(InputError, match="is there and is no list of skipped clips"):
-        prepare("nw_ucla", source, tmp_path / "store")
 
 
 @pytest.mark.parametrize(
@@ -339,7 +357,7 @@ def test_killed(source: Path, tmp_path: Path, old: bool) -> None:
     assert (contents(stores / "store") if old else {}) == before
     prepare("nw_ucla", source, stores / "store", origin="none")
     assert contents(stores / "store") == whole
-    assert sorted(path.name for path in stores.iterdir()) == ["skipped.csv", "store"]
+    assert sorted(path.name for path in stores.iterdir()) == ["store"]
 
 
 def test_killed_between_the_renames(source: Path, tmp_path: Path) -> None:
@@ -349,7 +367,7 @@ def test_killed_between_the_renames(source: Path, tmp_path: Path) -> None:
     assert not (stores / "store").exists()
     remove_leftovers(stores / "store")
     assert contents(stores / "store") == before, "the old store comes back"
-    assert listing(stores) == ["skipped.csv", "store"]
+    assert listing(stores) == ["store"]
 
 
 def test_leftovers_of_the_living_stay(source: Path, tmp_path: Path) -> None:
@@ -357,7 +375,7 @@ def test_leftovers_of_the_living_stay(source: Path, tmp_path: Path) -> None:
     for name in (f".store.{os.getppid()}.partial", ".store.notes.partial", ".storey.99999999.partial", ".store.1.partial"):
         (stores / name).mkdir(parents=True)
     prepare("nw_ucla", source, stores / "store")
-    assert len(listing(stores)) == 6
+    assert len(listing(stores)) == 5
 
 
 def test_interrupted(source: Path, tmp_path: Path) -> None:
@@ -376,7 +394,7 @@ def test_a_full_disk(source: Path, tmp_path: Path) -> None:
     line = answer.stderr.strip().splitlines()[-1]
     assert line == f"error: {stores / 'store'}: cannot write the store: File too large"
     assert contents(stores / "store") == before
-    assert listing(stores) == ["skipped.csv", "store"]
+    assert listing(stores) == ["store"]
 
 
 def test_a_linked_store_stays_a_link(source: Path, tmp_path: Path) -> None:

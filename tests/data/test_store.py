@@ -164,8 +164,8 @@ def test_a_users_folder_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_foreign_folders(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(InputError, match="not a store"):
+    for path, message in ((tmp_path, "not a store"), (tmp_path / "missing", "no such store")):
+        with pytest.raises(InputError, match=message):
             open_store(path)
 
 

@@ -439,8 +439,8 @@ def scenarios(base: Path) -> dict[str, Callable[[], Scenario]]:
 
     over = evaluate("linear", "--overwrite", "true")
     return {
-        "prepare": lambda: Scenario(source(), prepare, ["store", "skipped.csv"]),
-        "prepare again": lambda: Scenario(again(), prepare, ["store", "skipped.csv"], check=has_store),
+        "prepare": lambda: Scenario(source(), prepare, ["store"]),
+        "prepare again": lambda: Scenario(again(), prepare, ["store"], check=has_store),
         "train": lambda: Scenario(nothing(), train, ["run"]),
         "train over": lambda: Scenario(
             trained(), lambda root: [*train(root), "--overwrite", "true"], ["run"], check=lambda root: None

@@ -12,7 +12,7 @@ import numpy as np
 from masksem_graph.data.clip import Clip
 from masksem_graph.data.missing import Missing
 from masksem_graph.data.source import file_of
-from masksem_graph.topology import Topology
+from masksem_graph.topology import Topology, load_topology
 
 Origin = Literal["centre", "none"]
 """``centre``: the centre joint of actor 1's first present frame becomes zero; ``none``: coordinates stay as they are."""
@@ -29,17 +29,26 @@ class Reader(ABC):
     topology: str
     """The shipped topology or the topology file that the joints follow; known after `sources` at the latest."""
 
+    given: Topology | None = None
+    """The skeleton itself where no file describes it, or where somebody else says what it is; it goes before `topology`."""
+
     classes: tuple[str, ...]
     """Class names by label; known after `sources` at the latest."""
 
     origin: ClassVar[Origin] = "centre"
     """What is done to this format's coordinates where nobody says otherwise."""
 
-    missing: Missing | None = None
-    """What is done about joints that were not found, where the format has such: `read` then leaves zeros or NaN there."""
+    missing: Missing = "interpolate"
+    """What is done about joints that were not found: `read` leaves NaN there."""
 
-    missing_frames: int = 0
+    missing_frames: int = 30
     """For how many frames on end a joint may be missing."""
+
+    zero_is_missing: ClassVar[bool] = False
+    """Whether zeros mean in 3D, too, that a joint was not found."""
+
+    def __init__(self, *, missing: Missing = "interpolate", missing_frames: int = 30) -> None:
+        self.missing, self.missing_frames = missing, missing_frames
 
     @abstractmethod
     def sources(self, root: Path) -> Sequence[Any]:
@@ -56,6 +65,15 @@ class Reader(ABC):
         Raises:
             InputError: the clip is bad; one line that names file and place, what was found and what was expected.
         """
+
+    @property
+    def skeleton(self) -> Topology:
+        """What the joints follow; known after `sources`.
+
+        Raises:
+            InputError: as `load_topology`.
+        """
+        return self.given or load_topology(self.topology)
 
     def units_of(self, topology: Topology) -> str:
         """The unit of the coordinates that `read` gives: the topology's, unless the reader converts them."""

@@ -7,20 +7,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32
 
 from masksem_graph.data.arrays import map_npy
 from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.keypoints import bodies_of, people_of_line, read_json_lines
 from masksem_graph.data.missing import Missing, with_score
 from masksem_graph.data.own_splits import Table, own_splits
 from masksem_graph.data.readers.base import Reader
 from masksem_graph.data.source import CLIP_BYTES, Part, read_text_file
 from masksem_graph.errors import InputError, shown
 from masksem_graph.files import read_yaml
-from masksem_graph.topology import load_topology
 
 DESCRIPTION, TABLE = "dataset.yaml", "clips.csv"
 FIELDS = ("topology", "axes", "classes", "splits")
@@ -30,7 +30,7 @@ GROUPS = ("subject", "camera", "setup")
 
 @dataclass(frozen=True)
 class Row(Part):
-    """A line of the table; ``path`` and ``name`` are the table and the line.
+    """A line of the table; ``path`` and ``name`` are the table and the line, or the clip and nothing without a table.
 
     Args:
         array: the clip's file.
@@ -46,15 +46,19 @@ class Row(Part):
     text: str
     groups: tuple[int, int, int]
 
+    def __str__(self) -> str:
+        return super().__str__() if self.name else str(self.path)
+
 
 class FolderReader(Reader):
     """Any skeleton, any split, nothing to program; docs/data.md has an example from arrays to a trained encoder.
 
-    ``clips.csv`` has a line a clip: ``file`` (an .npy below the folder, [T, V, C] or [M, T, V, C]; in 3D C is x, y, z, in an
-    image x, y or x, y, score), ``label`` (the class's name, or nothing), ``subject``, ``camera``, ``setup`` and any other
-    column to split by. A joint of zeros or NaN was not found; a frame of them is one without this body. ``dataset.yaml``
-    names the ``topology`` (a file beside it, or a shipped one), the ``axes`` of the arrays where they are others (``CTVM``),
-    the ``classes`` in the order wanted (else the labels, sorted), and the ``splits``, see `own_splits`.
+    ``clips.csv`` has a line a clip: ``file`` (below the folder), ``label`` (the class's name, or nothing), ``subject``,
+    ``camera``, ``setup`` and any other column to split by. A clip is an .npy [T, V, C] or [M, T, V, C]; in 3D C is x, y, z, in
+    an image x, y or x, y, score. Or it is a .jsonl with a line a frame, see `people_of_line`. A joint of zeros or NaN was not
+    found; a frame of them is one without this body. ``dataset.yaml`` names the ``topology`` (a file beside it, or a shipped
+    one), the ``axes`` of the arrays where they are others (``CTVM``), the ``classes`` in the order wanted (else the labels,
+    sorted), and the ``splits``, see `own_splits`.
 
     Args:
         axes: of the arrays, where ``dataset.yaml`` does not say.
@@ -63,31 +67,77 @@ class FolderReader(Reader):
         missing_frames: for how many frames on end a joint may be missing; a clip where it is longer is left out.
     """
 
+    endings: ClassVar[tuple[str, ...]] = (".npy", ".jsonl")
+    """Of files that are a clip."""
+    zero_is_missing: ClassVar[bool] = True
+    described: ClassVar[bool] = True
+    """Whether ``dataset.yaml`` and ``clips.csv`` have to be there. A format whose files tell their joints does without: the
+    first folder on the way to a clip is its label then, and a file may be read by itself."""
+
     def __init__(self, *, axes: str | None = None, missing: Missing = "interpolate", missing_frames: int = 30) -> None:
         self.axes = None if axes is None else _axes("--axes", axes)
-        self.missing, self.missing_frames = missing, missing_frames
+        super().__init__(missing=missing, missing_frames=missing_frames)
 
     def sources(self, root: Path) -> Sequence[Row]:
-        if not root.is_dir():
+        if not (root.is_dir() or (root.exists() and not self.described)):
             raise InputError(f"{root}: no such folder, expected one with {DESCRIPTION} and {TABLE}")
-        described = _description(root / DESCRIPTION)
-        named = root / described["topology"]
-        self.topology = str(named) if named.is_file() else described["topology"]
-        skeleton = load_topology(self.topology)
-        self.joints, self.dimensions = len(skeleton), skeleton.dimensions
+        path, table = root / DESCRIPTION, root / TABLE
+        described = _description(path, complete=self.described) if self.described or path.is_file() else {}
+        lines = _table(table) if self.described or table.is_file() else self._found(root)
         self.axes = described.get("axes", self.axes)
-        lines = _table(root / TABLE)
-        self.classes = _classes(root / DESCRIPTION, described.get("classes"), [line["label"] for _, line in lines])
+        self.classes = _classes(path, described.get("classes"), [line["label"] for _, line in lines])
         numbered = {group: _numbers([line.get(group, "") for _, line in lines]) for group in GROUPS}
         index = {name: i for i, name in enumerate(self.classes)} | {"": -1}
         rows = []
         for i, (number, line) in enumerate(lines):
             groups = (numbered["subject"][i], numbered["camera"][i], numbered["setup"][i])
-            clip, label = line["file"].removesuffix(".npy"), line["label"]
-            rows.append(Row(root / TABLE, f"line {number}", root / line["file"], clip, index.get(label, -2), label, groups))
-        self._splits, self._described = described.get("splits") or {}, root / DESCRIPTION
+            place, label, array = f"line {number}" if number else "", line["label"], root / line["file"]
+            clip = line["file"] or root.name
+            clip = next((clip.removesuffix(ending) for ending in self.endings if clip.endswith(ending)), clip)
+            rows.append(Row(table if number else array, place, array, clip, index.get(label, -2), label, groups))
+        known = self.given.name if self.given else getattr(self, "topology", None)
+        named = described.get("topology") or known or self._told(root, rows)
+        self.topology = str(root / named) if (root / named).is_file() else named
+        self.joints, self.dimensions = len(self.skeleton), self.skeleton.dimensions
+        self._splits, self._described = described.get("splits") or {}, path
         self._table = {row.clip: line for row, (_, line) in zip(rows, lines, strict=True)}
         return rows
+
+    @classmethod
+    def is_clip(cls, path: Path) -> bool:
+        """Whether a file or a folder is a clip by itself."""
+        return path.suffix.lower() in cls.endings and path.is_file()
+
+    def files_of(self, clip: Path) -> Sequence[Path]:
+        """The files of a clip, in order."""
+        return [clip]
+
+    def _found(self, root: Path) -> list[tuple[int, dict[str, str]]]:
+        """The clips below a folder as lines of a table that nobody wrote."""
+        paths = [root] if self.is_clip(root) else sorted(path for path in root.rglob("*") if self.is_clip(path))
+        if not paths:
+            raise InputError(f"{root}: found no clip, expected {' or '.join(self.endings)}, in a folder for each class")
+        names = [path.relative_to(root).parts for path in paths]
+        return [(0, {"file": "/".join(parts), "label": parts[0] if len(parts) > 1 else ""}) for parts in names]
+
+    def fitting(self, path: Path) -> Sequence[str]:
+        """The topologies that a clip's joints may follow."""
+        return ()
+
+    def _told(self, root: Path, rows: Sequence[Row]) -> str:
+        """The topology that the first good clip tells."""
+        bad: InputError | None = None
+        for row in rows:
+            try:
+                fit = self.fitting(row.array)
+            except InputError as error:  # a bad clip, which is listed later
+                bad = bad or error
+                continue
+            if len(fit) > 1:
+                raise InputError(f"{row.array}: {' or '.join(fit)}? Expected --topology with one of them")
+            if fit:
+                return fit[0]
+        raise bad or InputError(f"{root}: found nobody in its clips, expected --topology")
 
     def read(self, source: Row) -> Clip:
         if source.label == -2:
@@ -104,6 +154,10 @@ class FolderReader(Reader):
         )
 
     def _bodies(self, path: Path) -> Float32[np.ndarray, "M T V 3"]:
+        if path.suffix.lower() == ".jsonl":
+            lines = read_json_lines(path)
+            people = {i: people_of_line(place, line, self.joints, self.dimensions) for i, (place, line) in enumerate(lines)}
+            return bodies_of(path, people, self.joints, self.dimensions)
         array = _array(path)
         found = f"{path}: found shape {list(array.shape)}"
         if self.axes is not None:
@@ -135,14 +189,15 @@ class FolderReader(Reader):
         rows = self.sources(root)
         chosen = [what for split in self._splits.values() if isinstance(split, dict) for what in split.values()]
         listed = [root / what for what in chosen if isinstance(what, str)]
-        paths = [root / DESCRIPTION, root / TABLE, Path(self.topology), *listed, *(row.array for row in rows)]
+        clips = [file for row in rows for file in self.files_of(row.array)]
+        paths = [root / DESCRIPTION, root / TABLE, Path(self.topology), *listed, *clips]
         return [path for path in dict.fromkeys(paths) if path.is_file()]
 
 
-def _description(path: Path) -> dict[str, Any]:
+def _description(path: Path, *, complete: bool) -> dict[str, Any]:
     # Text as it stands: a class may be called yes, and a subject 01.
     fields = read_yaml(path, as_text=True)
-    if not isinstance(fields, dict) or not isinstance(fields.get("topology"), str):
+    if not isinstance(fields, dict) or not isinstance(fields.get("topology", None if complete else ""), str):
         raise InputError(f"{path}: topology: expected the name or the file of the clips' topology")
     if unknown := sorted(set(map(str, fields)) - set(FIELDS)):
         raise InputError(f"{path}: {unknown[0]}: unknown field, expected {', '.join(FIELDS)}")
@@ -174,7 +229,7 @@ def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
         if "" in line or None in line.values():
             raise InputError(f"{path}: line {number}: expected {len(reader.fieldnames or [])} cells, as the first line has")
         if not line["file"].strip():
-            raise InputError(f"{path}: line {number}: file: found nothing, expected an .npy file")
+            raise InputError(f"{path}: line {number}: file: found nothing, expected a clip's file")
     if not lines:
         raise InputError(f"{path}: holds no clip, expected a line for each")
     return [(number, {name.strip(): cell.strip() for name, cell in line.items()}) for number, line in lines]

@@ -79,9 +79,9 @@ class NpzReader(Reader):
         row = _rows(source.path, f"x_{source.part}", stamp(source.path))[source.index]
         with np.errstate(over="ignore"):
             frames = row.astype(np.float32)
-        if not np.isfinite(frames).all():
-            frame, column = np.argwhere(~np.isfinite(frames))[0]
-            raise InputError(f"{source}[{frame}, {column}]: found {row[frame, column]}, expected a finite number")
+        if np.isinf(frames).any():
+            frame, column = np.argwhere(np.isinf(frames))[0]
+            raise InputError(f"{source}[{frame}, {column}]: found {row[frame, column]}, expected a finite number, or NaN")
         frames = frames.reshape(len(row), -1, JOINTS, 3)
         bodies = tuple(Body(start=0, frames=body, present=np.ones(len(body), bool)) for body in frames.swapaxes(0, 1))
         return Clip(name=f"{source.part}_{source.index:05}", label=source.label, bodies=bodies)

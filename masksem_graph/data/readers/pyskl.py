@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float32
@@ -67,6 +67,8 @@ class PysklReader(Reader):
         missing_frames: for how many frames on end a joint may be missing; a clip where it is longer is left out.
     """
 
+    zero_is_missing: ClassVar[bool] = True
+
     def __init__(
         self,
         *,
@@ -79,7 +81,7 @@ class PysklReader(Reader):
         if topology is not None:
             self.topology = topology
         self.class_names, self.units = class_names, units
-        self.missing, self.missing_frames = missing, missing_frames
+        super().__init__(missing=missing, missing_frames=missing_frames)
 
     def sources(self, root: Path) -> Sequence[Annotation]:
         path = _one_file(root)

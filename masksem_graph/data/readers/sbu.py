@@ -94,6 +94,6 @@ def _numbers(source: Path, number: int, line: str) -> list[float]:
         values = [float(word) for word in words]
     except ValueError as error:
         raise InputError(f"{source}: line {number}: {str(error)[:80]}, expected {NUMBERS} numbers") from None
-    if wrong := next((word for word, value in zip(words, values, strict=True) if not abs(value) < 1e6), None):
-        raise InputError(f"{source}: line {number}: found {wrong[:60]!r}, expected finite numbers below a million")
+    if wrong := next((word for word, value in zip(words, values, strict=True) if abs(value) >= 1e6), None):
+        raise InputError(f"{source}: line {number}: found {wrong[:60]!r}, expected numbers below a million, or NaN")
     return values

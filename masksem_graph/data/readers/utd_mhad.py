@@ -103,8 +103,8 @@ def _frames(source: Path) -> Float32[np.ndarray, "F 20 3"]:
         raise InputError(f"{source}: {VARIABLE}: found shape {list(found.shape)}, expected [{JOINTS}, 3, frames]")
     with np.errstate(over="ignore"):
         frames = np.ascontiguousarray(found.transpose(2, 0, 1), np.float32)
-    if not np.isfinite(frames).all():
-        frame, joint, axis = (int(i) for i in np.argwhere(~np.isfinite(frames))[0])
+    if np.isinf(frames).any():
+        frame, joint, axis = (int(i) for i in np.argwhere(np.isinf(frames))[0])
         value = found[joint, axis, frame]
-        raise InputError(f"{source}: {VARIABLE}[{joint}, {axis}, {frame}]: found {value}, expected a finite number")
+        raise InputError(f"{source}: {VARIABLE}[{joint}, {axis}, {frame}]: found {value}, expected a finite number, or NaN")
     return frames

@@ -9,7 +9,6 @@ import pytest
 from masksem_graph.data.preparation import Preparation
 from masksem_graph.data.readers import Reader
 from masksem_graph.errors import InputError
-from masksem_graph.topology import load_topology
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +23,7 @@ def one_line_or_finite() -> Callable[[Reader, Path], None]:
             return
         for source in sources:
             try:
-                clip, _ = Preparation(reader, load_topology(reader.topology), "none")(source)
+                clip, _ = Preparation(reader, reader.skeleton, "none")(source)
             except InputError as error:
                 assert str(path) in str(error)
                 assert len(str(error).splitlines()) == 1

@@ -123,14 +123,14 @@ def test_bad_arrays(tmp_path: Path, changes: dict[str, np.ndarray | None], messa
 
 def test_bad_clips_are_skipped(tmp_path: Path) -> None:
     made = arrays()
-    made["x_train"][0, 1, 4] = np.nan
+    made["x_train"][0, 1, 4] = np.inf
     made["y_train"][1, 3] = 1
     made["x_test"][0] = 0
     np.savez(tmp_path / "some.npz", **made)
     report = prepare("npz", tmp_path / "some.npz", tmp_path / "store")
     assert report.clips == 2
     assert [error.split(": ", 1)[1] for _, error in report.skipped] == [
-        "x_train[0][1, 4]: found nan, expected a finite number",
+        "x_train[0][1, 4]: found inf, expected a finite number, or NaN",
         "y_train[1]: found no single 1, expected a one-hot row",
         "x_test[0]: no frame with a body, expected at least one",
     ]

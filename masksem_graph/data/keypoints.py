@@ -1,0 +1,271 @@
+"""What trackers write, frame by frame, as bodies that go on from frame to frame."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Float64
+from scipy.optimize import linear_sum_assignment
+
+from masksem_graph.data.source import CLIP_BYTES, read_lines, read_text_file
+from masksem_graph.errors import InputError, shown
+
+REACH = 0.5
+"""From frame to frame a body's joints move less than this share of its size."""
+FORGOTTEN = 30
+"""Who was not seen for so many frames is somebody new."""
+SCATTERED = 10
+"""Of a recording's frames one in so many shows somebody."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody in a frame.
+
+    Args:
+        points: x, y (and z) and the score of each joint, S in all; NaN where it was not found.
+        identity: who this is in all frames of a clip; None where the tracker does not say.
+    """
+
+    points: Float64[np.ndarray, "V S"]
+    identity: Hashable = None
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        InputError: it cannot be read, or is no whole JSON.
+    """
+    return _parsed(str(path), read_text_file(path))
+
+
+def read_json_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The objects of a JSON-lines file with their places, in the order of their times ``t``, where they have such.
+
+    Raises:
+        InputError: a line is no object, or its time is before that of the line above.
+    """
+    lines = [(f"{path}: line {number}", line) for number, line in read_lines(path) if line]
+    objects = [(place, read_json_line(place, line)) for place, line in lines]
+    before = -math.inf
+    for place, fields in objects:
+        time = fields.get("t", before)
+        if type(time) not in (int, float) or not time >= before:
+            raise InputError(f"{place}: t: found {shown(time)}, expected seconds that rise")
+        before = time
+    if not objects:
+        raise InputError(f"{path}: holds no line, expected one a frame")
+    return objects
+
+
+def read_json_line(place: str, line: str | bytes) -> dict[str, Any]:
+    """The object in a line.
+
+    Raises:
+        InputError: it is cut off, or no object.
+    """
+    fields = _parsed(place, line)
+    if not isinstance(fields, dict):
+        raise InputError(f"{place}: found {shown(fields)}, expected an object")
+    return fields
+
+
+def _parsed(place: str, text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{place}: not whole JSON: {' '.join(str(error).split())[:120]}") from None
+
+
+def people_of_line(place: str, fields: Mapping[str, Any], joints: int, dimensions: int) -> list[Person]:
+    """Who is in a frame of ``{"t": seconds, "bodies": [{"id": 1, "joints": [[x, y, z], ...], "scores": [...]}]}``.
+
+    ``id`` and ``scores`` may be left out. A joint that was not found is null, NaN, zero or has a score of 0. In an image a
+    joint is x, y, or x, y, score.
+
+    Raises:
+        InputError: this is no such frame, or has other joints.
+    """
+    bodies = fields.get("bodies")
+    if not isinstance(bodies, list) or not all(isinstance(body, dict) for body in bodies):
+        raise InputError(f"{place}: bodies: found {shown(bodies)}, expected a list of objects with id, joints and scores")
+    people = []
+    for i, body in enumerate(bodies):
+        here, scores, identity = f"{place}: bodies[{i}]", body.get("scores"), body.get("id")
+        if not isinstance(identity, int | str | None):
+            raise InputError(f"{here}.id: found {shown(identity)}, expected a number or a text")
+        widths = (2, 3) if dimensions == 2 and scores is None else (dimensions,)
+        points = points_of(f"{here}.joints", body.get("joints"), joints, widths)
+        if scores is not None:
+            column = points_of(f"{here}.scores", [[s] for s in scores] if isinstance(scores, list) else scores, joints, (1,))
+            points = np.concatenate([points, column], axis=1)
+        people.append(Person(scored(points, dimensions), identity))
+    return people
+
+
+def points_of(place: str, value: Any, joints: int, widths: Sequence[int]) -> Float64[np.ndarray, "V W"]:
+    """A joint's numbers, of all joints.
+
+    Args:
+        place: for messages.
+        value: a list of joints; each null, a list of numbers or null, or an object with x, y, z and visibility.
+        joints: how many.
+        widths: how many numbers a joint may have.
+
+    Raises:
+        InputError: another number of joints or of numbers, or something else than numbers.
+    """
+    if not isinstance(value, list) or len(value) != joints:
+        raise InputError(f"{place}: found {_size(value)}, expected {joints} joints")
+    rows = [_row(joint) if isinstance(joint, dict) else joint for joint in value]
+    width = next((len(row) for row in rows if isinstance(row, list)), widths[0])
+    for j, row in enumerate(rows):
+        if row is None:
+            rows[j] = [None] * width
+        elif not isinstance(row, list) or len(row) not in widths or len(row) != width or not all(map(_is_number, row)):
+            expected = " or ".join(str(w) for w in widths)
+            raise InputError(f"{place}[{j}]: found {shown(value[j])}, expected {expected} numbers, or null")
+    return np.array(rows, np.float64)
+
+
+def flat_points(place: str, value: Any, joints: int) -> Float64[np.ndarray, "V 3"]:
+    """As `points_of`, from one list x, y, score, x, y, score, ...
+
+    Raises:
+        InputError: as `points_of`.
+    """
+    if not isinstance(value, list) or len(value) != 3 * joints:
+        raise InputError(f"{place}: found {_size(value, 'numbers')}, expected {3 * joints}: x, y, score of {joints} joints")
+    return scored(points_of(place, [value[3 * j : 3 * j + 3] for j in range(joints)], joints, (3,)), 2)
+
+
+def scored(points: Float64[np.ndarray, "*T V W"], dimensions: int) -> Float64[np.ndarray, "*T V S"]:
+    """Points with their score, 1 where they have none; NaN where an image's point is (0, 0): it was not found."""
+    if points.shape[-1] > dimensions:
+        points = points[..., : dimensions + 1].copy()
+    else:
+        points = np.concatenate([points, np.ones((*points.shape[:-1], 1))], axis=-1)
+    if dimensions == 2:
+        points[~points[..., :2].any(-1)] = np.nan
+    return points
+
+
+def _row(joint: dict[str, Any]) -> list[Any]:
+    return [joint.get("x"), joint.get("y"), joint.get("z"), 1 if (seen := joint.get("visibility")) is None else seen]
+
+
+def _is_number(value: Any) -> bool:
+    # type() and not isinstance(): JSON's true and false are no coordinates. Neither is 1e999, which is infinite.
+    return value is None or (type(value) in (int, float) and (value != value or abs(value) < 1e30))
+
+
+def _size(value: Any, of: str = "joints") -> str:
+    return f"{len(value)} {of}" if isinstance(value, list) else shown(value)
+
+
+def bodies_of(
+    place: object,
+    frames: Mapping[int, Sequence[Person]],
+    joints: int,
+    dimensions: int,
+    *,
+    most: int | None = None,
+    least_score: float = 0,
+) -> Float32[np.ndarray, "M T V 3"]:
+    """The bodies of a clip: in 3D x, y, z of each joint, in an image x, y and the score.
+
+    A joint that was not found is NaN. A frame without a body is zero. Bodies without an id are followed by their distance.
+    Where some have one, those without are left out.
+
+    Args:
+        place: for messages.
+        frames: number of the frame -> who is in it; a frame that is missing shows nobody.
+        joints: V.
+        dimensions: 2 or 3.
+        most: how many bodies to keep: those with the highest scores, summed over joints and frames.
+        least_score: a joint with a lower score was not found.
+
+    Raises:
+        InputError: there is nobody, too much, a negative score, or the same body twice in a frame.
+    """
+    start, length = min(frames, default=0), max(frames, default=-1) - min(frames, default=0) + 1
+    if (size := length * joints * 12) > CLIP_BYTES:
+        raise InputError(f"{place}: found {length:,} frames, {size:,} bytes, expected at most {CLIP_BYTES >> 20} MiB a clip")
+    people = [frames.get(start + i, ()) for i in range(length)]
+    if any(person.identity is not None for those in people for person in those):
+        people = [[person for person in those if person.identity is not None] for those in people]
+        who: list[list[Hashable]] = [[person.identity for person in those] for those in people]
+    else:
+        who = _followed(people, dimensions)
+    sums: dict[Hashable, float] = {}
+    for i, (those, bodies) in enumerate(zip(people, who, strict=True)):
+        if len(set(bodies)) < len(bodies):
+            raise InputError(f"{place}: frame {start + i}: found two bodies with the same id, expected each id once")
+        for person, body in zip(those, bodies, strict=True):
+            sums[body] = sums.get(body, 0) + float(np.nansum(person.points[:, -1]))
+    kept = {body: slot for slot, body in enumerate(sorted(sums, key=lambda body: -sums[body])[:most])}
+    if not kept:
+        raise InputError(f"{place}: found nobody in {length} frames, expected a body")
+    if (size := len(kept) * size) > CLIP_BYTES:
+        raise InputError(f"{place}: found {len(kept)} bodies, {size:,} bytes, expected at most {CLIP_BYTES >> 20} MiB a clip")
+    out = np.zeros((len(kept), length, joints, dimensions + 1), np.float32)
+    for i, (those, bodies) in enumerate(zip(people, who, strict=True)):
+        for person, body in zip(those, bodies, strict=True):
+            if body in kept:
+                out[kept[body], i] = person.points
+    if (out[..., -1] < 0).any():
+        raise InputError(f"{place}: found a score of {np.nanmin(out[..., -1]):g}, expected scores from 0")
+    score = np.where(np.isnan(out).any(-1) | (out[..., -1] < least_score), 0, out[..., -1])
+    out[..., -1] = score
+    out[..., :dimensions][score == 0] = np.nan
+    out[(score == 0).all(-1)] = 0
+    return out[..., :3]
+
+
+def ranked(place: object, numbers: Sequence[int]) -> list[int]:
+    """The frames' numbers counted from 0, in the steps in which they were taken.
+
+    Raises:
+        InputError: a number stands twice, or they are scattered: these are pictures, and no recording.
+    """
+    steps = np.diff(sorted(numbers))
+    if len(steps) and not steps.min():
+        raise InputError(f"{place}: found two frames of the same number, expected the frames of one recording")
+    first, step = min(numbers), int(np.gcd.reduce(steps)) or 1 if len(steps) else 1
+    if (span := (max(numbers) - first) // step + 1) > SCATTERED * len(numbers):
+        raise InputError(f"{place}: found {len(numbers)} of {span:,} frames, expected the frames of one recording")
+    return [(number - first) // step for number in numbers]
+
+
+def _followed(people: Sequence[Sequence[Person]], dimensions: int) -> list[list[Hashable]]:
+    """Which body each person is: in each frame, those pairs of bodies and people that are nearest, all together."""
+    seen: dict[int, tuple[int, np.ndarray]] = {}  # body -> last frame, and where it was there
+    count, out = 0, []
+    for i, those in enumerate(people):
+        seen = {body: last for body, last in seen.items() if i - last[0] <= FORGOTTEN}
+        bodies = list(seen)
+        far = np.array([[_distance(seen[b][1], p.points[:, :dimensions]) for p in those] for b in bodies])
+        pairs = zip(*linear_sum_assignment(np.minimum(far, 1e6)), strict=True) if far.size else ()
+        found = {int(p): bodies[b] for b, p in pairs if far[b, p] < REACH}
+        for p, person in enumerate(those):
+            if p not in found:
+                found[p], count = count, count + 1
+            seen[found[p]] = (i, person.points[:, :dimensions])
+        out.append([found[p] for p in range(len(those))])
+    return out
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    """How far two poses are apart, on average over the joints that both have, as a share of the first's size."""
+    both = ~np.isnan(a).any(1) & ~np.isnan(b).any(1) & a.any(1) & b.any(1)
+    if not both.any():
+        return math.inf
+    size = float(np.ptp(a[both], axis=0).max()) or 1.0
+    return float(np.linalg.norm(a[both] - b[both], axis=1).mean()) / size
