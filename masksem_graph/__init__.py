@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from masksem_graph.api import Result, evaluate, pretrain
     from masksem_graph.data.dataset import SkeletonDataset
     from masksem_graph.data.store import open_store
-    from masksem_graph.graph import skeleton_graph
+    from masksem_graph.edges import skeleton_graph
     from masksem_graph.models.io import load_encoder
     from masksem_graph.run_folder import RunFolder
     from masksem_graph.topology import load_topology

@@ -1,156 +1,20 @@
-"""The spatio-temporal skeleton graph: the one source of edges, and the batch that flows from the loader to the loss.
-
-A node is one joint during one segment of ``l`` frames. Nodes are segment-major: node ``te * V + v`` of a body is joint ``v``
-in segment ``te``. Bones join nodes within a segment, time joins a joint to itself in the next segment, both in both
-directions.
-"""
+"""The graphs of clips: what flows from the loader to the loss; nodes and edges as `masksem_graph.edges` has them."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, wraps
 from typing import Any
 
-import networkx as nx
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.data.storage import EdgeStorage
-from torch_geometric.utils import coalesce, to_networkx
 
+from masksem_graph.edges import bodies_of, edges_near, of_topology
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
-
-BONES, STEPS, OUTWARD = 0, 1, 2
-"""Columns of ``edge_attr``: bones between the joints; segments from source to target, negative backwards in time; and bones
-that the target is further from the topology's centre than the source."""
-
-
-def of_topology(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Decorator: a tensor that follows from a topology and plain options, made once for each device (``device=``)."""
-
-    @lru_cache(maxsize=64)
-    @torch.inference_mode(False)  # what is kept must serve training too
-    @wraps(make)
-    def cached(topology: Topology, *options: Any, device: torch.device | None = None) -> Tensor:
-        return make(topology, *options).to(device)
-
-    return cached
-
-
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)
-def skeleton_graph(topology: Topology, segments: int = 1) -> Data:
-    """The spatio-temporal graph of one body; every other structure on a skeleton is made from it.
-
-    Args:
-        topology: whose bones join the joints.
-        segments: Te.
-
-    Returns:
-        ``edge_index`` [2, E], sorted by target; ``edge_attr`` [E, 3], see `BONES`, `STEPS`, `OUTWARD`; ``joint`` and
-        ``segment`` of each node, [Te * V].
-    """
-    joints = len(topology)
-    pairs = torch.tensor([[topology.index[a], topology.index[b]] for a, b in topology.bones], dtype=torch.int64)
-    bones = torch.cat([pairs.reshape(-1, 2), pairs.reshape(-1, 2).flip(1)]).T
-    depth = _depth(topology)
-    steps = torch.zeros_like(bones[0])
-    of_bones = torch.stack([torch.ones_like(steps), steps, depth[bones[1]] - depth[bones[0]]], 1)
-    offset = joints * torch.arange(segments)
-    in_space = (bones[:, None, :] + offset[None, :, None]).reshape(2, -1)
-    now = torch.arange((segments - 1) * joints)
-    in_time = torch.stack([torch.cat([now, now + joints]), torch.cat([now + joints, now])])
-    forwards = torch.tensor([0, 1, 0]).expand(len(now), 3)
-    index, attributes = coalesce(
-        torch.cat([in_space, in_time], 1),
-        torch.cat([of_bones.repeat(segments, 1), forwards, -forwards]),
-        num_nodes=segments * joints,
-        sort_by_row=False,
-    )
-    places = torch.arange(segments * joints)
-    return Data(edge_index=index, edge_attr=attributes, joint=places % joints, segment=places // joints, num_nodes=len(places))
-
-
-def _depth(topology: Topology) -> Int64[Tensor, " V"]:
-    """Bones between each joint and the centre."""
-    depth = nx.single_source_shortest_path_length(
-        nx.Graph([*topology.bones, (topology.centre, topology.centre)]), topology.centre
-    )
-    return torch.tensor([depth[joint] for joint in topology.joints])
-
-
-@of_topology
-def hop_distance(topology: Topology) -> Int64[Tensor, "V V"]:
-    """Bones on the shortest path between two joints."""
-    distance = torch.zeros(len(topology), len(topology), dtype=torch.int64)
-    for joint, reached in nx.all_pairs_shortest_path_length(to_networkx(skeleton_graph(topology), to_undirected=True)):
-        distance[joint, list(reached)] = torch.tensor(list(reached.values()))
-    return distance
-
-
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)
-def reach_graph(topology: Topology, segments: int, hops: int) -> Data:
-    """The graph that joins nodes at most ``hops`` bones and steps in time apart, both together; `skeleton_graph` at 1."""
-    graph = skeleton_graph(topology, segments)
-    if hops == 1:
-        return graph
-    if hops < 1:
-        raise InputError(f"hops: expected at least 1, found {hops}")
-    index, attributes = _near(topology, torch.arange(graph.num_nodes)[None], hops)
-    return Data(edge_index=index, edge_attr=attributes, joint=graph.joint, segment=graph.segment, num_nodes=graph.num_nodes)
-
-
-def _near(topology: Topology, nodes: Int64[Tensor, "B n"], hops: int) -> tuple[Int64[Tensor, "2 E"], Int64[Tensor, "E 3"]]:
-    """Edges between some nodes of each body that are at most ``hops`` apart, bodies end to end, sorted by target."""
-    distance, joints = hop_distance(topology, device=nodes.device), len(topology)
-    segment, joint = nodes // joints, nodes % joints
-    # Rows are targets, columns sources.
-    bones = distance[joint[:, :, None], joint[:, None, :]]
-    steps = segment[:, :, None] - segment[:, None, :]
-    near: Bool[Tensor, "B n n"] = bones + steps.abs() <= hops
-    near.diagonal(dim1=1, dim2=2).fill_(False)
-    body, target, source = near.nonzero(as_tuple=True)
-    depth = distance[topology.index[topology.centre]][joint]
-    attributes = [bones[body, target, source], steps[body, target, source], depth[body, target] - depth[body, source]]
-    return torch.stack([source, target]) + nodes.shape[1] * body, torch.stack(attributes, 1)
-
-
-class _Bodies:
-    """The same graph for several bodies, end to end. Those of fewer bodies come first, so that a batch costs a view."""
-
-    def __init__(self, topology: Topology, segments: int, hops: int, device: torch.device) -> None:
-        self.one = reach_graph(topology, segments, hops).clone().to(device)  # Data.to moves a graph in place
-        self.bodies = 0
-
-    def __call__(self, bodies: int) -> dict[str, Tensor]:
-        """``edge_index``, ``edge_attr``, ``joint``, ``segment`` and ``body`` of so many bodies."""
-        if bodies > self.bodies or not self.bodies:
-            with torch.inference_mode(False):  # what is kept must serve training too
-                self._repeat(max(bodies, 1))
-        nodes, edges = self.one.num_nodes * bodies, self.one.num_edges * bodies
-        return {
-            "edge_index": self.edge_index[:, :edges],
-            "edge_attr": self.edge_attr[:edges],
-            "joint": self.joint[:nodes],
-            "segment": self.segment[:nodes],
-            "body": self.body[:nodes],
-        }
-
-    def _repeat(self, bodies: int) -> None:
-        one, count = self.one, torch.arange(bodies, device=self.one.joint.device)
-        self.edge_index = (one.edge_index[:, None, :] + one.num_nodes * count[None, :, None]).flatten(1)
-        self.edge_attr = one.edge_attr.repeat(bodies, 1)
-        self.joint, self.segment = one.joint.repeat(bodies), one.segment.repeat(bodies)
-        self.body = count.repeat_interleave(one.num_nodes)
-        self.bodies = bodies
-
-
-_bodies = lru_cache(maxsize=64)(_Bodies)
 
 
 def to_segments(clips: Float[Tensor, "B T V C"], length: int) -> Float[Tensor, "B Te V F"]:
@@ -237,7 +101,7 @@ class SkeletonData(Data):
         data = cls(
             x=values.flatten(0, 2),
             frames=frames,
-            **_bodies(topology, grid.segments, 1, device)(len(frames)),
+            **bodies_of(topology, grid.segments, 1, device)(len(frames)),
             sequence=sequence,
             y=torch.full((1,), -1, device=device) if y is None else y,
             grid=grid,
@@ -270,7 +134,7 @@ class SkeletonData(Data):
         if "edge_index" not in self._store and (nodes := self._store.get("nodes")) is not None:
             hops = self._store["hops"]
             reach = hops[0].reach if isinstance(hops, list) else hops.reach  # as of `layout`
-            index, attributes = _near(self.topology, nodes, reach)
+            index, attributes = edges_near(self.topology, nodes, reach)
             self._store["edge_index"], self._store["edge_attr"] = index, attributes
 
     @property
@@ -377,7 +241,7 @@ class SkeletonData(Data):
         out = copy.copy(self)
         if self.nodes is None:
             device = self.joint.device
-            edges = _bodies(self.topology, self.segments, hops, device)(self.num_bodies)
+            edges = bodies_of(self.topology, self.segments, hops, device)(self.num_bodies)
             out.edge_index, out.edge_attr = edges["edge_index"], edges["edge_attr"]
         else:
             for name in ("edge_index", "edge_attr"):

@@ -1,7 +1,7 @@
 """Matrices on a skeleton graph, and the smoothing operators made of them.
 
 A smoothing operator spreads a score over neighbouring nodes of the skeleton graph (MaskSem, Eq. 7: eta <- eta A). The matrices
-are pure functions of a topology, made from `masksem_graph.graph.skeleton_graph` once; an operator reads the topology off the
+are pure functions of a topology, made from `masksem_graph.edges.skeleton_graph` once; an operator reads the topology off the
 batch, so that one operator serves every skeleton.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -19,14 +18,17 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.transforms import GDC
 from torch_geometric.utils import add_self_loops, to_dense_adj
 
+from masksem_graph.edges import of_topology, reach_graph, skeleton_graph
 from masksem_graph.errors import InputError
-from masksem_graph.graph import SkeletonData, reach_graph, skeleton_graph
+from masksem_graph.graph import SkeletonData
 from masksem_graph.topology import Topology
 
 Normalise = Literal["symmetric", "row"]
 
 
-def normalised_adjacency(topology: Topology, hops: int = 1, normalise: Normalise = "symmetric") -> Float[Tensor, "V V"]:
+def normalised_adjacency(
+    topology: Topology, hops: int = 1, normalise: Normalise = "symmetric", segments: int = 1
+) -> Float[Tensor, "N N"]:
     r""":math:`D^{-1/2} (A_k + I) D^{-1/2}`, where :math:`A_k` links joints at most ``hops`` bones apart.
 
     At ``hops=1`` this is the propagation matrix of GCN (Kipf and Welling, ICLR 2017). It does not keep a flat score flat: hubs
@@ -36,8 +38,9 @@ def normalised_adjacency(topology: Topology, hops: int = 1, normalise: Normalise
         topology: the skeleton.
         hops: k.
         normalise: ``symmetric`` or ``row``.
+        segments: Te; more than one for the whole spatio-temporal graph of N = Te * V nodes.
     """
-    graph = reach_graph(topology, 1, hops)
+    graph = reach_graph(topology, segments, hops)
     if normalise == "symmetric":
         index, weight = gcn_norm(graph.edge_index, None, graph.num_nodes, dtype=torch.float64)
     else:
@@ -109,13 +112,16 @@ class Operator(nn.Module, ABC):
             eta: one score a node.
             batch: whose nodes they are.
         """
-        return eta @ self.matrix_on(batch.topology, eta.device)
+        return eta @ matrix_of(batch.topology, self, device=eta.device)
 
-    @lru_cache(maxsize=32)  # noqa: B019 - an operator lives as long as its task
-    @torch.inference_mode(False)
-    def matrix_on(self, topology: Topology, device: torch.device) -> Float[Tensor, "V V"]:
-        """`matrix`, kept on a device."""
-        return self.matrix(topology).to(device)
+
+@of_topology
+def matrix_of(topology: Topology, operator: Operator) -> Float[Tensor, "V V"]:
+    """`Operator.matrix`, made once."""
+    return operator.matrix(topology)
+
+
+adjacency_of = of_topology(normalised_adjacency)
 
 
 class Identity(Operator):
@@ -192,12 +198,5 @@ class SpatioTemporal(Operator):
         return normalised_adjacency(topology)
 
     def forward(self, eta: Float[Tensor, "B Te V"], batch: SkeletonData) -> Float[Tensor, "B Te V"]:
-        return (eta.flatten(1) @ self.whole_on(batch.topology, batch.segments, eta.device)).view_as(eta)
-
-    @lru_cache(maxsize=32)  # noqa: B019
-    @torch.inference_mode(False)
-    def whole_on(self, topology: Topology, segments: int, device: torch.device) -> Float[Tensor, "N N"]:
-        """The matrix on all N = Te * V nodes."""
-        graph = skeleton_graph(topology, segments)
-        index, weight = gcn_norm(graph.edge_index, None, graph.num_nodes, dtype=torch.float64)
-        return to_dense_adj(index, edge_attr=weight, max_num_nodes=graph.num_nodes)[0].float().to(device)
+        whole = adjacency_of(batch.topology, 1, "symmetric", batch.segments, device=eta.device)
+        return (eta.flatten(1) @ whole).view_as(eta)

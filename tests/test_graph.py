@@ -13,8 +13,9 @@ from torch_geometric.nn import GATv2Conv, GCNConv
 from torch_geometric.nn.pool import global_mean_pool
 from torch_geometric.transforms import AddLaplacianEigenvectorPE, Compose
 
+from masksem_graph.edges import BONES, STEPS, skeleton_graph
 from masksem_graph.errors import InputError
-from masksem_graph.graph import BONES, STEPS, SkeletonBatch, SkeletonData, nodes_of, skeleton_graph, to_segments
+from masksem_graph.graph import SkeletonBatch, SkeletonData, nodes_of, to_segments
 from masksem_graph.topology import Topology, load_topology
 from tests.helpers import batch_of, chain, grid
 

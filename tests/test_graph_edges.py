@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from masksem_graph.edges import BONES, OUTWARD, STEPS, reach_graph, skeleton_graph
 from masksem_graph.errors import InputError
-from masksem_graph.graph import BONES, OUTWARD, STEPS, SkeletonBatch, SkeletonData, reach_graph, skeleton_graph
+from masksem_graph.graph import SkeletonBatch, SkeletonData
 from masksem_graph.topology import Topology, load_topology
 
 TINY = load_topology("tiny5")  # hip - head, hip - foot, head - left_hand, head - right_hand

@@ -12,12 +12,13 @@ import torch
 import yaml
 from torch import Tensor
 
-import masksem_graph.graph as graph_module
+import masksem_graph.edges as edges_module
 from masksem_graph.backbones import GAT, GCN, GPS, STGCN, Backbone, Transformer
+from masksem_graph.edges import hop_distance, reach_graph, skeleton_graph
 from masksem_graph.encodings import HopBias, Laplacian, RandomWalk
-from masksem_graph.graph import SkeletonBatch, hop_distance, reach_graph, skeleton_graph
+from masksem_graph.graph import Grid, SkeletonBatch
 from masksem_graph.masking import Sampler
-from masksem_graph.operators import Adjacency, Heat, Operator, PersonalisedPageRank, SpatioTemporal
+from masksem_graph.operators import Adjacency, Heat, PersonalisedPageRank, SpatioTemporal, adjacency_of, matrix_of
 from masksem_graph.topology import Topology, load_topology
 from tests.helpers import grid
 
@@ -99,10 +100,6 @@ def clear_caches() -> None:
         for value in list(vars(module).values()):
             if callable(getattr(value, "cache_clear", None)):
                 value.cache_clear()
-    for make in (Operator, SpatioTemporal):
-        for value in vars(make).values():
-            if callable(getattr(value, "cache_clear", None)):
-                value.cache_clear()
 
 
 @pytest.fixture
@@ -117,7 +114,7 @@ def no_graph() -> Iterator[None]:
             for field, value in list(vars(sys.modules[name]).items()):
                 if value is real:
                     patch.setattr(sys.modules[name], field, refuse)
-        assert graph_module.skeleton_graph is refuse
+        assert edges_module.skeleton_graph is refuse
         yield
     clear_caches()
 
@@ -130,7 +127,7 @@ def without_a_graph() -> list[Any]:
         "hop_distance": lambda: hop_distance(topology),
         "reach_graph": lambda: reach_graph(topology, SEGMENTS, 2),
         **{make.__name__: (lambda make=make: make().matrix(topology)) for make in OPERATORS},
-        "SpatioTemporal.whole_on": lambda: SpatioTemporal().whole_on(topology, SEGMENTS, torch.device("cpu")),
+        "spatio-temporal smoothing": lambda: SpatioTemporal()(torch.zeros(1, SEGMENTS, 5), _bare(topology)),
         **{make.__name__: (lambda make=make: make(width=8)(_bare(topology))) for make in (Laplacian, RandomWalk)},
         "HopBias": lambda: HopBias(heads=2)(_bare(topology)),
         "subgraph's edges": lambda: _bare(topology).subgraph(torch.tensor([[0, 1]])).edge_index,
@@ -149,7 +146,7 @@ def _bare(topology: Topology) -> SkeletonBatch:
         batch=torch.zeros(nodes, dtype=torch.int64),
         sequence=torch.zeros(1, dtype=torch.int64),
         y=torch.full((1,), -1),
-        grid=graph_module.Grid(topology, SEGMENTS),
+        grid=Grid(topology, SEGMENTS),
     )
 
 
@@ -193,8 +190,8 @@ def cached_things(topology: Topology) -> list[Tensor]:
         return_probabilities(topology, 3),
         rest_features(topology, 2),
         sinusoids(4, 6),
-        *(operator.matrix_on(topology, cpu) for operator in HELD[:-1]),
-        HELD[-1].whole_on(topology, 4, cpu),
+        *(matrix_of(topology, operator, device=cpu) for operator in HELD),
+        adjacency_of(topology, 1, "symmetric", 4),
     ]
 
 

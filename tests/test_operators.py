@@ -14,9 +14,9 @@ from torch_geometric.nn import APPNP, GCNConv
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.transforms import GDC
 
+from masksem_graph.edges import hop_distance, skeleton_graph
 from masksem_graph.errors import InputError
 from masksem_graph.files import shipped
-from masksem_graph.graph import hop_distance, skeleton_graph
 from masksem_graph.operators import (
     Adjacency,
     Heat,

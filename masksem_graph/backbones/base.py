@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch, SkeletonData
 from masksem_graph.topology import Topology
 
@@ -99,6 +100,12 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part in training:
             part.training = True
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Whether the width can be shared out among the heads."""
+    if heads < 1 or width % heads:
+        raise InputError(f"heads: expected a divisor of the width {width}, found {heads}")
 
 
 def xavier_linear(module: nn.Module) -> None:

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from masksem_graph.backbones.base import Backbone, xavier_linear
-from masksem_graph.backbones.drop_path import block_rates, check_heads, hidden_width
+from masksem_graph.backbones.base import Backbone, check_heads, xavier_linear
+from masksem_graph.backbones.drop_path import block_rates, hidden_width
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
 

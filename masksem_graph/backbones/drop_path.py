@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from masksem_graph.errors import InputError, require_range
+from masksem_graph.errors import require_range
 
 
 def block_rates(depth: int, drop_path: float) -> list[float]:
@@ -28,16 +28,6 @@ def hidden_width(width: int, mlp_ratio: float) -> int:
     """
     require_range("mlp_ratio", mlp_ratio, 1 / width, 64)
     return round(width * mlp_ratio)
-
-
-def check_heads(width: int, heads: int) -> None:
-    """Refuse a number of attention heads that does not divide the width.
-
-    Raises:
-        InputError: it does not.
-    """
-    if heads < 1 or width % heads:
-        raise InputError(f"heads: expected a divisor of the width {width}, found {heads}")
 
 
 class DropPath(nn.Module):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from masksem_graph.graph import BONES, OUTWARD, STEPS
+from masksem_graph.edges import BONES, OUTWARD, STEPS
 
 
 def edge_width(reach: int) -> int:
@@ -19,7 +19,7 @@ def one_hot_edges(edge_attr: Int64[Tensor, "E 3"], reach: int) -> Float[Tensor, 
     """One-hot features of edges: bones, steps in time, and whether the edge leads inward, across or outward.
 
     Args:
-        edge_attr: see `masksem_graph.graph.skeleton_graph`; zeros for a loop.
+        edge_attr: see `masksem_graph.edges.skeleton_graph`; zeros for a loop.
         reach: the most bones and steps, both together, that an edge spans.
     """
     bones = F.one_hot(edge_attr[:, BONES], reach + 1)

@@ -6,8 +6,8 @@ from torch import Tensor
 from torch_geometric.nn import GATv2Conv
 from torch_geometric.utils import add_self_loops
 
-from masksem_graph.backbones.base import Masked
-from masksem_graph.backbones.drop_path import block_rates, check_heads
+from masksem_graph.backbones.base import Masked, check_heads
+from masksem_graph.backbones.drop_path import block_rates
 from masksem_graph.backbones.edge_features import edge_width, one_hot_edges
 from masksem_graph.backbones.message_passing import ConvBackbone, ConvBlock
 from masksem_graph.graph import SkeletonData

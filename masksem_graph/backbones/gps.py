@@ -6,8 +6,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch_geometric.nn import GINEConv, GPSConv
 
-from masksem_graph.backbones.base import Masked
-from masksem_graph.backbones.drop_path import DropPath, block_rates, check_heads
+from masksem_graph.backbones.base import Masked, check_heads
+from masksem_graph.backbones.drop_path import DropPath, block_rates
 from masksem_graph.backbones.edge_features import edge_width
 from masksem_graph.backbones.message_passing import ConvBackbone
 from masksem_graph.graph import SkeletonData

@@ -12,8 +12,9 @@ from torch_geometric.nn import RGCNConv
 from masksem_graph.backbones.base import Masked
 from masksem_graph.backbones.drop_path import DropPath, block_rates
 from masksem_graph.backbones.message_passing import ConvBackbone
+from masksem_graph.edges import OUTWARD, STEPS
 from masksem_graph.errors import InputError
-from masksem_graph.graph import OUTWARD, STEPS, SkeletonData
+from masksem_graph.graph import SkeletonData
 
 RELATIONS = 3  # an edge leads towards the centre, across, or away from it
 

@@ -19,8 +19,9 @@ from torch_geometric.utils import degree
 from masksem_graph.backbones.base import Masked, evaluating
 from masksem_graph.backbones.edge_features import edge_weights, edge_width, one_hot_edges
 from masksem_graph.backbones.message_passing import MessagePassingBackbone
+from masksem_graph.edges import reach_graph
 from masksem_graph.errors import InputError
-from masksem_graph.graph import SkeletonBatch, SkeletonData, reach_graph
+from masksem_graph.graph import SkeletonBatch, SkeletonData
 from masksem_graph.topology import Topology
 
 WIDTHS = ("in_channels", "out_channels", "channels", "width", "hidden_channels")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from lightning_fabric import Fabric
 
+from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.loader import AbsentFrames, Residency, Stream
 from masksem_graph.data.store import Store
 from masksem_graph.data.transforms import ViewName, ViewOf
@@ -99,6 +100,16 @@ class DataConfig:
         if self.split not in store.splits:
             raise InputError(f"data.split: expected one of {', '.join(store.splits) or '(none)'}, found {self.split}")
         return store
+
+    def input_spec(self, store: Store) -> InputSpec:
+        """How an encoder sees the clips of this configuration's store."""
+        return InputSpec(
+            origin=store.origin,  # type: ignore[arg-type]
+            view=self.view,
+            view_of=self.view_of,
+            stream=self.stream,
+            absent_frames=self.absent_frames,
+        )
 
     def open_each(self) -> dict[str, Store]:
         """The stores of all data sets by name, see `each` and `open`.

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from masksem_graph.edges import hop_distance
 from masksem_graph.encodings.base import AttentionBias
-from masksem_graph.graph import SkeletonData, hop_distance
+from masksem_graph.graph import SkeletonData
 
 
 class HopBias(AttentionBias):

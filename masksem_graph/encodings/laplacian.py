@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.utils import get_laplacian, to_dense_adj
 
+from masksem_graph.edges import of_topology, skeleton_graph
 from masksem_graph.encodings.base import Encoding
-from masksem_graph.graph import SkeletonData, of_topology, skeleton_graph
+from masksem_graph.graph import SkeletonData
 from masksem_graph.topology import Topology
 
 EIGENVALUE_GAP = 1e-8  # float64 eigenvalues closer than this are one; bones of a body give gaps of 1e-3 and more

@@ -6,8 +6,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.transforms import AddRandomWalkPE
 
+from masksem_graph.edges import of_topology, skeleton_graph
 from masksem_graph.encodings.base import Encoding
-from masksem_graph.graph import SkeletonData, of_topology, skeleton_graph
+from masksem_graph.graph import SkeletonData
 from masksem_graph.topology import Topology
 
 

@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from masksem_graph.edges import of_topology
 from masksem_graph.encodings.base import Encoding
 from masksem_graph.errors import InputError
-from masksem_graph.graph import SkeletonData, of_topology
+from masksem_graph.graph import SkeletonData
 from masksem_graph.topology import Topology
 
 

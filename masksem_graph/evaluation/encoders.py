@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
@@ -33,18 +32,12 @@ def make_encoder(config: EvaluateConfig, plain: dict[str, Any], store: Store, se
     if config.run == SCRATCH:
         assert config.model is not None
         torch.manual_seed(seed)
-        topology, data = encoder_topology(config.model.topology, store.topology), config.data
+        topology = encoder_topology(config.model.topology, store.topology)
         described = EncoderDescription(
             model=plain["model"],
             topologies=[topology.to_dict()],
             channels=store.frames.shape[-1],
-            input_spec=InputSpec(
-                origin=store.origin,  # type: ignore[arg-type]
-                view=data.view,
-                view_of=data.view_of,
-                stream=data.stream,
-                absent_frames=data.absent_frames,
-            ),
+            input_spec=config.data.input_spec(store),
             recorded=[store.topology.to_dict()],
         )
         return create_encoder(described).eval()
@@ -56,15 +49,8 @@ def make_encoder(config: EvaluateConfig, plain: dict[str, Any], store: Store, se
             f"data.origin: {store.path} was prepared with {store.origin}, the encoder's own clips with "
             f"{encoder.input_spec.origin}; expected the same, or --data.origin {store.origin} to say that it is meant"
         )
-    data = config.data
     # What the configuration says of the clips is what this encoder sees from now on.
-    encoder.input_spec = InputSpec(
-        origin=store.origin,  # type: ignore[arg-type]
-        view=data.view,
-        view_of=data.view_of,
-        stream=data.stream,
-        absent_frames=data.absent_frames,
-    )
+    encoder.input_spec = config.data.input_spec(store)
     return encoder
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from masksem_graph.backbones import Backbone
 from masksem_graph.backbones.drop_path import DropPath
@@ -225,8 +226,6 @@ def update_average(teacher: nn.Module, student: nn.Module, momentum: float) -> N
 
     Buffers, such as the running statistics of a batch norm, are averages already and are copied.
     """
-    averaged: list[Tensor] = list(teacher.parameters())
-    current: list[Tensor] = list(student.parameters())
-    torch._foreach_lerp_(averaged, current, 1 - momentum)
+    get_ema_multi_avg_fn(momentum)(list(teacher.parameters()), list(student.parameters()), None)
     for own, theirs in zip(teacher.buffers(), student.buffers(), strict=True):
         own.copy_(theirs)

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from masksem_graph.graph import hop_distance
+from masksem_graph.edges import hop_distance
 from masksem_graph.operators import heat_kernel, normalised_adjacency, personalised_pagerank
 from masksem_graph.report.names import cell, drawn
 from masksem_graph.report.skeleton import MANY, draw_matrix, draw_skeleton, is_dense, part_legend, topology_title, write_names

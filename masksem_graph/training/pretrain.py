@@ -14,6 +14,7 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from rich.progress import Progress
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 from masksem_graph.data.loader import BodyPlan, SkeletonLoader
 from masksem_graph.data.mixture import Mixture, Portion, TrainingSet
@@ -190,8 +191,8 @@ class PretrainLoop:
                 self._add(name, value.detach() * len(plan.body))
             if len(self.sets) > 1:
                 self._add(f"loss_{one.name}", out["loss"].detach() * len(plan.body))
-        gradients = [p.grad for p in task.parameters() if p.grad is not None]
-        norm = torch.stack(torch._foreach_norm(gradients)).norm()
+        trained = (p for group in self.optimiser.param_groups for p in group["params"])
+        norm = get_total_norm([p.grad for p in trained if p.grad is not None])
         self._add("gradient_norm", norm * len(plan.body) / self.fabric.world_size)
         if len(self.sets) > 1:
             self._add(f"share_{one.name}", torch.full_like(norm, len(plan.body) / self.fabric.world_size))

@@ -17,7 +17,6 @@ from masksem_graph import trust
 from masksem_graph.compose import Competed, flatten
 from masksem_graph.console import console, progress_bars
 from masksem_graph.data.config import DataConfig, identity, open_each_on_first, preparation
-from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.loader import BodyPlan, SkeletonLoader
 from masksem_graph.data.mixture import TrainingSet
 from masksem_graph.data.store import Store
@@ -130,19 +129,13 @@ def build_task(config: RunConfig, model: dict[str, Any], stores: Mapping[str, St
         model: its model as plain data, which the encoder saves with itself.
         stores: of the data sets by name; the first says what the encoder's clips are like.
     """
-    first, data = stores[config.data.name], config.data
+    first = stores[config.data.name]
     topologies = [encoder_topology(config.model.topology, store.topology) for store in stores.values()]
     described = EncoderDescription(
         model=model,
         topologies=[topology.to_dict() for topology in topologies],
         channels=first.frames.shape[-1],
-        input_spec=InputSpec(
-            origin=first.origin,  # type: ignore[arg-type]
-            view=data.view,
-            view_of=data.view_of,
-            stream=data.stream,
-            absent_frames=data.absent_frames,
-        ),
+        input_spec=config.data.input_spec(first),
         recorded=[store.topology.to_dict() for store in stores.values()],
     )
     return build_pretrain(

@@ -19,8 +19,9 @@ from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.memory import store_of
 from masksem_graph.data.store import Store, StoreWriter, open_store
 from masksem_graph.data.views import whole_view
+from masksem_graph.edges import skeleton_graph
 from masksem_graph.errors import InputError
-from masksem_graph.graph import SkeletonBatch, SkeletonData, skeleton_graph
+from masksem_graph.graph import SkeletonBatch, SkeletonData
 from masksem_graph.topology import Topology, load_topology
 
 TINY, LIMBS = load_topology("tiny5"), load_topology("tiny5_limbs")
