@@ -24,12 +24,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and look
 
 
 def test_the_same_command_finishes_what_a_kill_left() -> None:
-    attack("kills", "prepare again", "train", "convert over", "--limit", "3")
+    attack("kills", "prepare again", "train", "convert over", "--limit", "2")
 
 
 def test_mutants_are_refused_in_one_line_or_read() -> None:
     names = ("store.yaml", "frames.npy", "encoder.yaml", "encoder.safetensors", "last.pt", "last.pt, with checksums")
-    attack("fuzz", *names, "metrics.csv", "results.json", "recipe", "raw npz", "--mutants", "20")
+    attack("fuzz", *names, "metrics.csv", "results.json", "recipe", "raw npz", "--mutants", "10")
 
 
 def test_a_full_disk_gives_one_line() -> None:
