@@ -98,7 +98,7 @@ class Composed:
             node = self._inside(node, name, path[: depth + 1])
         name = path[-1]
         if is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
-            node = node.setdefault(INIT_ARGS, {})
+            node[INIT_ARGS] = node = node.get(INIT_ARGS) or {}
         if name == CLASS_PATH and node.get(name, value) != value:
             self._change_class(node, path[:-1])
         before = node.get(name)
@@ -145,7 +145,7 @@ class Composed:
 
     def _inside(self, node: dict[str, Any], name: str, path: Path_) -> dict[str, Any]:
         if is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
-            node = node.setdefault(INIT_ARGS, {})
+            node[INIT_ARGS] = node = node.get(INIT_ARGS) or {}
         inner = node.setdefault(name, {})
         if isinstance(inner, str):
             inner = node[name] = {CLASS_PATH: inner}
@@ -387,7 +387,8 @@ def dotted(path: Iterable[str]) -> str:
 
 def is_part(node: Any) -> TypeGuard[dict[str, Any]]:
     """Whether plain data are a part: a class, with options where it has any."""
-    return isinstance(node, Mapping) and isinstance(node.get(CLASS_PATH), str)
+    named = isinstance(node, Mapping) and isinstance(node.get(CLASS_PATH), str)
+    return named and isinstance(node.get(INIT_ARGS) or {}, Mapping)
 
 
 def part_line(part: Any) -> str:

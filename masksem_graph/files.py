@@ -168,14 +168,19 @@ def write_beside(target: str | os.PathLike[str]) -> Iterator[Path]:
 
     The body may create a file or a folder at the path it is given. What it wrote is on disk, with the permissions that the
     user's umask gives, before it takes the target's place. What processes that died left beside the target is removed.
+
+    Raises:
+        InputError: it cannot be written: a full disk, a folder without permission.
     """
     target = followed(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(target)
     partial = beside(target, "partial")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(target)
         yield partial
         take_place(partial, target)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
     finally:
         remove(partial)
 

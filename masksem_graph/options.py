@@ -46,7 +46,8 @@ class Options:
 def allow_given(composed: Composed, given: Iterable[Any]) -> None:
     """Trust the classes among what a user has given, on the command line or in Python."""
     named = {part[CLASS_PATH]: None for part in parts_in(composed.fields)}
-    formats = [composed.fields.get("data", {}).get("format")]
+    data = composed.fields.get("data")
+    formats = [data.get("format") if isinstance(data, Mapping) else None]
     for value in given:
         value = value.get(CLASS_PATH) if isinstance(value, Mapping) else value
         if isinstance(value, str) and (value in named or (value in formats and "." in value)):

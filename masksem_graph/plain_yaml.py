@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import write_beside, yaml_fault
+from masksem_graph.files import require_regular, write_beside, yaml_fault
 
 LARGEST = 2**20  # bytes
 
@@ -24,6 +24,9 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:str":
+                raise yaml.MarkedYAMLError(problem="expected a name before the colon", problem_mark=key.start_mark)
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if twice := [name for name in names if names.count(name) > 1]:
             raise yaml.MarkedYAMLError(problem=f"{twice[0]!r} stands here twice", problem_mark=node.start_mark)
@@ -70,6 +73,7 @@ def read_plain(path: Path) -> Any:
         InputError: it cannot be read.
     """
     try:
+        require_regular(path)
         if (size := path.stat().st_size) > LARGEST:
             raise InputError(f"{path}: has {size:,} bytes, expected a configuration of at most {LARGEST:,}")
         text = path.read_text(encoding="utf-8-sig")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import require_folder, write_beside
+from masksem_graph.files import followed, locked, remove, remove_leftovers, require_folder, write_beside
 from masksem_graph.plain_yaml import read_plain, write_plain
 
 Kind = Literal["run", "evaluation", "conversion"]
@@ -81,6 +83,11 @@ class RunFolder:
         return self / "last.pt"
 
     @property
+    def previous(self) -> Path:
+        """The checkpoint before that."""
+        return self / "previous.pt"
+
+    @property
     def figures(self) -> Path:
         """The pictures."""
         return self / "figures"
@@ -103,8 +110,8 @@ class RunFolder:
 
     @property
     def lost_checkpoint(self) -> bool:
-        """Whether this is a trained run without the file to go on from."""
-        if self.checkpoint.is_file():
+        """Whether this is a trained run without a file to go on from."""
+        if self.checkpoint.is_file() or self.previous.is_file():
             return False
         metrics = self / "metrics.csv"
         # One row may be there before the first checkpoint is.
@@ -130,7 +137,8 @@ class RunFolder:
         """
         require_folder(self.path)
         there = sorted(entry.name for entry in self.path.iterdir()) if self.path.is_dir() else []
-        there = [name for name in there if name != LOCK]
+        ours = re.compile(rf"\.lock|\.{re.escape(MARKER)}\.\d+\.partial")  # the last: killed while it was marked
+        there = [name for name in there if not ours.fullmatch(name)]
         if self.kind is None and there:
             raise InputError(
                 f"--output: {self} holds {', '.join(there[:3])}{', ...' if len(there) > 3 else ''}, and no {MARKER} that "
@@ -139,6 +147,25 @@ class RunFolder:
         if there and self.kind != kind:
             raise InputError(f"--output: {self} holds {_a(self.kind)}; expected a folder of its own for {_a(kind)}")
 
+    def refuse_results(self, *, overwrite: bool, **asked: Any) -> None:
+        """Make sure that there are no results yet, or those of the same evaluation, stopped before its page was written.
+
+        Args:
+            overwrite: they may be replaced in any case.
+            asked: fields that ``results.json`` of the same evaluation has.
+
+        Raises:
+            InputError: there are.
+        """
+        if overwrite or not self.results.is_file():
+            return
+        try:
+            found = {} if self.page.is_file() else json.loads(self.results.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            found = {}
+        if not found or any(found.get(name) != value for name, value in asked.items()):
+            raise InputError(f"--output: {self} already holds results; expected another folder, or --overwrite true")
+
     @contextmanager
     def writing(self, kind: Kind) -> Iterator[None]:
         """Hold the folder for this process, and mark it as ours.
@@ -146,21 +173,22 @@ class RunFolder:
         Raises:
             InputError: it holds something else, or another process is writing it.
         """
+        remove_leftovers(followed(self.path))
         self.require_ours(kind)
         new = self.kind is None
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self / LOCK, blocking=False)
         try:
             lock.acquire()
+            (self / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}")
         except Timeout:
             who = (self / LOCK).read_text(encoding="utf-8", errors="replace").strip() or "another process"
             raise InputError(f"--output: {self} is being written by {who}, which holds {self / LOCK}") from None
         except OSError as error:
+            lock.release()
             raise InputError(f"--output: {self}: cannot be written: {error.strerror or error}") from None
         try:
-            (self / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}")
-            for leftover in self.path.glob(".[!r]*.partial"):  # of a process that was killed; pages have their own lock
-                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+            self.remove_leftovers(locks=False)
             if self.kind is None:
                 with write_beside(self / MARKER) as partial:
                     partial.write_text(f"{kind}\n")
@@ -171,6 +199,18 @@ class RunFolder:
             if new and [path.name for path in self.path.iterdir()] == [MARKER]:  # refused before anything was done
                 (self / MARKER).unlink()
                 self.path.rmdir()
+
+    def remove_leftovers(self, *, locks: bool = True) -> None:
+        """Remove what a process that was killed left, where no other is writing.
+
+        Args:
+            locks: its lock, too.
+        """
+        for leftover in [*self.path.glob(".[!r]*.partial"), *([self / LOCK] if locks else [])]:
+            remove(leftover)
+        if (self / f".{self.page.name}.lock").exists():
+            with suppress(InputError), locked(self.page, wait=False):
+                pass  # what nobody holds goes
 
     def clear(self, keep: tuple[str, ...] = ()) -> None:
         """Remove what an earlier run left, the results last; files of any other name stay.

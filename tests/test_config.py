@@ -350,14 +350,14 @@ def test_a_model_of_torch_geometric_is_wrapped() -> None:
     ("more", "message"),
     [
         ("--model.width many", r"--model\.width"),
-        ("--model.width 0", r"model\.width: expected at least 1"),
+        ("--model.width 0", r"model\.width: expected a number from 1"),
         ("--model.backbone.hedas 2", r"--model\.backbone\.hedas: no such option of .*Transformer; did you mean heads\?"),
         ("--train.epochs 1.5", r"--train\.epochs"),
         ("--train.epochs null", r"train\.epochs: expected int, found null"),
         ("--train.seed 18446744073709551616", r"train\.seed: expected a number of at most 64 bits"),
         ("--train.batch_size 99999999999999999999", r"train\.batch_size: expected a number of at most 64 bits"),
         ("--train.accumulate 9999", r"train\.accumulate: expected at most train\.batch_size"),
-        ("--train.lr .nan", r"train\.lr: expected a rate above 0"),
+        ("--train.lr .nan", r"train\.lr: expected a number from 1e-12"),
         ("--model.backbone.depth null", r"depth: expected int .*found null"),
         (
             "--method.scores masksem_graph.operators.Heat",

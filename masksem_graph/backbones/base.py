@@ -104,7 +104,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 def check_heads(width: int, heads: int) -> None:
     """Whether the width can be shared out among the heads."""
-    if width % heads:
+    if heads < 1 or width % heads:
         raise InputError(f"heads: expected a divisor of the width {width}, found {heads}")
 
 

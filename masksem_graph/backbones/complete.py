@@ -20,7 +20,8 @@ WRAPPER, WRAPPED_IN = "masksem_graph.backbones.GraphModel", "masksem_graph.backb
 def complete_backbones(composed: Composed) -> None:
     """Complete the backbones: their scale is the model's, and a bare ``nn.Module`` is wrapped."""
     for name in ("backbone", "decoder"):
-        node = (composed.fields.get("model") or {}).get(name)
+        model = composed.fields.get("model")
+        node = model.get(name) if isinstance(model, dict) else None
         if is_part(node):
             complete_backbone(node, composed.scale.get(f"model.{name}", {}), f"model.{name}")
 
@@ -28,7 +29,7 @@ def complete_backbones(composed: Composed) -> None:
 def complete_backbone(node: dict[str, Any], scale: Mapping[str, Any], field_name: str) -> None:
     """As `complete_backbones`, one of them."""
     found = trust.import_class(node[CLASS_PATH], nn.Module, field=field_name)
-    options = node.setdefault(INIT_ARGS, {})
+    options = node[INIT_ARGS] = node.get(INIT_ARGS) or {}
     takes = inspect.signature(found).parameters
     if not issubclass(found, Backbone):
         if "depth" in scale and DEPTH in takes:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masksem_graph.backbones.base import Backbone, check_heads, xavier_linear
+from masksem_graph.backbones.drop_path import block_rates, hidden_width
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
 
@@ -39,7 +40,7 @@ class CrossBlock(nn.Module):
 
     def __init__(self, *, width: int, heads: int, mlp_ratio: float) -> None:
         super().__init__()
-        hidden = round(width * mlp_ratio)
+        hidden = hidden_width(width, mlp_ratio)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = CrossAttention(width=width, heads=heads)
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
@@ -66,7 +67,7 @@ class CrossTransformer(Backbone):
     def __init__(self, *, width: int, depth: int = 1, heads: int = 4, mlp_ratio: float = 4.0) -> None:
         super().__init__()
         check_heads(width, heads)
-        self.blocks = nn.ModuleList(CrossBlock(width=width, heads=heads, mlp_ratio=mlp_ratio) for _ in range(depth))
+        self.blocks = nn.ModuleList(CrossBlock(width=width, heads=heads, mlp_ratio=mlp_ratio) for _ in block_rates(depth, 0))
         self.norm = nn.LayerNorm(width)
         self.apply(xavier_linear)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch_geometric.nn import GATv2Conv
 from torch_geometric.utils import add_self_loops
 
 from masksem_graph.backbones.base import Masked, check_heads
+from masksem_graph.backbones.drop_path import block_rates
 from masksem_graph.backbones.edge_features import edge_width, one_hot_edges
 from masksem_graph.backbones.message_passing import ConvBackbone, ConvBlock
 from masksem_graph.graph import SkeletonData
@@ -54,7 +54,7 @@ class GAT(ConvBackbone):
                 mlp_ratio=mlp_ratio,
                 drop_path=rate,
             )
-            for rate in torch.linspace(0, drop_path, depth).tolist()
+            for rate in block_rates(depth, drop_path)
         )
         super().__init__(width=width, blocks=blocks, hops=hops, kept_hops=kept_hops, masked=masked)
 

@@ -8,6 +8,7 @@ from torch_geometric.nn import GCNConv
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from masksem_graph.backbones.base import Masked
+from masksem_graph.backbones.drop_path import block_rates
 from masksem_graph.backbones.edge_features import edge_weights
 from masksem_graph.backbones.message_passing import ConvBackbone, ConvBlock
 from masksem_graph.graph import SkeletonData
@@ -42,7 +43,7 @@ class GCN(ConvBackbone):
     ) -> None:
         blocks = (
             ConvBlock(conv=GCNConv(width, width, normalize=False), width=width, mlp_ratio=mlp_ratio, drop_path=rate)
-            for rate in torch.linspace(0, drop_path, depth).tolist()
+            for rate in block_rates(depth, drop_path)
         )
         super().__init__(width=width, blocks=blocks, hops=hops, kept_hops=kept_hops, masked=masked)
 

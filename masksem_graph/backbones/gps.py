@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch_geometric.nn import GINEConv, GPSConv
 
 from masksem_graph.backbones.base import Masked, check_heads
-from masksem_graph.backbones.drop_path import DropPath
+from masksem_graph.backbones.drop_path import DropPath, block_rates
 from masksem_graph.backbones.edge_features import edge_width
 from masksem_graph.backbones.message_passing import ConvBackbone
 
@@ -90,6 +89,6 @@ class GPS(ConvBackbone):
         edge_dim = edge_width(max(hops, kept_hops))
         blocks = (
             GPSBlock(width=width, heads=heads, edge_dim=edge_dim, dropout=dropout, drop_path=rate)
-            for rate in torch.linspace(0, drop_path, depth).tolist()
+            for rate in block_rates(depth, drop_path)
         )
         super().__init__(width=width, blocks=blocks, hops=hops, kept_hops=kept_hops, masked=masked)

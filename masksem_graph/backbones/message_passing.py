@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from masksem_graph.backbones.base import Backbone, Masked, of_no_body, xavier_linear
-from masksem_graph.backbones.drop_path import DropPath
+from masksem_graph.backbones.drop_path import DropPath, hidden_width
 from masksem_graph.backbones.edge_features import one_hot_edges
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
@@ -94,7 +94,7 @@ class ConvBlock(nn.Module):
 
     def __init__(self, *, conv: nn.Module, width: int, mlp_ratio: float = 4.0, drop_path: float = 0.0) -> None:
         super().__init__()
-        hidden = round(width * mlp_ratio)
+        hidden = hidden_width(width, mlp_ratio)
         self.norm1 = nn.LayerNorm(width)
         self.conv = conv
         self.norm2 = nn.LayerNorm(width)

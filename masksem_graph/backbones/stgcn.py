@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch_geometric.nn import RGCNConv
 
 from masksem_graph.backbones.base import Masked
-from masksem_graph.backbones.drop_path import DropPath
+from masksem_graph.backbones.drop_path import DropPath, block_rates
 from masksem_graph.backbones.message_passing import ConvBackbone
 from masksem_graph.edges import OUTWARD, STEPS
 from masksem_graph.errors import InputError
@@ -87,7 +86,7 @@ class STGCN(ConvBackbone):
     ) -> None:
         if kernel < 1 or kernel % 2 == 0:
             raise InputError(f"kernel: expected an odd number of segments, found {kernel}")
-        rates = torch.linspace(0, drop_path, depth).tolist()
+        rates = block_rates(depth, drop_path)
         blocks = (STGCNBlock(width=width, kernel=kernel, drop_path=rate) for rate in rates)
         super().__init__(width=width, blocks=blocks, hops=hops, kept_hops=kept_hops, masked=masked)
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masksem_graph.backbones.base import Backbone, Masked, check_heads, of_no_body, xavier_linear
-from masksem_graph.backbones.drop_path import DropPath
+from masksem_graph.backbones.drop_path import DropPath, block_rates, hidden_width
 from masksem_graph.encodings.base import AttentionBiasFactory
 from masksem_graph.graph import SkeletonData
 
@@ -52,7 +52,7 @@ class Block(nn.Module):
 
     def __init__(self, *, width: int, heads: int, mlp_ratio: float, drop_path: float, dropout: float) -> None:
         super().__init__()
-        hidden = round(width * mlp_ratio)
+        hidden = hidden_width(width, mlp_ratio)
         self.norm1 = nn.LayerNorm(width)
         self.attention = Attention(width=width, heads=heads, dropout=dropout)
         self.norm2 = nn.LayerNorm(width)
@@ -93,7 +93,7 @@ class Transformer(Backbone):
         super().__init__()
         check_heads(width, heads)
         self.masked = masked
-        rates = torch.linspace(0, drop_path, depth).tolist()
+        rates = block_rates(depth, drop_path)
         self.blocks = nn.ModuleList(
             Block(width=width, heads=heads, mlp_ratio=mlp_ratio, drop_path=rate, dropout=dropout) for rate in rates
         )

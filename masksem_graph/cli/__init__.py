@@ -54,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from what is on disk", file=sys.stderr)
+        raise SystemExit(130) from None
     except BrokenPipeError:
         raise
     except OSError as error:  # a full disk, a folder without permission

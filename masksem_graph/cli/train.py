@@ -63,7 +63,8 @@ def read(options: Options) -> tuple[Any, dict[str, Any], list[Any]]:
 def resolve_roots(fields: dict[str, Any]) -> None:
     """Make the paths of the data absolute, so that a run can be evaluated from another folder."""
     data = fields.get("data")
-    sections = [data, *((data.get("also") or {}).values() if isinstance(data, dict) else ())]
+    also = data.get("also") if isinstance(data, dict) else None
+    sections = [data, *(also.values() if isinstance(also, dict) else ())]
     for section in sections:
         for name in ("root", "splits"):
             if isinstance(section, dict) and isinstance(section.get(name), str):

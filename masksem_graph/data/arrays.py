@@ -91,6 +91,7 @@ class NpzRows:
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
         try:
+            require_regular(path)
             archive = zipfile.ZipFile(path)
             member = archive.getinfo(f"{name}.npy")
             self._stream = cast(zipfile.ZipExtFile, archive.open(member))
@@ -158,6 +159,7 @@ def npz_names(path: Path) -> list[str]:
         InputError: not an .npz.
     """
     try:
+        require_regular(path)
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
     except ZIP_ERRORS as error:

@@ -14,6 +14,7 @@ import numpy as np
 
 from masksem_graph.data.source import CLIP_BYTES
 from masksem_graph.errors import InputError, shown
+from masksem_graph.files import require_regular
 
 PICKLE_BYTES = 16 * 2**30
 """NTU RGB+D 120 takes about 2 GB."""
@@ -30,6 +31,7 @@ def read_pickle(path: Path) -> Any:
         InputError: the pickle names anything else, is damaged, or holds an array that is not of numbers.
     """
     try:
+        require_regular(path)
         with path.open("rb") as file:
             bounded = _Bounded(file)
             _check_memo(bounded)

@@ -24,6 +24,8 @@ from masksem_graph.topology import Topology
 TRAIN, TEST = 1, 0
 """What ``parts`` says of a clip; -1 is neither."""
 CLIP_FIELDS = ("name", "label", "subject", "camera", "setup", "length")
+LARGEST = 1e12
+"""No coordinate is; its square is still a float32's."""
 SKIPPED = "skipped.csv"
 """Lists the clips that are not in the store, and why."""
 VERIFY = "MASKSEM_GRAPH_VERIFY"
@@ -170,9 +172,18 @@ def _check_checksums(path: Path, checksums: Mapping[str, str], verify: bool) -> 
             continue
         if digest(file) != expected:
             raise InputError(f"{file}: was changed or damaged after it was written: its checksum does not fit; {AGAIN}")
+        if name == "frames":
+            _check_frames(file)
         # A file that was written just now can change once more under the same time.
         if name == "frames" and time.time_ns() - status.st_mtime_ns > 2e9:
             _verified.add(key)
+
+
+def _check_frames(file: Path, portion: int = 2**16) -> None:
+    frames = np.load(file, mmap_mode="r")
+    for start in range(0, len(frames), portion):
+        if not (np.abs(frames[start : start + portion]) < LARGEST).all():
+            raise InputError(f"{file}: found a coordinate that is not finite or beyond {LARGEST:g}; {AGAIN}")
 
 
 def _check_tables(path: Path, description: StoreDescription, arrays: Mapping[str, np.ndarray]) -> None:
@@ -281,7 +292,7 @@ class StoreWriter:
 
         Raises:
             InputError: a clip of this name is there, its label is not one of the classes, or it has another number of
-                coordinates than the first; nothing is written.
+                coordinates than the first, or one that is not finite; nothing is written.
         """
         if clip.name in self._names:
             raise InputError(f"a second clip called {clip.name}, expected each name once")
@@ -290,6 +301,8 @@ class StoreWriter:
         channels = self._channels or clip.bodies[0].frames.shape[2]
         if wrong := [b.frames.shape[2] for b in clip.bodies if b.frames.shape[2] != channels]:
             raise InputError(f"found {wrong[0]} coordinates a joint, expected {channels}, as the clips before")
+        if not all((np.abs(b.frames) < LARGEST).all() for b in clip.bodies):
+            raise InputError(f"found a coordinate that is not finite or beyond {LARGEST:g}")
         self._channels = channels
         for body in clip.bodies:
             self._frames.append(body.frames)

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from masksem_graph.data.transforms import SkeletonTransform
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, require_range
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class CropConfig:
         low, high = self.share
         if not 0 < low <= high <= 1:
             raise InputError(f"crop.share: expected two shares with 0 < low <= high <= 1, found {list(self.share)}")
+        require_range("crop.min_frames", self.min_frames, 1, 10**6)
         if not 0 < self.test_share <= 1:
             raise InputError(f"crop.test_share: expected a share in (0, 1], found {self.test_share}")
 

@@ -37,8 +37,7 @@ def fuse(
     if output.resolve() in [folder.resolve() for folder in folders]:
         raise InputError(f"--output: {output} is one of the evaluations to add up; expected another folder")
     target.require_ours("evaluation")
-    if target.results.is_file() and not overwrite:
-        raise InputError(f"--output: {output} already holds results; expected another folder, or --overwrite true")
+    target.refuse_results(overwrite=overwrite, fused=[str(folder.resolve()) for folder in folders])
     weights = [1.0] * len(folders) if weights is None else list(weights)
     if len(folders) < 2:
         raise InputError(f"--fuse: expected at least two evaluations, found {len(folders)}")

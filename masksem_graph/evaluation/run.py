@@ -90,8 +90,7 @@ def evaluate(config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[C
         raise InputError(f"--output: {folder} is the run to evaluate; expected a folder of the evaluation's own")
     first = os.environ.get("RANK", "0") == "0"
     with folder.writing("evaluation") if first else nullcontext():
-        if folder.results.is_file() and not config.overwrite:
-            raise InputError(f"--output: {folder} already holds results; expected another folder, or --overwrite true")
+        folder.refuse_results(overwrite=config.overwrite, config=plain)
         return _evaluate(config, plain, competed, folder)
 
 

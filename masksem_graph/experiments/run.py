@@ -17,9 +17,11 @@ from typing import IO
 from rich.progress import Progress
 
 from masksem_graph.console import console, progress_bars
+from masksem_graph.errors import InputError
 from masksem_graph.experiments.commands import EPOCHS, arguments
 from masksem_graph.experiments.plan import ExperimentPlan
 from masksem_graph.experiments.steps import Step
+from masksem_graph.run_folder import LOCK, RunFolder
 from masksem_graph.training.signals import StopRequest
 
 LOOK_EVERY = 0.25  # seconds
@@ -35,12 +37,19 @@ class Stopped(Exception):
 
 
 def finished(folder: Path) -> bool:
-    """Whether a run's last checkpoint says that it is finished, an evaluation's results are there, or a store is."""
+    """Whether everything is there: a run whose last checkpoint is its end, an evaluation's results, a store.
+
+    The page of a run or of an evaluation is written last.
+    """
+    page = (folder / "report.html").is_file()
     if (folder / "last.pt").is_file():
         from masksem_graph.training.checkpoint import load_checkpoint  # torch takes seconds to import
 
-        return bool(load_checkpoint(folder / "last.pt")["finished"])
-    return (folder / "results.json").is_file() or (folder / "store.yaml").is_file()
+        try:
+            return page and bool(load_checkpoint(folder / "last.pt").get("finished"))
+        except InputError:
+            return False  # it goes on from the checkpoint before
+    return (page and (folder / "results.json").is_file()) or (folder / "store.yaml").is_file()
 
 
 def run_steps(plan: ExperimentPlan, output: Path, *, jobs: int = 1, keep_going: bool = True) -> dict[str, str]:
@@ -78,18 +87,30 @@ def run_steps(plan: ExperimentPlan, output: Path, *, jobs: int = 1, keep_going: 
 def _alone(output: Path, stop: StopRequest) -> Iterator[IO[str]]:
     """Hold the folder. Steps inherit the lock: those of a runner that was killed hold it until they end."""
     output.mkdir(parents=True, exist_ok=True)
-    with (output / ".lock").open("w") as lock:
-        for attempt in range(sys.maxsize):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if not attempt:
-                    console.print(f"{output}: another run, or a step of one that was killed, is at work here; waiting for it")
-                if stop.signal is not None:
-                    raise Stopped(stop.signal) from None
-                time.sleep(LOOK_EVERY)
-        yield lock
+    path, told = output / LOCK, False
+    while True:
+        with path.open("w") as lock:
+            if _locks(lock):
+                try:
+                    yield lock
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+        if not told:
+            console.print(f"{output}: another run, or a step of one that was killed, is at work here; waiting for it")
+            told = True
+        if stop.signal is not None:
+            raise Stopped(stop.signal)
+        time.sleep(LOOK_EVERY)
+
+
+def _locks(file: IO[str]) -> bool:
+    """Whether this process holds the file now, and the file is still where it was."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return os.fstat(file.fileno()).st_nlink > 0
 
 
 @dataclass
@@ -107,6 +128,9 @@ class _Runner:
     def __post_init__(self) -> None:
         todo = [step for step in self.plan.steps if step.missing is None]
         self.waiting = {step.name: step for step in todo if step.command == "table" or not self._finished(step.name)}
+        for step in todo:  # of one that was killed at its very end
+            if step.name not in self.waiting:
+                RunFolder(self.output / step.name).remove_leftovers()
         self.bar = self.progress.add_task("steps", total=len(todo), completed=len(todo) - len(self.waiting), note="")
 
     def start(self) -> None:

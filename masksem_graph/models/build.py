@@ -12,7 +12,7 @@ from masksem_graph.backbones import BackboneFactory
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.views import CropConfig
 from masksem_graph.encodings import EncodingFactory
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, require_range
 from masksem_graph.models.decoder import Decoder
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.pool import Pool
@@ -20,6 +20,9 @@ from masksem_graph.models.positions import Positions
 from masksem_graph.models.spaces import Space
 from masksem_graph.parts import build_part
 from masksem_graph.topology import Topology
+
+LARGEST = 2**16
+"""Of frames and of features: more is a slip, and would fill any memory."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for name in ("frames", "segment", "width"):
-            if getattr(self, name) < 1:
-                raise InputError(f"model.{name}: expected at least 1, found {getattr(self, name)}")
+            require_range(f"model.{name}", getattr(self, name), 1, LARGEST)
         if self.frames % self.segment:
             raise InputError(f"model.frames: expected a multiple of model.segment = {self.segment}, found {self.frames}")
 

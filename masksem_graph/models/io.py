@@ -1,10 +1,12 @@
 """Networks on disk: ``encoder.safetensors`` holds an encoder's weights, ``encoder.yaml`` all it takes to build it again.
 
-A run that can classify has a head beside it, in ``head.safetensors`` and ``head.yaml``.
+A run that can classify has a head beside it, in ``head.safetensors`` and ``head.yaml``. The file of the weights holds the
+checksum of both files: so it is whole at every moment, while a run writes it again and again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,14 +15,14 @@ from typing import Any, NamedTuple
 
 import torch
 import yaml
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
 
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.errors import InputError
-from masksem_graph.files import read_yaml, write_beside
+from masksem_graph.files import read_yaml, require_regular, write_beside
 from masksem_graph.hub import local
 from masksem_graph.models.build import ModelConfig, build_encoder
 from masksem_graph.models.encoder import SkeletonEncoder
@@ -28,6 +30,10 @@ from masksem_graph.models.heads import Head, HeadFactory
 from masksem_graph.topology import Topology, joint_columns, parse_topology
 
 FORMAT = 2
+CHECKSUM = "sha256"
+"""What the file of the weights calls its checksum."""
+LARGEST = 2**16
+"""Nothing is counted to more: features, joints, classes."""
 FIELDS: dict[str, tuple[type, str]] = {
     "channels": (int, "a whole number from 1"),
     "topologies": (list, "a list of topologies"),
@@ -235,22 +241,50 @@ def load_head(run: str | os.PathLike[str]) -> SavedHead | None:
     config = parse_mapping(HeadConfig, _of_format(path), source=path)
     names = None if isinstance(config.classes, int) else tuple(config.classes)
     count = config.classes if isinstance(config.classes, int) else len(config.classes)
-    head = config.head(width=config.width, joints=config.joints, classes=count)
+    for name, value in (("width", config.width), ("joints", config.joints), ("classes", count)):
+        if not 1 <= value <= LARGEST:
+            raise InputError(f"{path}: {name}: expected a number from 1 to {LARGEST}, found {value}")
+    try:
+        head = config.head(width=config.width, joints=config.joints, classes=count)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: head: {' '.join(str(error).split())}") from None
     _load_weights(path.with_suffix(".safetensors"), head)
     return SavedHead(head.eval(), names)
 
 
 def _save(path: Path, network: nn.Module, described: Mapping[str, Any]) -> None:
+    text = yaml.safe_dump(dict(described), sort_keys=False).encode()
+    about = path.with_suffix(".yaml")
+    if not about.is_file() or about.read_bytes() != text:
+        with write_beside(about) as partial:
+            partial.write_bytes(text)
+    weights = {name: value.detach().contiguous().cpu() for name, value in network.state_dict().items()}
     with write_beside(path) as partial:
-        save_file({name: value.detach().contiguous().cpu() for name, value in network.state_dict().items()}, partial)
-    with write_beside(path.with_suffix(".yaml")) as partial:
-        partial.write_text(yaml.safe_dump(dict(described), sort_keys=False))
+        partial.write_bytes(save(weights, {CHECKSUM: _checksum(text, weights)}))
 
 
 def _load_weights(path: Path, network: nn.Module) -> None:
+    """Fill a network; what is read must be what was written."""
+    about = path.with_suffix(".yaml")
     try:
-        network.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: not the weights of {path.with_suffix('.yaml').name}: {' '.join(str(error).split())}"
-        ) from None
+        require_regular(path)
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        network.load_state_dict(weights)
+    except (OSError, SafetensorError, RuntimeError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not the weights of {about.name}: {' '.join(str(error).split())[:300]}") from None
+    # Files of before 0.2.0 have none.
+    if metadata is not None and metadata.get(CHECKSUM) != _checksum(about.read_bytes(), weights):
+        raise InputError(f"{path}: it or {about.name} was changed or damaged after it was written: its checksum does not fit")
+    if bad := [name for name, value in weights.items() if not torch.isfinite(value).all()]:
+        raise InputError(f"{path}: {bad[0]}: found numbers that are not finite, expected weights")
+
+
+def _checksum(described: bytes, weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a description and of the names, kinds, shapes and bytes of weights."""
+    found = hashlib.sha256(described)
+    for name, value in sorted(weights.items()):
+        found.update(f"\n{name} {value.dtype} {list(value.shape)}\n".encode())
+        found.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from masksem_graph.published.layout import (
     mlp_head_layout,
     to_ours,
 )
+from masksem_graph.training.checkpoint import read_tensors
 
 STUDENT, TEACHER = "mamp.", "encoder."  # where MaskSem's files hold them
 WRAPPED = ("model", "state_dict", "model_state_dict")  # what people put around the weights
@@ -188,22 +188,12 @@ class _Reading:
 def _load(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected a checkpoint of MAMP or MaskSem (.pth)")
-    try:
-        scalar = np.float64(0).__reduce__()[0]
-        moved: list[Any] = [(scalar, f"numpy.{place}.multiarray.scalar") for place in ("core", "_core")]
-        with torch.serialization.safe_globals([argparse.Namespace, *SCALARS, *moved]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles in another dialect; what cannot be read is an error below
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's reader of damaged bytes raises IndexError, struct.error, TypeError and more
-        # Only a culprit's name is passed on: torch's own line advises how to run such code after all.
-        if found := re.search(r"GLOBAL ([A-Za-z_][\w.]*)", str(error)):
-            raise InputError(
-                f"{path}: refused, as it holds {found[1]}; expected tensors, plain data, NumPy's "
-                "numbers and argparse.Namespace alone"
-            ) from None
-        raise InputError(
-            f"{path}: not a checkpoint that can be read: damaged, cut short, or of another kind; expected MAMP's or MaskSem's"
-        ) from None
+    scalar = np.float64(0).__reduce__()[0]
+    moved: list[Any] = [(scalar, f"numpy.{place}.multiarray.scalar") for place in ("core", "_core")]
+    allow = [argparse.Namespace, *SCALARS, *moved]
+    content = read_tensors(
+        path, "a checkpoint of MAMP or MaskSem (.pth)", allow=allow, named="NumPy's numbers and argparse.Namespace"
+    )
     if not isinstance(content, Mapping):
         raise InputError(f"{path}: expected the weights of a MAMP or MaskSem model, found {_summary(content)}")
     return content

@@ -7,8 +7,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from masksem_graph.backbones import Transformer
 from masksem_graph.backbones.transformer import Attention
 from masksem_graph.config import parse_mapping
@@ -30,7 +28,7 @@ from masksem_graph.published.layout import (
     mlp_head_layout,
     to_theirs,
 )
-from masksem_graph.training.checkpoint import load_checkpoint
+from masksem_graph.training.checkpoint import load_checkpoint, write_tensors
 
 EXPRESSIBLE = {
     "crop",
@@ -66,7 +64,7 @@ def export_run(run: Path, file: Path) -> None:
         state |= _head_state(run, saved.head, sizes)
     content = {"model": state, "args": argparse.Namespace(model_args=_model_arguments(run, encoder, sizes))}
     with write_beside(file) as partial:
-        torch.save(content, partial)
+        write_tensors(partial, content)
 
 
 def _places(run: Path, encoder: SkeletonEncoder) -> tuple[int, int]:

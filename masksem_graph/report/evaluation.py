@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import write_beside
+from masksem_graph.files import require_regular, write_beside
 from masksem_graph.report.figures import confusion_figure, drawing, save_figure
 from masksem_graph.report.names import cell, line
 
@@ -57,6 +57,7 @@ def read_results(folder: Path) -> dict[str, Any]:
     """
     path = folder / "results.json"
     try:
+        require_regular(path)
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not the results of an evaluation: {line(error)}") from None
@@ -132,6 +133,7 @@ def read_scores(folder: Path) -> tuple[ClassScores, tuple[str, ...]]:
     """
     path = folder / SCORES
     try:
+        require_regular(path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("scores", "label", "name", "classes")}
     except Exception as error:  # numpy's reader of damaged bytes raises many things

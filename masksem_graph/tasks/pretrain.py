@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from masksem_graph.contrast import Contrast
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, require_range
 from masksem_graph.graph import SkeletonBatch, SkeletonData, nodes_of, to_segments
 from masksem_graph.masking import Draw, Evidence, Mask, Sampler, Scores
 from masksem_graph.masking.gumbel import Rounding
@@ -64,13 +64,11 @@ class MethodConfig:
     contrast: Contrast | None = None
 
     def __post_init__(self) -> None:
-        for name, low, high in (("mask_ratio", 0, 1), ("momentum", 0, 1)):
-            if not low <= (value := getattr(self, name)) <= high:
-                raise InputError(f"method.{name}: expected a share in [0, 1], found {value}")
+        require_range("method.mask_ratio", self.mask_ratio, 1e-3, 1 - 1e-3)
+        require_range("method.momentum", self.momentum, 0, 1)
+        require_range("method.temperature", self.temperature, 1e-6, 1e6)
         if not 0 < self.predicted <= 1:
             raise InputError(f"method.predicted: expected a share above 0 and up to 1, found {self.predicted}")
-        if self.temperature <= 0:
-            raise InputError(f"method.temperature: expected a number above 0, found {self.temperature}")
 
 
 class GlobalBatch(NamedTuple):

@@ -2,41 +2,192 @@
 
 from __future__ import annotations
 
+import math
+import os
 import random
+import re
+import shutil
+import struct
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from masksem_graph.errors import InputError
-from masksem_graph.files import write_beside
+from masksem_graph.console import console
+from masksem_graph.errors import InputError, shown
+from masksem_graph.files import require_regular, write_beside
 
 FORMAT = 1
+PREVIOUS = "previous.pt"
+"""The checkpoint before ``last.pt``, beside it."""
+DEEPEST = 20
+"""Levels of mappings and lists in a file of tensors."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors, numbers and strings so that ``path`` is always a whole checkpoint."""
+    """Write tensors, numbers and strings so that ``path`` is always a whole checkpoint; the one before stays as `PREVIOUS`."""
     with write_beside(path) as partial:
-        torch.save({"format": FORMAT, **state}, partial)
+        write_tensors(partial, {"format": FORMAT, **state})
+        if path.is_file():
+            with write_beside(path.with_name(PREVIOUS)) as previous:
+                try:
+                    os.link(path, previous)
+                except OSError:  # a file system without links
+                    shutil.copyfile(path, previous)
+
+
+def write_tensors(path: Path, content: Any) -> None:
+    """Write a file that `read_tensors` reads; the same content gives the same bytes."""
+    with path.open("wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # how torch's writer passes on what a full disk raised
+            raise OSError(f"{' '.join(str(error).split())[:100]}; is the disk full?") from None
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
     Raises:
-        InputError: missing, damaged, of another format, or with anything in it but tensors, numbers and strings.
+        InputError: missing, changed after it was written, of another format, or with anything in it but plain data and
+            tensors of finite numbers.
+    """
+    state = read_tensors(path, "a checkpoint of a run")
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        found = state.get("format") if isinstance(state, dict) else state
+        raise InputError(f"{path}: format: expected {FORMAT}, found {shown(found)}")
+    return state
+
+
+def newest_checkpoint(folder: Path) -> dict[str, Any]:
+    """A run's last checkpoint; where that is damaged or gone the one before, and a line says so.
+
+    Raises:
+        InputError: neither can be read.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return load_checkpoint(folder / "last.pt")
+    except InputError as error:
+        if not (older := folder / PREVIOUS).is_file():
+            raise
+        state = load_checkpoint(older)
+        console.print(f"{error}; going on from {older.name}, the checkpoint before it", markup=False, soft_wrap=True)
+        return state
+
+
+def read_tensors(path: Path, what: str, *, allow: Sequence[Any] = (), named: str = "") -> Any:
+    """What a file written by ``torch.save`` holds, on the CPU.
+
+    Args:
+        path: the file.
+        what: what it should be, for error lines.
+        allow: classes that may be in it beside plain data and tensors, as `torch.serialization.safe_globals` takes them.
+        named: what error lines call them.
+
+    Raises:
+        InputError: missing, changed after it was written, or with anything else in it.
+    """
+    try:
+        require_regular(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}; expected {what}") from None
+    try:
+        _check_archive(path)
+        with torch.serialization.safe_globals(list(allow)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles in another dialect; what cannot be read is an error below
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        _check_tensors(content, room=path.stat().st_size)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     except Exception as error:  # torch's reader of damaged bytes raises IndexError, struct.error, TypeError and more
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: not a checkpoint that can be read: {reason}") from None
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        # Only a culprit's name is passed on: torch's own line advises how to run such code after all.
+        if found := re.search(r"GLOBAL ([A-Za-z_][\w.]*)", str(error)):
+            kinds = f"tensors, plain data, {named}" if named else "tensors and plain data"
+            raise InputError(f"{path}: refused, as it holds {found[1]}; expected {kinds} alone") from None
         raise InputError(
-            f"{path}: format: expected {FORMAT}, found {state.get('format') if isinstance(state, dict) else state!r}"
+            f"{path}: not a checkpoint that can be read: damaged, cut short, or of another kind; expected {what}"
+        ) from None
+    return content
+
+
+def _check_archive(path: Path) -> None:
+    """Hold every member of the archive against its checksum; torch itself does not look at them."""
+    if not zipfile.is_zipfile(path):
+        return  # as torch wrote files before 1.6
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+                raise InputError("found a compressed archive, expected one as torch writes it")
+            if sum(member.file_size for member in members) > path.stat().st_size:
+                raise InputError("damaged: its members overlap")
+            if damaged := archive.testzip():
+                raise InputError(f"was changed or damaged after it was written: the checksum of {shown(damaged)} does not fit")
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error) as error:
+        raise InputError(f"was changed or damaged after it was written: {' '.join(str(error).split())[:200]}") from None
+
+
+def _check_tensors(content: Any, room: int) -> None:
+    """Refuse what is larger in memory than on disk, and numbers that are none."""
+    total = 0
+    for name, value in _tensors_in(content, ""):
+        if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_nested:
+            raise InputError(f"{name}: found a tensor of another kind, expected plain numbers")
+        # Steps of zero make a few bytes look like gigabytes; tensors that share their numbers are few.
+        total += value.numel() * value.element_size()
+        if total > 4 * room:
+            raise InputError(f"{name}: found tensors of more than {total:,} bytes in a file of {room:,}")
+        if not torch.isfinite(value).all():
+            raise InputError(f"{name}: found numbers that are not finite, expected weights")
+
+
+def _tensors_in(content: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Tensor]]:
+    if depth > DEEPEST:
+        raise InputError(f"is nested deeper than {DEEPEST} levels")
+    if isinstance(content, Tensor):
+        yield name.strip("."), content
+    elif isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _tensors_in(value, f"{name}.{key}", depth + 1)
+    elif isinstance(content, list | tuple | set):
+        for i, value in enumerate(content):
+            yield from _tensors_in(value, f"{name}.{i}", depth + 1)
+
+
+def check_alike(found: Any, expected: Any, name: str) -> None:
+    """Refuse state that is not built as this program's own: other keys, types, shapes or kinds of numbers.
+
+    Args:
+        found: from a file.
+        expected: what this program would write; its values do not matter.
+        name: of the field, for the error line.
+
+    Raises:
+        InputError: they differ.
+    """
+    if isinstance(expected, Tensor):
+        right = isinstance(found, Tensor) and found.shape == expected.shape and found.dtype == expected.dtype
+        told = f"{expected.dtype} of shape {list(expected.shape)}"
+    elif isinstance(expected, dict):
+        right, told = (
+            isinstance(found, dict) and found.keys() == expected.keys(),
+            f"entries {', '.join(map(str, expected))}",
         )
-    return state
+    elif isinstance(expected, list):
+        right, told = isinstance(found, list) and len(found) == len(expected), f"a list of {len(expected)}"
+    else:
+        right = type(found) is type(expected) and (not isinstance(found, float) or math.isfinite(found))
+        told = f"a {type(expected).__name__}"
+    if not right:
+        what = f"{found.dtype} of shape {list(found.shape)}" if isinstance(found, Tensor) else shown(found)
+        raise InputError(f"{name}: expected {told[:200]}, found {what}")
+    for key in expected if isinstance(expected, dict) else range(len(expected)) if isinstance(expected, list) else ():
+        check_alike(found[key], expected[key], f"{name}.{key}")
 
 
 def random_state() -> dict[str, Any]:
@@ -59,12 +210,21 @@ def random_state() -> dict[str, Any]:
     return state
 
 
-def restore_random_state(state: dict[str, Any]) -> None:
-    """Put every global random generator back to `random_state`."""
-    torch.set_rng_state(state["torch"])
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal), gauss))
-    kind, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
+def restore_random_state(state: Any) -> None:
+    """Put every global random generator back to `random_state`.
+
+    Raises:
+        InputError: it is no such state.
+    """
+    try:
+        version, internal, gauss = state["python"]
+        kind, keys, position, has_gauss, cached = state["numpy"]
+        if not 0 <= position <= len(keys):  # numpy would read beyond its table
+            raise ValueError(position)
+        torch.set_rng_state(state["torch"])
+        random.setstate((version, tuple(internal), gauss))
+        np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+        if "cuda" in state and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state["cuda"])
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError):
+        raise InputError("random: expected the state of the random generators") from None

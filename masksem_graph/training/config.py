@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from masksem_graph.data.config import DataConfig
 from masksem_graph.data.transforms import SkeletonTransform
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, require_range
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.tasks.pretrain import MethodConfig
 from masksem_graph.training.devices import DeviceConfig
@@ -51,22 +51,16 @@ class TrainConfig:
     def __post_init__(self) -> None:
         largest = {"epochs": 10**6, "batch_size": 10**6, "accumulate": 10**4, "evaluate_every": 10**6, "seed": 2**63 - 1}
         for name, most in largest.items():
-            least, value = int(name not in ("evaluate_every", "seed")), getattr(self, name)
-            if not least <= value <= most:
-                raise InputError(f"train.{name}: expected a number from {least} to {most}, found {value}")
+            require_range(f"train.{name}", getattr(self, name), int(name not in ("evaluate_every", "seed")), most)
         if self.accumulate > self.batch_size:
             raise InputError(
                 f"train.accumulate: expected at most train.batch_size = {self.batch_size}, found {self.accumulate}"
             )
-        if not 0 <= self.warmup <= 1:
-            raise InputError(f"train.warmup: expected a share in [0, 1], found {self.warmup}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise InputError(f"train.betas: expected two numbers in [0, 1), found {list(self.betas)}")
-        for name in ("checkpoint_minutes", "final_lr", "weight_decay"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"train.{name}: expected a number from 0, found {getattr(self, name)}")
-        if not 0 < self.lr < float("inf"):
-            raise InputError(f"train.lr: expected a rate above 0, found {self.lr}")
+        for name, low, high in (("warmup", 0, 1), ("lr", 1e-12, 1e3), ("final_lr", 0, 1e3), ("weight_decay", 0, 1e3)):
+            require_range(f"train.{name}", getattr(self, name), low, high)
+        require_range("train.checkpoint_minutes", self.checkpoint_minutes, 0, 1e6)
 
 
 @dataclass(frozen=True, kw_only=True)

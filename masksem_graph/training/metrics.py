@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import csv
+import math
 from importlib.util import find_spec
 from pathlib import Path
 
-from masksem_graph.files import write_beside
+from masksem_graph.errors import InputError, shown
+from masksem_graph.files import require_regular, write_beside
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's ``metrics.csv``; an epoch without a figure has no entry for it."""
-    with (folder / "metrics.csv").open(newline="") as file:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+    """The rows of a run's ``metrics.csv``; an epoch without a figure has no entry for it.
+
+    Raises:
+        InputError: there is none, or a damaged one.
+    """
+    return [{name: float(value) for name, value in row.items() if value} for row in _rows(folder / "metrics.csv")]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The rows as text, once each is known to be numbers of an epoch."""
+    try:
+        require_regular(path)
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: cannot be read: {reason}") from None
+    for number, row in enumerate(rows, 1):
+        try:
+            right = row["epoch"].isdecimal() and all(math.isfinite(float(value)) for value in row.values() if value)
+        except (KeyError, ValueError, TypeError, AttributeError):
+            right = False
+        if not right:
+            raise InputError(f"{path}: row {number}: expected an epoch and a number in each column, found {shown(row)}")
+    return rows
 
 
 class MetricsLog:
@@ -21,14 +45,16 @@ class MetricsLog:
     Args:
         folder: the run's folder.
         upto: epochs whose rows are kept from an earlier start; a resumed run writes the later ones again.
+
+    Raises:
+        InputError: the rows of the earlier start are damaged.
     """
 
     def __init__(self, folder: Path, upto: int = 0) -> None:
         self.path = folder / "metrics.csv"
         self.rows: list[dict[str, str]] = []
         if upto and self.path.is_file():
-            with self.path.open(newline="") as file:
-                self.rows = [row for row in csv.DictReader(file) if int(row["epoch"]) <= upto]
+            self.rows = [row for row in _rows(self.path) if int(row["epoch"]) <= upto]
         self.board = None
         if find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter

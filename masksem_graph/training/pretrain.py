@@ -19,12 +19,12 @@ from torch.nn.utils import get_total_norm
 from masksem_graph.data.loader import BodyPlan, SkeletonLoader
 from masksem_graph.data.mixture import Mixture, Portion, TrainingSet
 from masksem_graph.data.views import CropConfig, random_view
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, shown
 from masksem_graph.models.compiling import compile_layers
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain, RandomNumbers
-from masksem_graph.training.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
+from masksem_graph.training.checkpoint import check_alike, random_state, restore_random_state, save_checkpoint
 from masksem_graph.training.config import TrainConfig
 from masksem_graph.training.metrics import MetricsLog
 from masksem_graph.training.optim import build_adamw, warmup_cosine
@@ -32,7 +32,8 @@ from masksem_graph.training.signals import StopRequest
 
 TELL_SECONDS = 20.0
 """Between the lines that a log gets."""
-AGREE_EVERY = 16  # steps between the moments at which several processes look at each other's signals
+AGREE_SECONDS, AGREE_STEPS = 2.0, 16
+"""Several processes look at each other's signals about so often, and after at most so many steps."""
 
 
 @dataclass
@@ -101,7 +102,8 @@ class PretrainLoop:
                     compile_layers(network)
         self.wrapped, self.optimiser = fabric.setup(task, build_adamw(task, config))
         self.progressed = Progressed()
-        self.saved_at = self.told_at = time.monotonic()
+        self.saved_at = self.told_at = self.agreed_at = time.monotonic()
+        self.agree_in = self.steps_since = 1
 
     @property
     def checkpoint(self) -> Path:
@@ -290,12 +292,19 @@ class PretrainLoop:
 
     def _agree(self, *flags: bool) -> list[bool]:
         """Which of some flags any process raises: several save and stop together, and talk about it every few steps only."""
-        if self.fabric.world_size == 1:
+        world = self.fabric.world_size
+        if world == 1:
             return list(flags)
-        if self.progressed.step % AGREE_EVERY:
+        if self.steps_since < self.agree_in:
+            self.steps_since += 1
             return [False] * len(flags)
-        raised = torch.tensor([float(flag) for flag in flags], device=self.fabric.device)
-        return (self._sum(raised) > 0).tolist()
+        now = time.monotonic()
+        told = torch.tensor([now - self.agreed_at, *map(float, flags)], device=self.fabric.device)
+        seconds, *raised = self._sum(told).tolist()
+        # From what all have told, so that all come to the same number.
+        steps = AGREE_SECONDS * world * self.steps_since / max(seconds, 1e-9)
+        self.agree_in, self.steps_since, self.agreed_at = max(1, min(AGREE_STEPS, int(steps))), 1, now
+        return [value > 0 for value in raised]
 
     def save(self) -> None:
         """Write the checkpoint and the encoder, unless something in them went bad."""
@@ -321,16 +330,43 @@ class PretrainLoop:
             )
         self.fabric.barrier()
 
-    def resume(self) -> None:
-        """Go on from the checkpoint."""
-        state = load_checkpoint(self.checkpoint)
-        self.task.load_state_dict(state["task"])
-        self.optimiser.load_state_dict(state["optimiser"])
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            InputError: it is not one of this run.
+        """
+        try:
+            self._check(state)
+            self.task.load_state_dict(state["task"])
+            # Rates and decays are the configuration's own; only the moments go on.
+            moments = {**self.optimiser.state_dict(), "state": state["optimiser"]["state"]}
+            self.optimiser.load_state_dict(moments)
+            restore_random_state(state["random"])
+        except InputError as error:
+            raise InputError(f"{self.checkpoint}: {error}") from None
         sums = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}
         if not self.fabric.is_global_zero:
             sums = {name: torch.zeros_like(value) for name, value in sums.items()}
         self.progressed = Progressed(state["epoch"], state["step"], sums, state["seconds"], state["bodies"])
-        restore_random_state(state["random"])
+
+    def _check(self, state: dict[str, Any]) -> None:
+        """Refuse a checkpoint that does not fit: an optimiser that takes moments of another shape crashes later."""
+        check_alike(state.get("task"), self.task.state_dict(), "task")
+        optimiser = state.get("optimiser")
+        found = optimiser.get("state") if isinstance(optimiser, dict) else None
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        expected = {i: {"step": torch.zeros(()), "exp_avg": p, "exp_avg_sq": p} for i, p in enumerate(parameters)}
+        if not isinstance(found, dict) or not found.keys() <= expected.keys():
+            raise InputError(f"optimiser.state: expected the moments of {len(parameters)} parameters")
+        check_alike(found, {i: expected[i] for i in found}, "optimiser.state")
+        limits = {"epoch": self.config.epochs, "step": self.steps_per_epoch, "bodies": 2**48, "seconds": 1e12}
+        for name, most in limits.items():
+            kinds = (int, float) if name == "seconds" else (int,)
+            if type(value := state.get(name)) not in kinds or not 0 <= value <= most:  # type: ignore[operator]
+                raise InputError(f"{name}: expected a number from 0 to {most:g}, found {shown(value)}")
+        sums = state.get("sums")
+        check_alike(sums, {str(name): torch.zeros(()) for name in sums} if isinstance(sums, dict) else {}, "sums")
 
 
 def average_clip(source: SkeletonLoader, plans: Iterator[BodyPlan]) -> Float[Tensor, "T J C"]:

@@ -40,7 +40,7 @@ def load_task(run: Path) -> Pretrain:
     )
     try:
         task.load_state_dict(load_checkpoint(run / "last.pt")["task"])
-    except (KeyError, RuntimeError, TypeError) as error:
+    except (KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise InputError(
             f"{run / 'last.pt'}: not the networks of {config.name}: {' '.join(str(error).split())[:300]}"
         ) from None

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from masksem_graph import trust
 from masksem_graph.compose import Competed, flatten
@@ -33,7 +33,7 @@ from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.pretrain import Pretrain, build_pretrain
 from masksem_graph.tasks.zero_level import zero_levels
 from masksem_graph.topology import encoder_topology
-from masksem_graph.training.checkpoint import load_checkpoint
+from masksem_graph.training.checkpoint import load_checkpoint, newest_checkpoint
 from masksem_graph.training.config import RunConfig
 from masksem_graph.training.devices import compiler_fault, launch
 from masksem_graph.training.pretrain import Interrupted, PretrainLoop, average_clip
@@ -70,13 +70,14 @@ def pretrain(config: RunConfig, plain: dict[str, Any], competed: Sequence[Compet
     folder = RunFolder(config.output)
     first = os.environ.get("RANK", "0") == "0"
     with folder.writing("run") if first else nullcontext():
-        _pretrain(config, plain, competed, folder, resume=_resumes(folder, plain, overwrite=config.overwrite))
+        _pretrain(config, plain, competed, folder, state=_resumes(folder, plain, overwrite=config.overwrite))
     return folder
 
 
 def _pretrain(
-    config: RunConfig, plain: dict[str, Any], competed: Sequence[Competed], folder: RunFolder, *, resume: bool
+    config: RunConfig, plain: dict[str, Any], competed: Sequence[Competed], folder: RunFolder, *, state: dict[str, Any] | None
 ) -> None:
+    resume = state is not None
     fabric = launch(config.device)
     stores = open_each_on_first(fabric, config.data)
     identities = _identities(config.data, stores)
@@ -100,8 +101,8 @@ def _pretrain(
         for line in start_lines(config, plain, stores, task, steps=loop.steps_per_epoch, competed=competed):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     references = {} if resume else average_clips(task, sets)
-    if resume:
-        loop.resume()
+    if state is not None:
+        loop.resume(state)
         console.print(f"going on in {folder} after epoch {loop.progressed.epoch}, step {loop.progressed.step}", markup=False)
     if fabric.is_global_zero:
         _prepare_folder(folder, plain, identities, references, resume=resume)
@@ -185,36 +186,37 @@ def levels_of_zero(config: RunConfig, sets: Sequence[TrainingSet], most: int = 1
     return zero_levels(config.method.target, batches, config.model.segment)
 
 
-def _resumes(folder: RunFolder, plain: dict[str, Any], *, overwrite: bool) -> bool:
-    """Whether there is a run to go on with.
+def _resumes(folder: RunFolder, plain: dict[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
+    """The checkpoint to go on from; None where there is no run yet.
 
     Raises:
-        InputError: a whole run, one that has lost its checkpoint, or one of another configuration, is already there.
+        InputError: a whole run, one that has lost its checkpoints, or one of another configuration, is already there.
     """
     if overwrite:
-        return False
+        return None
     if folder.lost_checkpoint:
         raise InputError(
             f"--output: {folder} holds a run whose {folder.checkpoint.name} is gone; "
             "expected another folder, or --overwrite true to lose it"
         )
-    if not folder.checkpoint.is_file():
-        return False  # nothing was saved yet
-    # A run that was stopped after its last checkpoint lacks its page; the same command makes it.
-    if load_checkpoint(folder.checkpoint)["finished"] and folder.page.is_file():
-        raise InputError(f"--output: {folder} holds a finished run; expected another folder, or --overwrite true to lose it")
+    if not (folder.checkpoint.is_file() or folder.previous.is_file()):
+        return None  # nothing was saved yet
     before, now = flatten(folder.read_config()), flatten(plain)
+    state = newest_checkpoint(folder.path)
+    # A run that was stopped after its last checkpoint lacks its page; the same command makes it.
+    if state.get("finished") and folder.page.is_file():
+        raise InputError(f"--output: {folder} holds a finished run; expected another folder, or --overwrite true to lose it")
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name) and not any(fnmatchcase(f"{name}.", f"{free}.*") for free in MAY_CHANGE):
             raise InputError(
                 f"--{name}: {folder} holds an unfinished run with {before.get(name)!r}, found {now.get(name)!r}; "
                 "expected the same configuration to go on with, another --output, or --overwrite true"
             )
-    return True
+    return state
 
 
 def _check_same_data(folder: RunFolder, identities: dict[str, Any]) -> None:
-    before = flatten(read_plain(folder / "data.yaml"))
+    before = flatten(read_plain(folder / "data.yaml") if (folder / "data.yaml").is_file() else {})
     for name, value in flatten(identities).items():
         if before.get(name, value) != value:
             raise InputError(
@@ -240,7 +242,7 @@ def _prepare_folder(
     folder.write_yaml("data.yaml", identities)
     if references:
         with write_beside(folder / "reference.safetensors") as partial:
-            save_file(dict(references), partial)
+            partial.write_bytes(save(dict(references)))
 
 
 def _draw(config: RunConfig, task: Pretrain, sets: Sequence[TrainingSet], folder: RunFolder) -> None:
@@ -367,9 +369,9 @@ def initialise_from(task: Pretrain, run: Path) -> None:
     Raises:
         InputError: no checkpoint there, or networks of other shapes.
     """
-    weights = load_checkpoint(run / "last.pt")["task"]
+    weights = load_checkpoint(run / "last.pt").get("task")
     by_part: dict[str, dict[str, torch.Tensor]] = {"student": {}, "decoder": {}, "teacher": {}}
-    for name, value in weights.items():
+    for name, value in weights.items() if isinstance(weights, dict) else ():
         part, _, rest = name.partition(".")
         if part in by_part:
             by_part[part][rest] = value
@@ -384,7 +386,7 @@ def initialise_from(task: Pretrain, run: Path) -> None:
         try:
             if network is not None:
                 network.load_state_dict(state)
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, AttributeError) as error:
             raise InputError(
                 f"train.init_from: {run}: its {part} does not fit this model: {' '.join(str(error).split())}"
             ) from None

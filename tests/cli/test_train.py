@@ -281,10 +281,25 @@ def test_a_finished_run_without_its_checkpoint_is_not_lost(
     whole_run: Path, train_arguments: list[str], tmp_path: Path
 ) -> None:
     shutil.copytree(whole_run, tmp_path / "run")
-    (tmp_path / "run" / "last.pt").unlink()
+    for name in ("last.pt", "previous.pt"):
+        (tmp_path / "run" / name).unlink()
     with pytest.raises(InputError, match=r"holds a run whose last\.pt is gone.*--overwrite true"):
         train(train_arguments, tmp_path / "run")
     assert (tmp_path / "run" / "encoder.safetensors").is_file()
+
+
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    whole_run: Path, train_arguments: list[str], tmp_path: Path, kept: float
+) -> None:
+    shutil.copytree(whole_run, tmp_path / "run")
+    last = tmp_path / "run" / "last.pt"
+    if kept:
+        last.write_bytes(last.read_bytes()[: int(kept * last.stat().st_size)])
+    else:
+        last.unlink()
+    train(train_arguments, tmp_path / "run")
+    assert_same_run(whole_run, tmp_path / "run")
 
 
 def test_a_run_without_its_page_gets_it(whole_run: Path, train_arguments: list[str], tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ if command == "table":
     output.write_text(" ".join(words))
     sys.exit()
 output.mkdir(parents=True, exist_ok=True)
+(output / "report.html").write_text("")
 if command == "prepare":
     (output / "store.yaml").write_text("{}")
 elif command == "evaluate":

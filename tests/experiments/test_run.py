@@ -39,10 +39,17 @@ def test_what_counts_as_finished(tmp_path: Path) -> None:
     for name, there in (("results.json", True), ("store.yaml", True), ("config.yaml", False)):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).write_text("{}")
+        assert finished(tmp_path / name) is (there and name != "results.json")
+        (tmp_path / name / "report.html").touch()  # written last
         assert finished(tmp_path / name) is there
+    save_checkpoint(tmp_path / "last.pt", {"finished": True})
+    assert not finished(tmp_path)
+    (tmp_path / "report.html").touch()
     for done in (True, False):
         save_checkpoint(tmp_path / "last.pt", {"finished": done})
         assert finished(tmp_path) is done
+    (tmp_path / "last.pt").write_bytes(b"PK")
+    assert not finished(tmp_path)
 
 
 @pytest.mark.parametrize("jobs", [1, 3])

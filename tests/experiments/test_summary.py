@@ -34,11 +34,13 @@ def plan(tmp_path: Path) -> ExperimentPlan:
         (tmp_path / folder / "run").mkdir(parents=True)
         (tmp_path / folder / "run" / "metrics.csv").write_text("epoch,loss,seconds\n1,1,60\n2,1,30\n")
         save_checkpoint(tmp_path / folder / "run" / "last.pt", {"finished": bool(accuracy)})
+        (tmp_path / folder / "run" / "report.html").touch()
         for i, name in enumerate(("linear", "knn")):
             steps.append(Step(f"{folder}/{name}", "evaluate", row=(mask,), column=name, seed=seed))
             if accuracy:
                 (tmp_path / folder / name).mkdir()
                 (tmp_path / folder / name / "results.json").write_text(json.dumps(RESULTS | {"top1": accuracy[i]}))
+                (tmp_path / folder / name / "report.html").touch()
     return ExperimentPlan("Masks", ("mask",), steps, True)
 
 
@@ -84,6 +86,7 @@ def test_both_trainings_of_a_warm_start_count(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "metrics.csv").write_text("epoch,seconds\n1,60\n")
         save_checkpoint(tmp_path / name / "last.pt", {"finished": True})
+        (tmp_path / name / "report.html").touch()
     assert summarise(ExperimentPlan("W", ("variant",), steps, True), tmp_path).figures == {
         ("warm",): {0: {"training (min)": 2.0}}
     }

@@ -209,8 +209,8 @@ def test_clips_of_another_shape(shape: tuple[int, ...]) -> None:
     ("change", "message"),
     [
         ({"frames": 7}, "model.frames: expected a multiple of model.segment = 2, found 7"),
-        ({"segment": 0}, "model.segment: expected at least 1, found 0"),
-        ({"width": -8}, "model.width: expected at least 1, found -8"),
+        ({"segment": 0}, "model.segment: expected a number from 1 to 65536, found 0"),
+        ({"width": -8}, "model.width: expected a number from 1 to 65536, found -8"),
     ],
 )
 def test_numbers_that_do_not_fit(change: dict[str, int], message: str) -> None:

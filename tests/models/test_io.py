@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.views import CropConfig
@@ -247,6 +248,33 @@ def test_missing_or_damaged_files_give_one_line(tmp_path: Path, damage: Callable
         load_encoder(tmp_path)
     assert "\n" not in str(error.value)
     assert str(tmp_path) in str(error.value)
+
+
+def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+    encoder = save(tmp_path, LEARNED)
+    weights, about = tmp_path / "encoder.safetensors", tmp_path / "encoder.yaml"
+    whole, text = weights.read_bytes(), about.read_bytes()
+    for place in (0, 9, 40, len(whole) // 2, len(whole) - 1):
+        weights.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(InputError, match=r"encoder\.safetensors: "):
+            load_encoder(tmp_path)
+    weights.write_bytes(whole)
+    about.write_bytes(text.replace(b"origin: centre", b"origin: none"))  # a description that is as good as any
+    with pytest.raises(InputError, match=r"it or encoder\.yaml was changed or damaged after it was written"):
+        load_encoder(tmp_path)
+    about.write_bytes(text)
+    assert load_encoder(tmp_path).input_spec == encoder.input_spec
+    save_file(load_file(weights), weights)  # as they were written before there was a checksum
+    assert load_encoder(tmp_path).input_spec == encoder.input_spec
+
+
+def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
+    encoder = save(tmp_path, LEARNED)
+    with torch.no_grad():
+        encoder.embedding.bias[0] = float("nan")
+    encoder.save(tmp_path)
+    with pytest.raises(InputError, match=r"encoder\.safetensors: embedding\.bias: found numbers that are not finite"):
+        load_encoder(tmp_path)
 
 
 def test_no_run_at_all(tmp_path: Path) -> None:

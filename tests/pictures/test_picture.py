@@ -52,7 +52,7 @@ def test_a_failed_drawing_leaves_the_old_one(two: ShownClip, tmp_path: Path) -> 
         raise OSError("No space left on device")
 
     object.__setattr__(moving.motion, "update", fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match=r"saliency\.gif: cannot be written: No space"):
         write_pictures([moving], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["saliency.gif"]
     assert (tmp_path / "saliency.gif").read_bytes() == before

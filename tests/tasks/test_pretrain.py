@@ -215,9 +215,9 @@ def test_parts_go_together(scores: type, operator: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"mask_ratio": 1.2}, r"method.mask_ratio: expected a share in \[0, 1\], found 1.2"),
-        ({"momentum": -0.1}, r"method.momentum: expected a share in \[0, 1\], found -0.1"),
-        ({"temperature": 0.0}, "method.temperature: expected a number above 0, found 0.0"),
+        ({"mask_ratio": 1.2}, r"method.mask_ratio: expected a number from 0.001 to 0.999, found 1.2"),
+        ({"momentum": -0.1}, r"method.momentum: expected a number from 0 to 1, found -0.1"),
+        ({"temperature": 0.0}, "method.temperature: expected a number from 1e-06 to 1000000.0, found 0.0"),
     ],
 )
 def test_numbers_out_of_range(change: dict[str, Any], message: str) -> None:

@@ -8,14 +8,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch
 from masksem_graph.tasks.pretrain import Pretrain
+from masksem_graph.training import pretrain
 from masksem_graph.training.checkpoint import load_checkpoint
 
 ROOT, SCRIPT = Path(__file__).resolve().parents[2], Path(__file__).with_name("train_on_two.py")
@@ -136,3 +138,48 @@ def test_a_divided_run_is_the_same(
     for one, other in zip(rows(whole[encodings]), rows(tmp_path), strict=True):
         for name in ("loss", "loss_ntu25", "share_ntu25", "loss_kinect20", "gradient_norm"):
             assert float(one[name] or 0) == pytest.approx(float(other[name] or 0), abs=1e-4), name
+
+
+def test_processes_agree_after_steps_of_the_run_and_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With few steps an epoch, or slow ones, a signal is seen within seconds all the same."""
+    now = 0.0
+    monkeypatch.setattr(pretrain.time, "monotonic", lambda: now)
+    loop = object.__new__(pretrain.PretrainLoop)
+    loop.fabric = SimpleNamespace(world_size=2, device="cpu")  # type: ignore[assignment]
+    loop.agreed_at, loop.agree_in, loop.steps_since = 0.0, 1, 1
+    monkeypatch.setattr(loop, "_sum", lambda value: 2 * value)  # the other process says the same
+    for seconds, gap in ((0.001, 16), (0.5, 4), (1.0, 2), (30.0, 1)):
+        seen = []
+        for step in range(60):
+            now += seconds
+            if loop._agree(True, False) == [True, False]:
+                seen.append(step)
+        assert {later - sooner for sooner, later in zip(seen[-3:], seen[-2:], strict=False)} == {gap}
+    assert loop._agree(False, False) == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            lambda state: state["optimiser"]["state"][0].update(exp_avg=torch.zeros(3)),
+            r"optimiser\.state\.0\.exp_avg: expected",
+        ),
+        (lambda state: state["optimiser"].update(state={9999: {}}), r"optimiser\.state: expected the moments of"),
+        (lambda state: state["task"].popitem(), r"task: expected entries"),
+        (lambda state: state.update(epoch=-1), r"epoch: expected a number from 0 to 2, found -1"),
+        (lambda state: state.update(step=6), r"step: expected a number from 0 to 5, found 6"),
+        (lambda state: state.update(seconds="long"), r"seconds: expected a number"),
+        (lambda state: state.update(sums={"loss": torch.zeros(2)}), r"sums\.loss: expected torch\.float32 of shape \[\]"),
+        (lambda state: state["random"].update(python=[3, [1], None]), r"random: expected the state"),
+        (lambda state: state["random"]["numpy"].__setitem__(2, 10**6), r"random: expected the state"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused(
+    script: ModuleType, stores: Path, whole: dict[str, Path], tmp_path: Path, damage: Any, message: str
+) -> None:
+    """A moment of another shape would crash the process in a later step."""
+    found = load_checkpoint(whole["learned"] / "last.pt")
+    damage(found)
+    with pytest.raises(InputError, match=rf"last\.pt: {message}"):
+        script.make_loop(stores, tmp_path, encodings="learned").resume(found)

@@ -112,7 +112,7 @@ def other_checkpoint(**state: Any) -> Callable[[Path], None]:
     ("damage", "message"),
     [
         (of_config(heads="separate"), r"last\.pt: not the networks of config\.yaml: .*predict"),
-        (of_config(mask_ratio=3), r"config\.yaml: .*method\.mask_ratio: expected a share in \[0, 1\], found 3"),
+        (of_config(mask_ratio=3), r"config\.yaml: .*method\.mask_ratio: expected a number from 0.001 to 0.999, found 3"),
         (of_config(haeds="shared"), r"config\.yaml: .*haeds"),
         (other_checkpoint(epoch=1), r"last\.pt: not the networks of config\.yaml: 'task'"),
         (other_checkpoint(task={}), r"last\.pt: not the networks of config\.yaml: .*Missing key"),

@@ -29,6 +29,7 @@ from masksem_graph.saliency import GradCam
 from masksem_graph.targets import VelocityAcceleration
 from masksem_graph.tasks.pretrain import MethodConfig, build_pretrain
 from masksem_graph.topology import load_topology
+from masksem_graph.training.checkpoint import load_checkpoint
 from masksem_graph.training.config import TrainConfig
 from masksem_graph.training.devices import DeviceConfig, launch
 from masksem_graph.training.pretrain import PretrainLoop, average_clip
@@ -90,7 +91,7 @@ def train(stores: Path, folder: Path, *, killed_after: int | None = None, **opti
     folder.mkdir(parents=True, exist_ok=True)
     loop = make_loop(stores, folder, minutes=0.0 if killed_after is not None else 10.0, **options)
     if loop.checkpoint.is_file():
-        loop.resume()
+        loop.resume(load_checkpoint(loop.checkpoint))
     step, taken = loop._step, 0
 
     def dying(*given: Any) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -129,16 +128,16 @@ def _classes(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 
 def metrics(folder: Path, notes: list[str]) -> list[dict[str, float]]:
     """The rows of ``metrics.csv``; none, and a note, where it is missing or damaged."""
-    try:
-        rows = read_metrics(folder)
-    except FileNotFoundError:
+    if not (folder / METRICS).is_file():
         notes.append(f"{METRICS}: not there, so there are no curves.")
         return []
-    except (OSError, ValueError, TypeError, csv.Error) as error:
-        notes.append(f"{METRICS}: cannot be read: {' '.join(str(error).split())}")
+    try:
+        rows = read_metrics(folder)
+    except InputError as error:
+        notes.append(METRICS + str(error).removeprefix(str(folder / METRICS)))
         return []
-    if any("epoch" not in row or "loss" not in row for row in rows):
-        notes.append(f"{METRICS}: cannot be read: a row without epoch or loss")
+    if any("loss" not in row for row in rows):
+        notes.append(f"{METRICS}: cannot be read: a row without a loss")
         return []
     return rows
 

@@ -52,14 +52,17 @@ def write_page(folder: Path) -> Path:
 
 
 def write_pages(folder: Path) -> None:
-    """Write the page of an evaluation, and anew those of the run, or of whatever else, that it lies in."""
-    write_page(folder)
+    """Write the page of an evaluation, and anew those of the run, or of whatever else, that it lies in.
+
+    Its own comes last: where it is, all the others are.
+    """
     for above in folder.absolute().parents:
         if _is_run(above) or _is_evaluation(above):
             try:
                 write_page(above)
             except InputError as error:
                 console.print(line(f"{above / NAME}: not written: {error}"), soft_wrap=True, markup=False)
+    write_page(folder)
 
 
 def render(template: str, **found: Any) -> str:
