@@ -72,9 +72,9 @@ def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
 
 def _write_gif(figure: Figure, motion: Animation, path: Path) -> Path:
     FigureCanvasAgg(figure)
-    motion.update(motion.frames[0])  # a fault in a drawing shows here; Pillow's writer would hide it behind one of its own
-    animation = FuncAnimation(figure, motion.update, frames=motion.frames, init_func=lambda: [], cache_frame_data=False)
     with write_beside(path) as partial, TemporaryDirectory() as folder:
+        motion.update(motion.frames[0])  # a fault in a drawing shows here; Pillow's writer would hide it behind one of its own
+        animation = FuncAnimation(figure, motion.update, frames=motion.frames, init_func=lambda: [], cache_frame_data=False)
         # Pillow tells the format by the ending, which a partial file does not have.
         drawn = Path(folder) / "drawn.gif"
         animation.save(drawn, writer=PillowWriter(fps=FRAMES_A_SECOND), dpi=90)

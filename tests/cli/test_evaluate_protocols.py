@@ -149,12 +149,8 @@ def other_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_transfer_to_other_classes_and_another_topology(run: Path, other_data: Path, tmp_path: Path) -> None:
     chosen = ["--protocol", "finetune", "--data", str(other_data), "--run", str(run)]
     results = evaluate(tmp_path / "out", *chosen, *QUICK)
-    assert results["protocol"] == "transfer" and results["data_set"] == {
-        "format": "",
-        "topology": "kinect20",
-        "classes": 4,
-        "clips": 16,
-    }
+    about = {"format": "", "topology": "kinect20", "classes": 4, "clips": 16}
+    assert results["protocol"] == "transfer" and about.items() < results["data_set"].items()
     assert results["pretraining"]["data"]["split"] == "half"
 
 

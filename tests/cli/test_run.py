@@ -36,7 +36,8 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 def roots(name: str, on: str) -> list[str]:
     path = f"recipe/{name}" if name in GROUPS["recipe"] else f"ablation/on/{on}"
     declared = yaml.safe_load((shipped("configs") / f"{path}.yaml").read_text()).get("roots", {})
-    return [word for root in declared for word in ("--data.root" if root == "data" else f"--roots.{root}", "/data")]
+    there = str(shipped("configs"))
+    return [word for root in declared for word in ("--data.root" if root == "data" else f"--roots.{root}", there)]
 
 
 def test_every_data_set_has_its_recipe() -> None:

@@ -213,7 +213,7 @@ def test_a_run_on_several_goes_on_where_the_data_moved(
         (["--data.also.kinect.weight", "0"], "data.also.kinect.weight: expected a number above 0, found 0.0"),
         (["--data.weight", "-1"], "data.weight: expected a number above 0, found -1.0"),
         (["--data.also.kinect.split", "half"], "data.also.kinect.split: expected one of most, found half"),
-        (["--data.also.kinect.root", "no/such/folder"], "data.also.kinect: "),
+        (["--data.also.kinect.root", "no/such/folder"], "data.also.kinect.root: "),
         (["--data.also.kinect.wieght", "1"], "wieght"),
         (["--data.also", "{nw_ucla: {format: nw_ucla, split: most}}"], "nw_ucla is what the first data set is called"),
         (["--model.topology", "tiny5"], "its joint "),
