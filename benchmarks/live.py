@@ -1,6 +1,7 @@
 """How long a live answer takes, from a frame's arrival: ``python benchmarks/live.py [RUN ...] [OPTIONS]``.
 
     python benchmarks/live.py                                        # small and paper, freshly drawn, one thread
+    python benchmarks/live.py --exported                             # the same and their exported files
     python benchmarks/live.py runs/ucla/linear ucla.onnx             # runs and exported models beside each other
     python benchmarks/live.py --answers 0 --soak 100000              # memory over so many frames
 
@@ -24,6 +25,9 @@ import torch
 import yaml
 
 from masksem_graph.data.input_spec import InputSpec
+from masksem_graph.exporting.classifier import of_model
+from masksem_graph.exporting.runtime import OnnxModel
+from masksem_graph.exporting.write import export
 from masksem_graph.files import read_yaml, shipped
 from masksem_graph.live.lines import parse_line
 from masksem_graph.live.recogniser import Recogniser
@@ -62,9 +66,11 @@ def at(line: bytes, frame: int) -> bytes:
     return b'{"t": %.6f, "bodies": %s}' % (frame / FPS, line)
 
 
-def measure(run: str, told: str, answers: int, bodies: int) -> None:
+def measure(run: str, told: str, answers: int, bodies: int, threads: int) -> None:
     """Print a row of the table."""
-    recogniser = Recogniser(run, fps=FPS, bodies=bodies)
+    path = Path(run)
+    exported = path.suffix == ".onnx"
+    recogniser = Recogniser(of_model(OnnxModel(path, threads), path) if exported else path, fps=FPS, bodies=bodies)
     some = lines(recogniser, 300, bodies)
     wall, processor, began, frame = [], [], 0.0, 0
     while len(wall) < answers + 20:  # the first ones find caches empty
@@ -112,17 +118,23 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=300)
     parser.add_argument("--bodies", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--exported", action="store_true", help="also the freshly drawn networks' .onnx files")
     parser.add_argument("--soak", type=int, default=0, metavar="FRAMES")
     found = parser.parse_args()
     torch.set_num_threads(found.threads)
     with TemporaryDirectory() as folder:
         runs = {run: run for run in found.runs} or {name: str(fresh(name, Path(folder) / name)) for name in ("small", "paper")}
+        if found.exported:
+            for name, run in list(runs.items()):
+                file = Path(folder) / f"{Path(name).name}.onnx"
+                export(Path(run), file)
+                runs[f"{name}, exported"] = str(file)
         if found.answers:
             load, columns = os.getloadavg()[0], ["run", "p50", "p99", "jitter", "processor p50", "processor p99", "frames/s"]
             print(f"{found.threads} threads, {found.bodies} bodies, float32, load {load:.1f}; milliseconds\n")
             print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
             for told, run in runs.items():
-                measure(run, told, found.answers, found.bodies)
+                measure(run, told, found.answers, found.bodies, found.threads)
         if found.soak:
             soak(found.runs[0] if found.runs else str(fresh("tiny", Path(folder) / "tiny")), found.soak)
 

@@ -15,6 +15,7 @@ import masksem_graph.exporting.runtime as runtime
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.memory import store_of
 from masksem_graph.evaluation.classifier import read_classifier
+from masksem_graph.live.recogniser import Answer, Recogniser
 
 ROBOT = """
 import sys
@@ -53,6 +54,19 @@ def test_without_torch(run: Path, exported: Path, tmp_path: Path) -> None:
     classifier = read_classifier(run)
     store = store_of(clips, classifier.prepared.topology, origin="centre")
     np.testing.assert_allclose(found, classifier.probabilities(store).numpy(), atol=1e-5)
+
+
+def test_live_takes_it_as_it_takes_the_run(run: Path, exported: Path) -> None:
+    frames = recordings()[0] + np.float32(0.001)  # nobody is out of sight
+    answers: list[list[Answer]] = []
+    for one in (run, exported):
+        recogniser = Recogniser(one, window=0.5)
+        pushed = (recogniser.push(i / 30, [frame]) for i, frame in enumerate(frames))
+        answers.append([answer for answer in pushed if answer])
+    assert [answer.label for answer in answers[0]] == [answer.label for answer in answers[1]] and len(answers[0]) == 9
+    for ours, theirs in zip(*answers, strict=True):
+        assert ours.probabilities is not None and theirs.probabilities is not None
+        np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=1e-5)
 
 
 @pytest.mark.parametrize(
