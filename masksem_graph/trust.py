@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,12 +35,12 @@ jsonargparse.set_parsing_settings(
 jsonargparse.set_loader("yaml", lambda text: parse_yaml(text, "option"), exceptions=(InputError,))
 
 
-def allow(*names: str, beside: Path | None = None) -> None:
+def allow(*names: str, beside: Sequence[Path] = ()) -> None:
     """Import from these modules, or these classes, too. Call it for what the user has named, never for what a file says.
 
     Args:
         names: dotted paths.
-        beside: a folder to find them in, after the current one.
+        beside: folders to find them in, after the current one.
 
     Raises:
         InputError: not a dotted path.
@@ -47,7 +48,7 @@ def allow(*names: str, beside: Path | None = None) -> None:
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")) or name.split(".")[0] == "jsonargparse":
             raise InputError(f"--trust: expected the name of a module, such as my_parts, found {name!r}")
-    for folder in (os.getcwd(), *([str(beside.resolve())] if beside else [])):
+    for folder in (os.getcwd(), *(str(folder.resolve()) for folder in beside)):
         if folder not in sys.path:  # last, so that nothing there hides an installed package
             sys.path.append(folder)
     _allowed.extend(name for name in names if name not in _allowed)

@@ -12,6 +12,7 @@ from jsonargparse._common import parsing_settings
 from torch import nn
 
 from masksem_graph import trust
+from masksem_graph.cli import _trusting
 from masksem_graph.config import parse_mapping
 from masksem_graph.errors import InputError
 from masksem_graph.models.heads import Head
@@ -92,6 +93,18 @@ def test_what_the_user_names_is_imported(mine: str) -> None:
 def test_a_class_that_the_user_gives_is_one_class_and_not_its_module(mine: str) -> None:
     trust.allow_class(f"{mine}.Part", "here")
     assert trust.is_allowed(f"{mine}.Part") and not trust.is_allowed(f"{mine}.Other")
+
+
+@pytest.mark.parametrize("written", ["--config {}", "--backbone={}", "run {}"])
+def test_a_trusted_module_may_lie_beside_the_file_that_names_it(
+    mine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    rest = written.format(tmp_path / "own.yaml").split()
+    assert _trusting([*rest, "--trust", mine]) == rest
+    assert issubclass(trust.import_class(f"{mine}.Part", nn.Module, field="here"), nn.Linear)
+    assert sys.path[-1] == str(tmp_path), "last, so that nothing there hides an installed package"
 
 
 @pytest.mark.parametrize("name", ["", "*", "a b", "../x", "jsonargparse.x", "a..b"])

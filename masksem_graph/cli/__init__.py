@@ -20,7 +20,10 @@ def commands() -> dict[str, str]:
 
 
 def _trusting(arguments: Sequence[str]) -> list[str]:
-    """The arguments without ``--trust MODULE``, whose modules may be imported from now on."""
+    """The arguments without ``--trust MODULE``, whose modules may be imported from now on.
+
+    They are found in the current folder, and beside the YAML files that the command line names.
+    """
     rest, modules = [], []
     for argument, before in zip(arguments, ["", *arguments], strict=False):
         if before == "--trust" or argument.startswith("--trust="):
@@ -30,7 +33,8 @@ def _trusting(arguments: Sequence[str]) -> list[str]:
     if modules:
         from masksem_graph.trust import allow
 
-        allow(*modules)
+        files = [argument.rpartition("=")[2] for argument in rest if argument.endswith((".yaml", ".yml"))]
+        allow(*modules, beside=[Path(file).parent for file in files])
     return rest
 
 
