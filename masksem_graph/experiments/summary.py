@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,21 +46,31 @@ class Summary:
         bold = "**{}**" if markdown else "[bold]{}[/bold] *"
         title = None if markdown else f"{self.plan.title}: top-1 accuracy (%), mean ± standard deviation"
         table = Table(title=title, title_justify="left", box=MARKDOWN if markdown else HEAVY_HEAD)
-        for i, name in enumerate((*self.plan.axes, *self.columns, MINUTES, "seeds")):
+        for i, name in enumerate(self.titles):
             table.add_column(name, justify="left" if i < len(self.plan.axes) else "right")
+        for row in self.rows(bold):
+            table.add_row(*row)
+        return table
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Of the table's columns."""
+        return *self.plan.axes, *self.columns, MINUTES, "seeds"
+
+    def rows(self, best: str) -> Iterator[tuple[str, ...]]:
+        """The table's cells; of variants, each evaluation's largest mean is put into ``best``."""
         means = {name: [_mean(self.found(row, name)) for row in self.figures] for name in self.columns}
         for i, (row, seeds) in enumerate(self.figures.items()):
             cells = []
             for name in (*self.columns, MINUTES):
-                text, best = mean_and_deviation(self.found(row, name)), max(means.get(name, [0.0]))
-                marked = self.plan.compares and name in means and text != "-" and means[name][i] == best
-                cells.append(bold.format(text) if marked else text)
+                text, largest = mean_and_deviation(self.found(row, name)), max(means.get(name, [0.0]))
+                marked = self.plan.compares and name in means and text != "-" and means[name][i] == largest
+                cells.append(best.format(text) if marked else text)
             whole = sum(None not in one.values() for one in seeds.values())
-            table.add_row(*row, *cells, str(whole) if whole == len(seeds) else f"{whole} of {len(seeds)}")
-        return table
+            yield *row, *cells, str(whole) if whole == len(seeds) else f"{whole} of {len(seeds)}"
 
     def write(self, output: Path) -> None:
-        """Write ``results.csv``, ``table.md`` and, of variants, ``figures/variants``."""
+        """Write ``results.csv``, ``table.md``, of variants ``figures/variants``, and ``report.html``."""
         columns = (*self.columns, MINUTES)
         with write_beside(output / "results.csv") as partial, partial.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -78,6 +88,12 @@ class Summary:
 
             picture = variants_figure(self.plan.title, self.plan.axes, list(self.figures), points)
             save_figure(picture, output / "figures" / "variants")
+        from masksem_graph.report.page.writing import write_experiment
+
+        reports = [f"{step.name}/report.html" for step in self.plan.steps if (output / step.name / "report.html").is_file()]
+        kinds = ("text",) * len(self.plan.axes)
+        found = {"kinds": kinds, "columns": self.titles, "rows": [*self.rows("{} (best)")], "reports": reports}
+        write_experiment(output, name=self.plan.title, **found)
 
 
 def summarise(plan: ExperimentPlan, output: Path) -> Summary:

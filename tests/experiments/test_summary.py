@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,10 @@ def test_files(plan: ExperimentPlan, tmp_path: Path) -> None:
         ["semantic", "**52.3**", "**44.0**", "1.5", "1 of 2"],
     ]
     assert (tmp_path / "figures" / "variants.png").stat().st_size > 5000
+    page = (tmp_path / "report.html").read_text()
+    assert "<h1>Masks</h1>" in page and "52.3 (best)" in page and "52.0 ± 2.8</td>" in page and page.count("<img ") == 1
+    there = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/**/report.html")}
+    assert set(re.findall('href="([^"#]+)"', page)) == there and len(there) > 3
 
 
 def test_the_terminals_table_marks_the_best(plan: ExperimentPlan, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ KNOWN = {
     "smoothing": ("Smoothing", "Saliency before and after it is spread over the skeleton graph."),
     "masks": ("Masks", "What each strategy hides: one draw, and how often each node is hidden over many, next to what moved."),
     "reconstruction": ("Reconstruction", "What hidden nodes do, and what the network says that they do."),
+    "variants": ("Variants", "Every run is a point; mean and standard deviation over the seeds."),
     "embedding": ("Embedding", "Clips in two dimensions, by the mean of their node features."),
 }
 """Name -> title and caption, in the order of the page. A name with more after ``_`` is the same kind of picture."""

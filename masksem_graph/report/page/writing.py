@@ -16,7 +16,7 @@ from masksem_graph.report.figures import curves_figure, drawing, save_figure
 from masksem_graph.report.names import line
 from masksem_graph.report.page import filters
 from masksem_graph.report.page.folder import METRICS, RESULTS, metrics, read_evaluation, read_run, run_name
-from masksem_graph.report.page.pictures import FIGURES
+from masksem_graph.report.page.pictures import FIGURES, find_pictures
 from masksem_graph.report.tables import part_name, protocol_title
 
 NAME = "report.html"
@@ -63,6 +63,14 @@ def write_pages(folder: Path) -> None:
             except InputError as error:
                 console.print(line(f"{above / NAME}: not written: {error}"), soft_wrap=True, markup=False)
     write_page(folder)
+
+
+def write_experiment(folder: Path, **found: Any) -> None:
+    """Write the page of an experiment: its table, its pictures, and links to the pages of its runs and evaluations."""
+    notes: list[str] = []
+    html = render("experiment.html", pictures=find_pictures(folder, notes), notes=notes, **found)
+    with write_beside(folder / NAME) as partial:
+        partial.write_text(html, encoding="utf-8")
 
 
 def render(template: str, **found: Any) -> str:
