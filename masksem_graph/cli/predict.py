@@ -100,6 +100,8 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from masksem_graph.console import print_whole
+
     table = Table()
     table.add_column("clip", overflow="fold")
     for place in range(len(rows[0]["top"])):
@@ -108,4 +110,4 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         cells = [cell for guess in row["top"] for cell in (Text(guess["class"]), f"{100 * guess['probability']:.1f}")]
         table.add_row(Text(row["clip"]), *cells)
-    Console().print(table)
+    print_whole(Console(), table)

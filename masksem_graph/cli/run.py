@@ -51,6 +51,8 @@ def main(argv: Sequence[str]) -> None:
         for step in plan.steps:
             note = "left out" if step.missing else "finished" if finished(output / step.name) else ""
             print(f"{'# ' + note + ': ' if note else ''}masksem-graph {shlex.join(arguments(step, output))}")
+        for missing in dict.fromkeys(step.missing for step in plan.steps if step.missing):
+            print(f"left out: what needs {missing}", file=sys.stderr)
         return
     _run(plan, output, jobs=found.jobs, keep_going=found.keep_going)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import socket
 import sys
@@ -38,7 +39,11 @@ def open_source(named: str, *, realtime: bool = False) -> Iterator[list[Arrived]
     if named.startswith("udp://"):
         return _waiting(_datagrams(_listening(named)), lossy=True)
     if named == "-":
-        return _waiting(_lines(lambda: sys.stdin.buffer.readline(LONGEST)))
+        if sys.stdin is None:
+            raise InputError("--input: -: standard input is closed; expected a pipe, a file of JSON lines, or udp://HOST:PORT")
+        # a stream of its own: Python aborts at its exit if a thread still reads sys.stdin's
+        pipe = os.fdopen(sys.stdin.fileno(), "rb", closefd=False)
+        return _waiting(_lines(lambda: pipe.readline(LONGEST)))
     path = Path(named)
     if not path.exists() or path.is_dir():
         raise InputError(f"--input: {named}: expected -, a file of JSON lines, or udp://HOST:PORT")

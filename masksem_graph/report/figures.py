@@ -94,7 +94,7 @@ def curves_figure(rows: list[dict[str, float]]) -> Figure:
         axes.set(xlabel="epoch", ylabel="test accuracy (%)", title="k nearest neighbours")
         axes.legend(frameon=False)
     for axes in (left, *right):
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 

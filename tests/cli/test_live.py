@@ -52,6 +52,21 @@ def test_datagrams_until_ctrl_c(make_run: MakeRun, tmp_path: Path) -> None:
     assert running.returncode == 0 and "1 malformed lines" in err and "Traceback" not in err
 
 
+def test_a_silent_pipe_until_ctrl_c(make_run: MakeRun, tmp_path: Path) -> None:
+    """The sender keeps the pipe open, so the reader still waits in it when Python ends."""
+    command = [sys.executable, "-m", "masksem_graph", "live", str(make_run()), "--window", "1"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env={**os.environ}) as running:
+        assert running.stdin is not None and running.stdout is not None and running.stderr is not None
+        running.stdin.write(frames(tmp_path / "frames.jsonl", 31).read_bytes() + b"\n")
+        running.stdin.flush()
+        assert json.loads(running.stdout.readline())["label"]
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=60) == 0
+        err = running.stderr.read().decode()
+    assert "1 malformed lines" in err and "Fatal" not in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

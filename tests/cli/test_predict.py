@@ -81,12 +81,12 @@ def test_folders_stores_and_files_alike(
 
 
 def test_a_table(evaluation: Path, source: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setenv("COLUMNS", "40")
     path = sorted(source.iterdir())[0]
     best = predicted(capsys, str(path), "--run", str(evaluation), "--top", "1")[0]["top"][0]
     main(["predict", str(path), "--run", str(evaluation), "--top", "2", "--device.accelerator", "cpu"])
     out = capsys.readouterr().out
-    assert best["class"] in out and f"{100 * best['probability']:.1f}" in out
+    assert best["class"] in out and f"{100 * best['probability']:.1f}" in out and str(path) in out
 
 
 def test_what_does_not_fit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -78,6 +79,12 @@ def test_a_files_own_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(source.time, "sleep", sleep)
     assert len(list(source._paced(iter(path.read_bytes().splitlines())))) == 6
     assert slept == pytest.approx([0, 0.5, 0.1, 0, 0.25])
+
+
+def test_a_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(InputError, match="--input: -: standard input is closed"):
+        open_source("-")
 
 
 @pytest.mark.parametrize("named", ["none.jsonl", ".", "udp://127.0.0.1", "udp://:70000", "udp://192.0.2.1:9"])

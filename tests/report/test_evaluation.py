@@ -14,6 +14,7 @@ from rich.console import Console
 from masksem_graph.errors import InputError
 from masksem_graph.report import evaluation
 from masksem_graph.report.evaluation import ClassScores, print_results, read_results, read_scores, write_results
+from masksem_graph.report.figures import curves_figure
 
 CLASSES = ("$\\frac{$", "[/red]<script>")
 RESULTS: dict[str, Any] = {
@@ -87,3 +88,9 @@ def test_what_is_no_result(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "results.json").write_bytes(text)
     with pytest.raises(InputError, match="not the results of an evaluation"):
         read_results(tmp_path)
+
+
+def test_one_check_by_neighbours_has_whole_epochs() -> None:
+    """An axis around a single epoch has no ticks between epochs."""
+    figure = curves_figure([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "knn_top1_k1": 50.0}])
+    assert all(float(tick).is_integer() for tick in figure.axes[-1].get_xticks())
