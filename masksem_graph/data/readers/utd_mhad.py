@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.mat_file import read_numbers
 from masksem_graph.data.readers.base import Reader
 from masksem_graph.data.source import read_text_file
 from masksem_graph.errors import InputError
@@ -86,19 +86,15 @@ class UTDMHADReader(Reader):
 
 
 def _frames(source: Path) -> Float32[np.ndarray, "F 20 3"]:
-    from scipy.io import loadmat
-
     data = read_text_file(source)
     if len(data) > FILE_BYTES:
         raise InputError(f"{source}: found {len(data):,} bytes, expected a clip of at most {FILE_BYTES:,}")
-    # Numbers alone are read. A damaged file ends in one of the many errors of scipy's own types.
     try:
-        found = loadmat(io.BytesIO(data), variable_names=[VARIABLE]).get(VARIABLE)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{source}: not a readable .mat file: {reason or type(error).__name__}") from None
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
-        raise InputError(f"{source}: {VARIABLE}: found {type(found).__name__}, expected an array of numbers")
+        found = read_numbers(data, VARIABLE)
+    except ValueError as error:
+        raise InputError(f"{source}: not a readable .mat file: {error}") from None
+    if found is None:
+        raise InputError(f"{source}: {VARIABLE}: is not there, expected an array of numbers")
     if found.ndim != 3 or found.shape[:2] != (JOINTS, 3) or not found.shape[2]:
         raise InputError(f"{source}: {VARIABLE}: found shape {list(found.shape)}, expected [{JOINTS}, 3, frames]")
     with np.errstate(over="ignore"):

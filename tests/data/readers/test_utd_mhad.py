@@ -61,8 +61,9 @@ def test_the_joints_are_those_of_kinect20(shared: Path, tmp_path: Path) -> None:
         (np.zeros((3, 20, 5)), "d_skel: found shape [3, 20, 5], expected [20, 3, frames]"),
         (np.zeros((20, 3)), "d_skel: found shape [20, 3], expected"),
         (np.full((20, 3, 2), np.inf), "d_skel[0, 0, 0]: found inf, expected a finite number, or NaN"),
-        (np.array(["text"]), "d_skel: found ndarray, expected an array of numbers"),
-        ({"a": 1}, "d_skel: found ndarray, expected an array of numbers"),
+        (np.array(["text"]), "not a readable .mat file: d_skel: expected an array of real numbers"),
+        ({"a": 1}, "not a readable .mat file: d_skel: expected an array of real numbers"),
+        (np.full((20, 3, 2), 1j), "not a readable .mat file: d_skel: expected an array of real numbers"),
     ],
 )
 def test_bad_files(tmp_path: Path, array: Any, message: str) -> None:
@@ -79,7 +80,7 @@ def test_what_is_no_clip(tmp_path: Path) -> None:
         UTDMHADReader().sources(tmp_path)
     with pytest.raises(InputError, match="found action a28, expected a1 to a27"):
         UTDMHADReader().read(write(tmp_path, name="a28_s1_t1_skeleton.mat"))
-    with pytest.raises(InputError, match="d_skel: found NoneType"):
+    with pytest.raises(InputError, match="d_skel: is not there"):
         UTDMHADReader().read(write(tmp_path, variable="other"))
     (tmp_path / "a1_s1_t1_skeleton.mat").write_bytes(b"MATLAB 7.3 MAT-file" + bytes(2**21))
     with pytest.raises(InputError, match="found 2,097,171 bytes"):
