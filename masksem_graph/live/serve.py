@@ -120,8 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
         page = self.page
         page.counted(1, asking)
         try:
+            seen = page.told  # before the greeting, so that nothing that happens meanwhile is lost
             self._send("text/event-stream", page.hello())
-            seen = page.told
             while page.open:
                 with page.news:
                     if page.told == seen and page.open:

@@ -31,13 +31,15 @@ def page(make_run: MakeRun) -> Iterator[Page]:
 
 
 def opened(page: Page, what: str) -> HTTPResponse:
-    return urllib.request.urlopen(page.address + what, timeout=20)
+    return urllib.request.urlopen(page.address + what, timeout=60)
 
 
 def event(stream: HTTPResponse) -> dict:
-    while not (line := stream.readline()).startswith(b"data: "):
+    for _ in range(30):  # a few heartbeats, and not for ever
+        if (line := stream.readline()).startswith(b"data: "):
+            return json.loads(line[6:])
         assert line
-    return json.loads(line[6:])
+    raise AssertionError("no event")
 
 
 def until(true: Callable[[], object], seconds: float = 20) -> None:
