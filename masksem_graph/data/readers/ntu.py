@@ -13,8 +13,8 @@ from jaxtyping import Float32
 
 from masksem_graph.data.cleaning import Cleaning, Track, clean_tracks
 from masksem_graph.data.clip import Clip
-from masksem_graph.data.readers.base import Reader
-from masksem_graph.data.source import Source, read_lines, read_text_file, stem, zip_members
+from masksem_graph.data.readers.base import Reader, listed
+from masksem_graph.data.source import Part, Source, read_lines, read_text_file, stem, zip_names
 from masksem_graph.errors import InputError
 
 JOINTS = 25
@@ -31,26 +31,21 @@ NTU120_SUBJECTS = (*NTU60_SUBJECTS, 45, 46, 47, 49, 50, *range(52, 60), 70, 74, 
 NTU120_SUBJECTS += (*range(91, 96), 97, 98, 100, 103)
 TRAINING_CAMERAS = (2, 3)
 
-ACTIONS = tuple(
-    re.sub(
-        r"\s+",
-        " ",
-        """drink water, eat meal, brush teeth, brush hair, drop, pick up, throw, sit down, stand up, clap, read, write,
-        tear up paper, put on jacket, take off jacket, put on a shoe, take off a shoe, put on glasses, take off
-        glasses, put on a hat, take off a hat, cheer up, wave hand, kick something, reach into pocket, hop, jump up,
-        phone call, play with phone, type on a keyboard, point to something, take a selfie, check time, rub two hands,
-        nod head, shake head, wipe face, salute, put palms together, cross hands in front, sneeze or cough, stagger,
-        fall down, headache, chest pain, back pain, neck pain, nausea, fan self, punch, kick, push, pat on back, point
-        finger, hug, give object, touch pocket, shake hands, walk towards, walk apart, put on headphone, take off
-        headphone, shoot at basket, bounce ball, tennis bat swing, juggle table tennis ball, hush, flick hair, thumb
-        up, thumb down, make OK sign, make victory sign, staple book, count money, cut nails, cut paper, snap fingers,
-        open bottle, sniff, squat down, toss a coin, fold paper, ball up paper, play magic cube, apply cream on face,
-        apply cream on hand, put on bag, take off bag, put object into bag, take object out of bag, open a box, move
-        heavy objects, shake fist, throw up hat, hands up, cross arms, arm circles, arm swings, run on the spot, butt
-        kicks, cross toe touch, side kick, yawn, stretch oneself, blow nose, hit with object, wield knife, knock over,
-        grab stuff, shoot with gun, step on foot, high-five, cheers and drink, carry object, take a photo, follow,
-        whisper, exchange things, support somebody, rock-paper-scissors""",
-    ).split(", ")
+ACTIONS = listed(
+    """drink water, eat meal, brush teeth, brush hair, drop, pick up, throw, sit down, stand up, clap, read, write, tear up
+    paper, put on jacket, take off jacket, put on a shoe, take off a shoe, put on glasses, take off glasses, put on a hat,
+    take off a hat, cheer up, wave hand, kick something, reach into pocket, hop, jump up, phone call, play with phone, type
+    on a keyboard, point to something, take a selfie, check time, rub two hands, nod head, shake head, wipe face, salute,
+    put palms together, cross hands in front, sneeze or cough, stagger, fall down, headache, chest pain, back pain, neck
+    pain, nausea, fan self, punch, kick, push, pat on back, point finger, hug, give object, touch pocket, shake hands, walk
+    towards, walk apart, put on headphone, take off headphone, shoot at basket, bounce ball, tennis bat swing, juggle table
+    tennis ball, hush, flick hair, thumb up, thumb down, make OK sign, make victory sign, staple book, count money, cut
+    nails, cut paper, snap fingers, open bottle, sniff, squat down, toss a coin, fold paper, ball up paper, play magic
+    cube, apply cream on face, apply cream on hand, put on bag, take off bag, put object into bag, take object out of bag,
+    open a box, move heavy objects, shake fist, throw up hat, hands up, cross arms, arm circles, arm swings, run on the
+    spot, butt kicks, cross toe touch, side kick, yawn, stretch oneself, blow nose, hit with object, wield knife, knock
+    over, grab stuff, shoot with gun, step on foot, high-five, cheers and drink, carry object, take a photo, follow,
+    whisper, exchange things, support somebody, rock-paper-scissors"""
 )
 
 
@@ -84,7 +79,7 @@ class NTUReader(Reader):
 
     def sources(self, root: Path) -> Sequence[Source]:
         found = self._files(root)
-        actions = {source: _action(source) for source in found}
+        actions = {source: int(match[5]) if (match := NAME.fullmatch(stem(source))) else 0 for source in found}
         self.actions = self.actions or (120 if max(actions.values()) > NTU60 else 60)
         self.classes = ACTIONS[: self.actions]
         # Beyond the 120 a number is a fault, and reported; between 61 and 120 it is of the other data set.
@@ -94,7 +89,7 @@ class NTUReader(Reader):
         return wanted
 
     def read(self, source: Source) -> Clip:
-        setup, camera, subject, label = self._numbers(source)
+        setup, camera, subject, label = (-1, -1, -1, -1) if self.loose else self._numbers(source)
         tracks, length = parse_skeleton(source)
         try:
             bodies = clean_tracks(tracks, length=length, cleaning=self.cleaning)
@@ -118,7 +113,8 @@ class NTUReader(Reader):
         loose: list[Source] = [*sorted(root.rglob("*.skeleton"))] if root.is_dir() else []
         names = {stem(source) for source in loose}
         for archive in archives:
-            loose += sorted((m for m in zip_members(archive, ".skeleton") if stem(m) not in names), key=stem)
+            members = (Part(archive, name) for name in zip_names(archive) if name.endswith(".skeleton"))
+            loose += sorted((member for member in members if stem(member) not in names), key=stem)
         found = [source for source in loose if stem(source) not in self.excluded]
         if not found:
             others = " but excluded ones" if self.excluded else ""
@@ -135,18 +131,13 @@ class NTUReader(Reader):
         return setup, camera, subject, action - 1
 
 
-def _action(source: Source) -> int:
-    match = NAME.fullmatch(stem(source))
-    return int(match[5]) if match else 0
-
-
 def read_names(path: Path) -> list[str]:
     """The clips that a published list of missing skeletons names, whatever header stands before the first.
 
     Raises:
         InputError: the file is missing, holds no name, or something else between the names.
     """
-    words = [(number, line.removesuffix(".skeleton")) for number, line in read_lines(path) if line]
+    words = [(number, line.removesuffix(".skeleton")) for number, line in read_lines(path)]
     first = next((i for i, (_, word) in enumerate(words) if ALMOST.search(word)), None)
     if first is None:
         raise InputError(f"{path}: holds no clip name, expected lines like S001C002P005R002A008")
@@ -154,20 +145,6 @@ def read_names(path: Path) -> list[str]:
         if not NAME.fullmatch(word):
             raise InputError(f"{path}: line {number}: found {word[:60]!r}, expected a clip name like S001C002P005R002A008")
     return [word for _, word in words[first:]]
-
-
-def check_action(name: str, label: int) -> None:
-    """Hold a label against the action in an NTU clip's name.
-
-    Raises:
-        InputError: they are not the same; the line lacks the place, which the caller adds.
-    """
-    match = NAME.fullmatch(name)
-    if match and label != int(match[5]) - 1:
-        raise InputError(
-            f"label: found {label}, but the name {name} says action A{match[5]}, which is label {int(match[5]) - 1}; "
-            "expected labels from 0 in the order of the actions, or --class_names"
-        )
 
 
 def parse_skeleton(source: Source) -> tuple[list[Track], int]:
@@ -253,8 +230,8 @@ def _numbers(
         numbers = np.array([_number(token) for token in tokens], np.float32)
     joints = np.ascontiguousarray(numbers.reshape(-1, 3, JOINTS).transpose(0, 2, 1))
     if not np.isfinite(joints).all():
-        body, joint, axis = np.argwhere(~np.isfinite(joints))[0]
-        line = seen[body][2] + int(joint)
+        body, joint, axis = np.argwhere(~np.isfinite(joints))[0].tolist()
+        line = seen[body][2] + joint
         found = lines[line].split()[axis]
         raise InputError(f"{source}: line {line + 1}: found {found[:60]!r} for {'xyz'[axis]}, expected a finite number")
     return joints
@@ -269,12 +246,10 @@ def _number(token: str) -> float:
 
 def _tracks(source: Source, seen: Sequence[tuple[str, int, int]], joints: Float32[np.ndarray, "bodies V 3"]) -> list[Track]:
     rows: dict[str, list[int]] = {}
-    for row, (body, _, _) in enumerate(seen):
-        rows.setdefault(body, []).append(row)
+    for row, (body, frame, line) in enumerate(seen):
+        mine = rows.setdefault(body, [])
+        if mine and seen[mine[-1]][1] == frame:
+            raise InputError(f"{source}: line {line - 1}: body {body[:60]} stands twice in a frame, expected once")
+        mine.append(row)
     frames = np.array([frame for _, frame, _ in seen])
-    tracks = [Track(joints[mine], frames[mine]) for mine in rows.values()]
-    for body, track in zip(rows, tracks, strict=True):
-        if (np.diff(track.seen) == 0).any():
-            line = seen[rows[body][int(np.argmin(np.diff(track.seen))) + 1]][2] - 1
-            raise InputError(f"{source}: line {line}: body {body[:60]} stands twice in a frame, expected once")
-    return tracks
+    return [Track(joints[mine], frames[mine]) for mine in rows.values()]

@@ -12,9 +12,9 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float32
 
-from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.readers.base import Origin, Reader
-from masksem_graph.data.source import Part, read_text_file, stamp
+from masksem_graph.data.clip import Clip
+from masksem_graph.data.readers.base import Origin, Reader, listed, whole_bodies
+from masksem_graph.data.source import Part, parse_numbers, read_text_file, stamp
 from masksem_graph.errors import InputError
 
 BODIES, JOINTS = 2, 25
@@ -22,19 +22,16 @@ NUMBERS = BODIES * JOINTS * 3
 CAMERAS = {"L": 1, "M": 2, "R": 3}
 SKELETONS = ("skeleton", "PKU_Skeleton_Renew")
 LABELS = ("label", "Train_Label_PKU_final")
-SPLITS = {"xsub": "subject", "xview": "view"}
+SPLITS = {"subject": "xsub", "view": "xview"}
+SPLIT = re.compile(r"cross[-_](subject|view)(?:[-_]v2)?\.txt")
 
-ACTIONS = tuple(
-    re.sub(
-        r"\s+",
-        " ",
-        """bow, brush hair, brush teeth, check time, cheer up, clap, cross hands in front, drink, drop, eat, fall, give
-        object, wave hand, shake hands, hop, hug, jump up, kick person, kick something, phone call, pat on back, pick up,
-        play with phone, point at person, point to something, punch, push, put on a hat, put into pocket, read, rub two
-        hands, salute, sit down, stand up, take off a hat, take off glasses, take off jacket, take out of pocket, take a
-        selfie, tear up paper, throw, back pain, chest pain, headache, neck pain, type on a keyboard, fan self, put on
-        jacket, put on glasses, wipe face, write""",
-    ).split(", ")
+ACTIONS = listed(
+    """bow, brush hair, brush teeth, check time, cheer up, clap, cross hands in front, drink, drop, eat, fall, give object,
+    wave hand, shake hands, hop, hug, jump up, kick person, kick something, phone call, pat on back, pick up, play with
+    phone, point at person, point to something, punch, push, put on a hat, put into pocket, read, rub two hands, salute,
+    sit down, stand up, take off a hat, take off glasses, take off jacket, take out of pocket, take a selfie, tear up
+    paper, throw, back pain, chest pain, headache, neck pain, type on a keyboard, fan self, put on jacket, put on glasses,
+    wipe face, write"""
 )
 
 
@@ -82,10 +79,13 @@ class PKUReader(Reader):
     def read(self, source: Action) -> Clip:
         label, start, end = _parse_label(source)
         frames = _parse_frames(source.skeleton, start, end).reshape(end - start, BODIES, JOINTS, 3)
-        bodies = tuple(Body(start=0, frames=body, present=np.ones(len(body), bool)) for body in frames.swapaxes(0, 1))
         recording = source.skeleton.stem
-        name = f"{recording}_{source.number - 1:03}"
-        return Clip(name=name, label=label, camera=CAMERAS.get(recording.rpartition("-")[2], -1), bodies=bodies)
+        return Clip(
+            name=f"{recording}_{source.number - 1:03}",
+            label=label,
+            camera=CAMERAS.get(recording.rpartition("-")[2], -1),
+            bodies=whole_bodies(frames.swapaxes(0, 1)),
+        )
 
     def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         recordings = [str(name).rpartition("_")[0] for name in clips["name"]]
@@ -101,9 +101,8 @@ class PKUReader(Reader):
         if not names:
             raise InputError(f"{path}: line 2: found no recording, expected the training recordings, comma-separated")
         if unknown := sorted(set(names) - set(self.recordings)):
-            raise InputError(
-                f"{path}: line 2: found {unknown[0][:60]!r}, which is none of the {len(self.recordings)} recordings"
-            )
+            known = f"the {len(self.recordings)} recordings"
+            raise InputError(f"{path}: line 2: found {unknown[0][:60]!r}, which is none of {known}")
         return frozenset(names)
 
 
@@ -121,16 +120,15 @@ def _folder(root: Path, names: Sequence[str]) -> Path:
 def _split_files(root: Path) -> dict[str, Path]:
     """Split name -> file: ``cross-subject.txt``, ``cross_view_v2.txt`` and so on, in the folder or one below it."""
     found: dict[str, Path] = {}
-    for split, word in SPLITS.items():
-        spellings = {f"cross{dash}{word}{version}.txt" for dash in "-_" for version in ("", "_v2", "-v2")}
-        paths = sorted(path for pattern in ("*.txt", "*/*.txt") for path in root.glob(pattern) if path.name in spellings)
-        if len(paths) > 1:
-            raise InputError(f"{root}: found {paths[0].name} and {paths[1].name}, expected one file for the split {split}")
-        if paths:
-            found[split] = paths[0]
+    for path in sorted([*root.glob("*.txt"), *root.glob("*/*.txt")]):
+        if match := SPLIT.fullmatch(path.name):
+            split = SPLITS[match[1]]
+            if split in found:
+                raise InputError(f"{root}: found {found[split].name} and {path.name}, expected one file for the split {split}")
+            found[split] = path
     if not found:
         raise InputError(f"{root}: holds no split file, expected cross-subject.txt or cross-view.txt (also with _ or _v2)")
-    return found
+    return dict(sorted(found.items()))
 
 
 def _actions(skeleton: Path, labels: Path) -> Iterator[Action]:
@@ -162,24 +160,18 @@ def _parse_frames(path: Path, start: int, end: int) -> Float32[np.ndarray, "F 15
     lines = _lines(path, stamp(path))
     if end > len(lines):
         raise InputError(f"{path}: ends after frame {len(lines)}, but an action lasts until frame {end}")
-    return np.stack([_parse_frame(path, number, lines[number]) for number in range(start, end)])
+    return np.stack([_parse_frame(f"{path}: line {number + 1}", lines[number]) for number in range(start, end)])
 
 
-def _parse_frame(path: Path, number: int, line: bytes) -> Float32[np.ndarray, " 150"]:
+def _parse_frame(place: str, line: bytes) -> Float32[np.ndarray, " 150"]:
     words = line.split()
     if len(words) != NUMBERS:
-        raise InputError(
-            f"{path}: line {number + 1}: found {len(words)} numbers, expected {BODIES} x {JOINTS} x 3 = {NUMBERS}"
-        )
-    try:
-        with np.errstate(over="ignore"):
-            numbers = np.array([float(word) for word in words]).astype(np.float32)
-    except ValueError as error:
-        raise InputError(f"{path}: line {number + 1}: {str(error)[:80]}, expected {NUMBERS} numbers") from None
+        raise InputError(f"{place}: found {len(words)} numbers, expected {BODIES} x {JOINTS} x 3 = {NUMBERS}")
+    with np.errstate(over="ignore"):
+        numbers = parse_numbers(place, words).astype(np.float32)
     if not np.isfinite(numbers).all():
         at = int(np.argmin(np.isfinite(numbers)))
-        found = words[at][:60].decode("latin-1")
-        raise InputError(f"{path}: line {number + 1}: number {at + 1}: found {found!r}, expected a finite one")
+        raise InputError(f"{place}: number {at + 1}: found {words[at][:60].decode('latin-1')!r}, expected a finite one")
     return numbers
 
 

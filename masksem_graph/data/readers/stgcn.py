@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -43,8 +44,6 @@ class STGCNReader(PysklReader):
 
     origin: ClassVar[Origin] = "none"
     zero_is_missing: ClassVar[bool] = False
-    labelled: ClassVar[bool] = True
-    """Whether the pickle has to be there."""
 
     def __init__(
         self,
@@ -57,7 +56,8 @@ class STGCNReader(PysklReader):
         super().__init__(topology=topology, class_names=class_names, missing=missing, missing_frames=missing_frames)
 
     def sources(self, root: Path) -> Sequence[Annotation]:
-        parts: dict[bool, list[Annotation]] = {True: [], False: []}
+        train: list[Annotation] = []
+        test: list[Annotation] = []
         for path in self._arrays(root):
             shape = map_npy(path).shape
             if len(shape) != 5 or 0 in shape or shape[1] != 3 or shape[4] > 10 or math.prod(shape[1:]) * 4 > CLIP_BYTES:
@@ -68,22 +68,23 @@ class STGCNReader(PysklReader):
                 raise InputError(f"{path}: found {shape[3]} joints, expected --topology, or 25 or 18 joints")
             if shape[3] != len(self.skeleton):
                 raise InputError(f"{path}: found {shape[3]} joints, but {self.topology} has {len(self.skeleton)}")
-            parts[path.name.startswith("train")] += [
+            part = train if path.name.startswith("train") else test
+            part += [
                 Annotation(path, f"[{i}]", {"frame_dir": name, "label": label, "total_frames": shape[2], "row": i})
                 for i, (name, label) in enumerate(self._labels(path, shape[0]))
             ]
         self.dimensions = self.skeleton.dimensions
-        self.classes = self._classes([*parts[True], *parts[False]])
-        train, test = ([clip.fields["frame_dir"] for clip in parts[part]] for part in (True, False))
-        if both := sorted(set(train).intersection(test)):
+        self.classes = self._classes([*train, *test])
+        names = [[clip.fields["frame_dir"] for clip in part] for part in (train, test)]
+        if both := sorted(set(names[0]).intersection(names[1])):
             raise InputError(f"{root}: {shown(both[0])} is in the training and in the test part")
         folder = root.parent if root.is_file() else root
-        self.trained = {folder.name if folder.name in ("xsub", "xview", "xset", "xsetup") else "main": (train, test)}
-        return [*parts[True], *parts[False]]
+        self.trained = {folder.name if folder.name in ("xsub", "xview", "xset", "xsetup") else "main": (names[0], names[1])}
+        return [*train, *test]
 
     def read(self, source: Annotation) -> Clip:
         keypoint = map_npy(source.path)[source.fields["row"]].transpose(3, 1, 2, 0)
-        return super().read(Annotation(source.path, source.name, source.fields | {"keypoint": keypoint}))
+        return super().read(replace(source, fields=source.fields | {"keypoint": keypoint}))
 
     def units_of(self, topology: Topology) -> str:
         return "relative" if topology.dimensions == 2 else topology.units
@@ -93,6 +94,8 @@ class STGCNReader(PysklReader):
         return [*named, *(file for path in self._arrays(root) for file in (path, _label_file(path)))]
 
     def _arrays(self, root: Path) -> list[Path]:
+        if self.loose and root.is_file():
+            return [root]
         paths = sorted(root.iterdir()) if root.is_dir() else [root] if root.is_file() else []
         found = [path for path in paths if FILE.fullmatch(path.name)]
         if not found or len({path.name.startswith("train") for path in found}) < len(found):
@@ -103,7 +106,7 @@ class STGCNReader(PysklReader):
 
     def _labels(self, path: Path, clips: int) -> list[tuple[str, Any]]:
         """Name and label of each clip."""
-        if not self.labelled:
+        if self.loose:
             return [(f"{path.stem}_{i}", 0) for i in range(clips)]
         content = read_pickle(file := _label_file(path))
         parts = content if isinstance(content, list | tuple) else ()
