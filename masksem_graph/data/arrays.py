@@ -22,7 +22,7 @@ NPY_ERRORS = (ValueError, TypeError, EOFError, SyntaxError, tokenize.TokenError,
 
 
 def map_npy(path: Path) -> np.ndarray:
-    """A .npy file as a read-only memory map. A file that is damaged, shorter than its header says, or of objects is refused."""
+    """A .npy file as a read-only memory map; one that is damaged, shorter than its header says, or of objects is refused."""
     try:
         require_regular(path)
         array = np.load(path, mmap_mode="r", allow_pickle=False)

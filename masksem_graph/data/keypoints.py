@@ -23,7 +23,7 @@ SCATTERED = 10  # of a recording's frames one in so many shows somebody
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody in a frame: x, y (z) and score of each joint, NaN where it was not found; and who, where the tracker says so."""
+    """Somebody in a frame: x, y (z) and score of each joint, NaN where it was not found; and who, where that is known."""
 
     points: Float64[np.ndarray, "V S"]
     identity: Hashable = None

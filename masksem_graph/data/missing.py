@@ -88,26 +88,19 @@ def mark_missing(clip: Clip, topology: Topology, *, origin: str, zeros: bool = T
         frames = body.frames.copy()
         lost = np.isnan(frames).any(-1)
         if zeros and topology.dimensions == 3:
-            lost |= _zero_joints(frames, lost, topology, origin)
+            zero, centre = (frames == 0).all(-1), topology.index[topology.centre]
+            doubtful = zero[:, centre] & ~(zero | lost).all(1)
+            if doubtful.any() and origin != "none":
+                raise InputError(
+                    f"{topology.centre} is zero in {int(doubtful.sum())} frames: it was not found, expected NaN there then, "
+                    "or the clip is centred already, expected --origin none then"
+                )
+            zero[doubtful, centre] = False
+            lost |= zero
         frames[..., : topology.dimensions][lost] = np.nan
         frames[lost.all(1)] = 0
         bodies.append(replace(body, frames=frames))
     return present_only(replace(clip, bodies=tuple(bodies)))
-
-
-def _zero_joints(
-    frames: Float32[np.ndarray, "F V 3"], lost: Bool[np.ndarray, "F V"], topology: Topology, origin: str
-) -> Bool[np.ndarray, "F V"]:
-    zero, centre = (frames == 0).all(-1), topology.index[topology.centre]
-    doubtful = zero[:, centre] & ~(zero | lost).all(1)
-    if origin == "none":
-        zero[doubtful, centre] = False
-    elif doubtful.any():
-        raise InputError(
-            f"{topology.centre} is zero in {int(doubtful.sum())} frames: it was not found, expected NaN there then, "
-            "or the clip is centred already, expected --origin none then"
-        )
-    return zero
 
 
 def fill_missing(clip: Clip, topology: Topology, *, how: Missing, longest: int) -> tuple[Clip, int]:

@@ -21,8 +21,7 @@ SHARES_AT_MOST = 20.0  # a joint outside of the picture is guessed, but not so f
 
 
 class RecordingsReader(FolderReader):
-    """Recordings of a pose tracker, laid out as `FolderReader` reads them, or without its table and description: then the
-    first folder on the way to a recording is its label.
+    """Recordings of a pose tracker, laid out as `FolderReader` reads them, or without its table and description.
 
     Args:
         topology: what the joints follow, where the files fit several.
@@ -34,10 +33,9 @@ class RecordingsReader(FolderReader):
     """
 
     described: ClassVar[bool] = False
-    topologies: ClassVar[tuple[str, ...]]
-    """What the joints of this format may follow."""
+    topologies: ClassVar[tuple[str, ...]]  # what the joints of this format may follow
     frame_name: ClassVar[re.Pattern[str] | None] = None
-    """Of the files of a recording that is a folder with a file a frame: what the recording is called, and its number."""
+    """Of the files of a recording that has one a frame, in a folder: what the recording is called, and the frame's number."""
 
     def __init__(
         self,
@@ -65,19 +63,14 @@ class RecordingsReader(FolderReader):
 
     @classmethod
     def is_clip(cls, path: Path) -> bool:
-        return any(map(cls._is_frame, path.iterdir())) if path.is_dir() else super().is_clip(path)
-
-    def files_of(self, clip: Path) -> Sequence[Path]:
-        return [clip] if clip.is_file() else sorted(filter(self._is_frame, clip.iterdir()))
-
-    @classmethod
-    def _is_frame(cls, file: Path) -> bool:
-        return cls.frame_name is not None and cls.frame_name.fullmatch(file.name) is not None
+        if cls.frame_name and path.is_dir():
+            return any(cls.frame_name.fullmatch(file.name) for file in path.iterdir())
+        return super().is_clip(path)
 
     def frame_files(self, folder: Path) -> dict[int, Path]:
-        """The files of a recording by the frame's number from 0; an `InputError` where there is none, or they are of several."""
-        assert self.frame_name
-        found = {path: match for path in sorted(folder.iterdir()) if (match := self.frame_name.fullmatch(path.name))}
+        """The files of a recording by the frame's number from 0; an `InputError` where they are of none, or of several."""
+        name = self.frame_name or re.compile("")
+        found = {path: match for path in sorted(folder.iterdir()) if (match := name.fullmatch(path.name))}
         if len(names := sorted({match[1] for match in found.values()})) != 1:
             there = f"{names[0][:40]!r} and {names[1][:40]!r}" if names else "no frame"
             raise InputError(f"{folder}: found {there}, expected the frames of one recording in a folder of their own")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +23,18 @@ from masksem_graph.errors import InputError
 from masksem_graph.evaluation.prepared import Prepared
 from masksem_graph.topology import Topology, load_topology
 
-ENDINGS = {
-    **dict.fromkeys((".npy", ".csv"), "folder"),
-    **dict.fromkeys((".pkl", ".pickle"), "pyskl"),
-    **{".skeleton": "ntu", ".npz": "npz", ".bvh": "bvh", ".jsonl": "mediapipe", ".json": "nw_ucla"},
-}
-"""Formats that a file's name gives away."""
+# Formats that a file's name gives away.
+ENDINGS = {".npy": "folder", ".csv": "folder", ".pkl": "pyskl", ".pickle": "pyskl", ".json": "nw_ucla", ".jsonl": "mediapipe"}
+ENDINGS |= {".skeleton": "ntu", ".npz": "npz", ".bvh": "bvh"}
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif", ".m4v", ".mpg", ".mpeg", ".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """Clips from several places.
-
-    Args:
-        stores: the readable ones, a store for each skeleton.
-        failed: place -> what is wrong with it.
-    """
+    """Clips from several places: stores of the readable ones, one for each skeleton, and place -> fault of the others."""
 
     stores: list[Store]
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str]
 
 
 def gather(
@@ -59,8 +51,7 @@ def gather(
         paths: stores, or files and folders in a format.
         folder: where the stores go.
         prepared: how the run's own clips were; these are prepared alike.
-        format: of the files and folders; else what a file's ending says, else the run's own.
-        options: of the format's reader, over the run's.
+        format, options: of the files and folders, and of its reader; else what a file's ending says, else the run's own.
     """
     failed: dict[str, str] = {}
     writers: dict[Topology, StoreWriter] = {}
@@ -86,10 +77,9 @@ def _clips(
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
         if is_store(path):
-            store = open_store(path)
-            if store.origin != prepared.origin:
-                wanted = f"expected {prepared.origin}, as the run's clips"
-                raise InputError(f"{path}: prepared with origin {store.origin}, {wanted}")
+            store, origin = open_store(path), prepared.origin
+            if store.origin != origin:
+                raise InputError(f"{path}: prepared with origin {store.origin}, expected {origin}, as the run's clips")
             _check_units(path, store.units, prepared)
             yield from ((f"{path}: {clip.name}", clip, store.topology) for clip in store)
             return

@@ -17,11 +17,10 @@ from masksem_graph.data.source import parse_numbers, read_lines, require_clip_si
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology, parse_topology
 
-CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
+CHANNELS = [axis + kind for axis in "xyz" for kind in ("position", "rotation")]
 SIDES = (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"))
 JOINTS_AT_MOST = 500
-NEAR = 1e-3
-"""Two places that are nearer than this share of a bone are one."""
+NEAR = 1e-3  # two places that are nearer than this share of a bone are one
 
 
 @dataclass
@@ -29,24 +28,20 @@ class Joint:
     """A joint of the hierarchy."""
 
     name: str
-    parent: int
-    """Its position in the list of joints; -1 for the root."""
+    parent: int  # position in the list of joints; -1 for the root
     offset: Float64[np.ndarray, "3"] = field(default_factory=lambda: np.zeros(3))
-    channels: list[tuple[str, str]] = field(default_factory=list)
-    """Axis and kind, as ``("z", "rotation")``."""
+    channels: list[tuple[str, str]] = field(default_factory=list)  # axis and kind, as ("z", "rotation")
 
 
 class BVHReader(FolderReader):
-    """A ``.bvh`` is a clip: places of all joints and end sites by forward kinematics. Folders are laid out as for trackers: a
-    table and a description, or a folder for each class.
+    """A ``.bvh`` is a clip: places of all joints and end sites by forward kinematics. Folders are laid out as for trackers.
 
     The topology is made from the hierarchy: its joints in their order, a part for each limb between forks, mirror pairs by
     names (``LeftArm`` and ``RightArm``, ``lHand`` and ``rHand``), the root as centre. All files have to have the same
     hierarchy; offsets may differ from person to person. BVH has no units: coordinates are ``relative``.
 
     A joint turns by its rotation channels in the order in which they stand, each about the axes that those before have turned.
-    Position channels of the root add to its offset. Those of another joint replace its offset where they begin with it, and
-    are refused where they are something else.
+    Position channels add to the root's offset, and replace that of another joint where they begin with it.
 
     Source: Meredith and Maddock, Motion capture file formats explained, University of Sheffield, 2001.
     """
@@ -73,11 +68,7 @@ class BVHReader(FolderReader):
 
 
 def read_bvh(path: Path) -> tuple[list[Joint], Float64[np.ndarray, "T channels"]]:
-    """The hierarchy of a file, parents first, and its channels in each frame.
-
-    Raises:
-        InputError: it is no BVH, or is cut off; the line names the place.
-    """
+    """The hierarchy of a file, parents first, and its channels in each frame; an `InputError` where it is none or cut off."""
     lines = [(number, line.split()) for number, line in read_lines(path)]
     joints: list[Joint] = []
     stack: list[int] = []
@@ -96,7 +87,11 @@ def read_bvh(path: Path) -> tuple[list[Joint], Float64[np.ndarray, "T channels"]
             case ["OFFSET", *numbers] if stack and len(numbers) == 3:
                 joints[stack[-1]].offset = _finite(place, numbers)
             case ["CHANNELS", count, *channels] if stack and count == str(len(channels)):
-                joints[stack[-1]].channels = [_channel(place, channel) for channel in channels]
+                if wrong := [channel for channel in channels if channel.lower() not in CHANNELS]:
+                    raise InputError(
+                        f"{place}: found the channel {wrong[0][:60]!r}, expected Xposition, Zrotation or the like"
+                    )
+                joints[stack[-1]].channels = [(channel[0].lower(), channel[1:].lower()) for channel in channels]
             case ["}"] if stack:
                 stack.pop()
             case _:
@@ -129,18 +124,8 @@ def _finite(place: str, words: Sequence[str]) -> Float64[np.ndarray, " n"]:
     return numbers
 
 
-def _channel(place: str, name: str) -> tuple[str, str]:
-    if not (found := CHANNEL.fullmatch(name)):
-        raise InputError(f"{place}: found the channel {name[:60]!r}, expected Xposition, Zrotation or the like")
-    return found[1].lower(), found[2].lower()
-
-
 def places(path: Path, joints: Sequence[Joint], motion: Float64[np.ndarray, "T channels"]) -> Float64[np.ndarray, "T V 3"]:
-    """Where each joint is in each frame: forward kinematics, p = p(parent) + R(parent) t and R = R(parent) R(channels).
-
-    Raises:
-        InputError: the clip is too large, or position channels of a joint fit neither reading.
-    """
+    """Where each joint is in each frame: forward kinematics, p = p(parent) + R(parent) t and R = R(parent) R(channels)."""
     require_clip_size(path, len(motion) * len(joints) * 12, f"{len(motion):,} frames")
     out = np.zeros((len(motion), len(joints), 3))
     turned: list[Rotation] = []
@@ -173,11 +158,7 @@ def _step(path: Path, joint: Joint, moved: Float64[np.ndarray, "T 3"]) -> Float6
 
 
 def hierarchy_topology(path: Path, joints: Sequence[Joint]) -> Topology:
-    """The skeleton of a hierarchy.
-
-    Raises:
-        InputError: it has a single joint.
-    """
+    """The skeleton of a hierarchy, which has to have several joints."""
     names = [joint.name for joint in joints]
     children = [[i for i, joint in enumerate(joints) if joint.parent == parent] for parent in range(len(joints))]
     part: list[int] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -47,8 +47,12 @@ class CocoReader(RecordingsReader):
             if entry.get("category_id", 1) != 1:
                 raise InputError(f"{path}: [{i}].category_id: found {shown(entry['category_id'])}, expected 1, a person")
             points = flat_points(f"{path}: [{i}].keypoints", entry.get("keypoints"), JOINTS)
-            image = _frame(f"{path}: [{i}].image_id", entry.get("image_id"))
-            images.setdefault(image, []).append(Person(points, entry.get("track_id")))
+            image = entry.get("image_id")
+            ending = re.search(r"(\d{1,15})(?:\.\w+)?$", image) if isinstance(image, str) else None
+            if not ending and not (type(image) is int and abs(image) < 10**15):
+                expected = "a number, or a name that ends with one"
+                raise InputError(f"{path}: [{i}].image_id: found {shown(image)}, expected {expected}")
+            images.setdefault(int(ending[1]) if ending else image, []).append(Person(points, entry.get("track_id")))
         return self.of_pixels(path, dict(zip(ranked(path, list(images)), images.values(), strict=True)))
 
     def _yolo(self, path: Path) -> Mapping[int, Sequence[Person]]:
@@ -68,13 +72,6 @@ class CocoReader(RecordingsReader):
                 known = more == 2 or (more == 1 and True in whole)
                 people.setdefault(number, []).append(Person(placed, numbers[-1] if known else None))
         return people
-
-
-def _frame(place: str, image: Any) -> int:
-    found = re.search(r"(\d{1,15})(?:\.\w+)?$", image) if isinstance(image, str) else None
-    if not found and not (type(image) is int and abs(image) < 10**15):
-        raise InputError(f"{place}: found {shown(image)}, expected a number, or a name that ends with one")
-    return int(found[1]) if found else image
 
 
 def _numbers(file: Path) -> list[list[float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,21 +30,11 @@ GROUPS = ("subject", "camera", "setup")
 
 @dataclass(frozen=True)
 class Row(Part):
-    """A line of the table; ``path`` and ``name`` are the table and the line, or the clip and nothing without a table.
-
-    Args:
-        array: the clip's file.
-        clip: the clip's name.
-        label: class index from 0; -1 where the cell is empty, -2 where it names no class.
-        text: the cell with the label.
-        groups: subject, camera, setup; -1 where unknown.
-    """
+    """A line of the table; ``path`` and ``name`` are the table and the line, or the clip and nothing without a table."""
 
     array: Path
-    clip: str
-    label: int
-    text: str
-    groups: tuple[int, ...]
+    label: str
+    clip: Clip  # without its bodies; its label is -1 where the cell is empty, or names no class
 
     def __str__(self) -> str:
         return super().__str__() if self.name else str(self.path)
@@ -54,12 +44,10 @@ class FolderReader(Reader):
     """Any skeleton, any split, nothing to program; docs/data.md has an example from arrays to a trained encoder.
 
     ``clips.csv`` has a line a clip: ``file`` (below the folder), ``label`` (the class's name, or nothing), ``subject``,
-    ``camera``, ``setup`` and any other column to split by. A clip is an .npy [T, V, C] or [M, T, V, C]; in 3D C is x, y, z, in
-    an image x, y or x, y, score. Or it is such an array alone in an .npz, a .csv with a row a frame, joint after joint, or a
-    .jsonl with a line a frame, see `people_of_line`. A joint of zeros or NaN was not found; a frame of them is one without
-    this body. ``dataset.yaml`` names the ``topology`` (a file beside it, or a shipped one), the ``axes`` of the arrays where
-    they are others (``CTVM``), the ``classes`` in the order wanted (else the labels, sorted), and the ``splits``, see
-    `own_splits`.
+    ``camera``, ``setup`` and any other column to split by. ``dataset.yaml`` has ``topology``, and perhaps ``axes``,
+    ``classes`` and ``splits`` (`own_splits`). A clip is an .npy [T, V, C] or [M, T, V, C]; in 3D C is x, y, z, in an image
+    x, y or x, y, score. Or it is such an array alone in an .npz, a .csv with a row a frame, joint after joint, or a .jsonl
+    with a line a frame (`bodies_of_line`). A joint of zeros or NaN was not found; a frame of them has not this body.
 
     Args:
         axes: of the arrays, where ``dataset.yaml`` does not say.
@@ -68,8 +56,7 @@ class FolderReader(Reader):
         missing_frames: for how many frames on end a joint may be missing; a clip where it is longer is left out.
     """
 
-    endings: ClassVar[tuple[str, ...]] = (".npy", ".npz", ".csv", ".jsonl")
-    """Of files that are a clip."""
+    endings: ClassVar[tuple[str, ...]] = (".npy", ".npz", ".csv", ".jsonl")  # of files that are a clip
     zero_is_missing: ClassVar[bool] = True
     described: ClassVar[bool] = True
     """Whether ``dataset.yaml`` and ``clips.csv`` have to be there. A format whose files tell their joints does without: the
@@ -86,32 +73,28 @@ class FolderReader(Reader):
         path, table = root / DESCRIPTION, root / TABLE
         described = _description(path, complete=required) if required or path.is_file() else {}
         lines = _table(table) if required or table.is_file() else self._found(root)
-        self.axes = described.get("axes", self.axes)
+        self.axes = _axes(f"{path}: axes", described["axes"]) if "axes" in described else self.axes
         self.classes = _classes(path, described.get("classes"), [line["label"] for _, line in lines])
-        index = {name: i for i, name in enumerate(self.classes)} | {"": -1}
+        index = {name: i for i, name in enumerate(self.classes)}
         numbered = zip(*(_group_numbers([line.get(group, "") for _, line in lines]) for group in GROUPS), strict=True)
         rows = []
         for (number, line), groups in zip(lines, numbered, strict=True):
-            label, array, clip = line["label"], root / line["file"], line["file"] or root.name
-            clip = next((clip.removesuffix(ending) for ending in self.endings if clip.endswith(ending)), clip)
-            path_and_name = (table, f"line {number}") if number else (array, "")
-            rows.append(Row(*path_and_name, array, clip, index.get(label, -2), label, groups))
+            label, array, name = line["label"], root / line["file"], line["file"] or root.name
+            name = next((name.removesuffix(ending) for ending in self.endings if name.endswith(ending)), name)
+            place = (table, f"line {number}") if number else (array, "")
+            rows.append(Row(*place, array, label, Clip(name, index.get(label, -1), *groups)))
         known = self.given.name if self.given else getattr(self, "topology", None)
         named = described.get("topology") or known or self._told(root, rows)
         self.topology = str(root / named) if (root / named).is_file() else named
         self.joints, self.dimensions = len(self.skeleton), self.skeleton.dimensions
         self._splits, self._described = described.get("splits") or {}, path
-        self._table = {row.clip: line for row, (_, line) in zip(rows, lines, strict=True)}
+        self._table = {row.clip.name: line for row, (_, line) in zip(rows, lines, strict=True)}
         return rows
 
     @classmethod
     def is_clip(cls, path: Path) -> bool:
         """Whether a file or a folder is a clip by itself."""
         return path.suffix.lower() in cls.endings and path.is_file()
-
-    def files_of(self, clip: Path) -> Sequence[Path]:
-        """The files of a clip, in order."""
-        return [clip]
 
     def _found(self, root: Path) -> list[tuple[int, dict[str, str]]]:
         """The clips below a folder as lines of a table that nobody wrote."""
@@ -141,11 +124,10 @@ class FolderReader(Reader):
         raise bad or InputError(f"{root}: found nobody in its clips, expected --topology")
 
     def read(self, source: Row) -> Clip:
-        if source.label == -2:
+        if source.label and source.clip.label < 0:
             known = ", ".join(self.classes[:6]) + (", ..." if len(self.classes) > 6 else "")
-            raise InputError(f"{source}: label: found {source.text[:60]!r}, expected one of {known}")
-        groups = dict(zip(GROUPS, source.groups, strict=True))
-        return Clip(name=source.clip, label=source.label, **groups, bodies=whole_bodies(self._bodies(source.array)))
+            raise InputError(f"{source}: label: found {source.label[:60]!r}, expected one of {known}")
+        return replace(source.clip, bodies=whole_bodies(self._bodies(source.array)))
 
     def _bodies(self, path: Path) -> Float32[np.ndarray, "M T V 3"]:
         if path.suffix.lower() == ".jsonl":
@@ -175,8 +157,9 @@ class FolderReader(Reader):
         rows = self.sources(root)
         chosen = [what for split in self._splits.values() if isinstance(split, dict) for what in split.values()]
         listed = [root / what for what in chosen if isinstance(what, str)]
-        clips = [file for row in rows for file in self.files_of(row.array)]
-        paths = [root / DESCRIPTION, root / TABLE, Path(self.topology), *listed, *clips]
+        clips = [row.array for row in rows]
+        frames = [file for clip in clips if clip.is_dir() for file in sorted(clip.iterdir())]
+        paths = [root / DESCRIPTION, root / TABLE, Path(self.topology), *listed, *clips, *frames]
         return [path for path in dict.fromkeys(paths) if path.is_file()]
 
 
@@ -189,8 +172,6 @@ def _description(path: Path, *, complete: bool) -> dict[str, Any]:
         raise InputError(f"{path}: {unknown[0]}: unknown field, expected {', '.join(FIELDS)}")
     if not isinstance(fields.get("splits") or {}, dict):
         raise InputError(f"{path}: splits: found a {type(fields['splits']).__name__}, expected name: split")
-    if "axes" in fields:
-        _axes(f"{path}: axes", fields["axes"])
     return fields
 
 

@@ -26,13 +26,7 @@ NAMED = {len(PKU_ACTIONS): PKU_ACTIONS, 60: NTU_ACTIONS[:60], 120: NTU_ACTIONS}
 
 @dataclass(frozen=True)
 class Row(Part):
-    """A row of ``x_train`` or ``x_test``.
-
-    Args:
-        part: ``train`` or ``test``.
-        index: of the row.
-        label: class index from 0; -1 where the row of ``y_train`` or ``y_test`` is not one-hot.
-    """
+    """A row of ``x_train`` or ``x_test``; its label is -1 where the row of ``y_train`` or ``y_test`` is not one-hot."""
 
     part: str
     index: int
@@ -44,10 +38,8 @@ class NpzReader(Reader):
     scripts of CTR-GCN write them (Chen et al., ICCV 2021), PKU-MMD's as MAMP's do (Mao et al., ICCV 2023).
 
     ``x_train``, ``x_test`` [clips, frames, bodies*25*3] hold body after body, joint after joint; a frame of zeros is padding,
-    and zeros in place of a body are its absence. ``y_train``, ``y_test`` [clips, classes] are one-hot. Clips have no names
-    there, subjects or cameras neither: they are called ``train_00000``, ``test_00000`` and so on.
-
-    Arrays need not fit in memory, compressed or not.
+    and zeros in place of a body are its absence. ``y_train``, ``y_test`` [clips, classes] are one-hot. Clips have no names:
+    they are called ``train_00000`` and so on. Arrays need not fit in memory, compressed or not.
     """
 
     topology = "ntu25"

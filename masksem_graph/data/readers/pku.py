@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -37,16 +37,10 @@ ACTIONS = listed(
 
 @dataclass(frozen=True)
 class Action(Part):
-    """One line of a label file; ``path`` and ``name`` are that file and that line.
+    """One line of a label file; ``path`` and ``name`` are that file and that line."""
 
-    Args:
-        skeleton: the recording that it belongs to.
-        number: the line, from 1; 0 where there is no label file.
-        text: ``class, start, end, confidence``.
-    """
-
-    skeleton: Path
-    number: int
+    skeleton: Path  # the recording that it belongs to
+    number: int  # of the line, from 1; 0 where there is no label file
     text: str
 
 
@@ -54,11 +48,9 @@ class PKUReader(Reader):
     """PKU-MMD as published: ``skeleton/NAME.txt``, ``label/NAME.txt`` and the split files beside them.
 
     A line of a skeleton file is a frame: two bodies of 25 joints, x, y, z in metres, zero where there is no body. A line of a
-    label file is an action: class from 1, first frame from 0, the frame after its last, confidence. A clip is one action; its
-    name is the recording's and the action's number from 0. The second line of a split file lists the training recordings;
-    the split is ``xsub`` or ``xview`` after the file's name, and all other recordings are its test set.
-
-    The coordinates stay as they are unless ``--origin centre`` says otherwise: the community's arrays of this set do not move.
+    label file is an action, which is a clip: class from 1, first frame from 0, the frame after its last, confidence. The
+    second line of a split file lists the training recordings; all others are the test set. The coordinates stay as they are,
+    as in the community's arrays of this set.
 
     Source: Liu et al., PKU-MMD: A large scale benchmark for continuous multi-modal human action understanding, 2017. The
     frames of an action are those that MAMP's scripts take (Mao et al., ICCV 2023).
@@ -74,7 +66,14 @@ class PKUReader(Reader):
         if not self.recordings:
             raise InputError(f"{skeletons}: holds no recording, expected NAME.txt")
         self.trained = {split: self._training_set(path) for split, path in _split_files(root).items()}
-        return [action for name in self.recordings for action in _actions(skeletons / f"{name}.txt", labels / f"{name}.txt")]
+        found = []
+        for name in self.recordings:
+            path = labels / f"{name}.txt"
+            text = read_text_file(path).decode("latin-1") if path.is_file() else ""
+            lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+            for number, line in lines or [(0, "")]:
+                found.append(Action(path, f"line {number}", skeletons / path.name, number, line))
+        return found
 
     def read(self, source: Action) -> Clip:
         label, start, end = _parse_label(source)
@@ -131,20 +130,12 @@ def _split_files(root: Path) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def _actions(skeleton: Path, labels: Path) -> Iterator[Action]:
-    text = read_text_file(labels).decode("latin-1") if labels.is_file() else ""
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    for number, line in lines or [(0, "")]:
-        yield Action(path=labels, name=f"line {number}", skeleton=skeleton, number=number, text=line)
-
-
 def _parse_label(source: Action) -> tuple[int, int, int]:
     if not source.number:
         fault = "holds no action" if source.path.is_file() else "no such file"
         raise InputError(f"{source.path}: {fault}, expected the labels of {source.skeleton.name}")
-    words = source.text.split(",")
     try:
-        label, start, end = (int(word) for word in words[:3])
+        label, start, end = map(int, source.text.split(",")[:3])
     except ValueError:
         raise InputError(f"{source}: found {source.text[:60]!r}, expected class,start,end,confidence") from None
     if not 1 <= label <= len(ACTIONS):

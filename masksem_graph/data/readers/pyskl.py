@@ -34,11 +34,7 @@ Units = Literal["file", "image"]
 
 @dataclass(frozen=True)
 class Annotation(Part):
-    """An entry of ``annotations``.
-
-    Args:
-        fields: of what the reader uses, those that it has.
-    """
+    """An entry of ``annotations``: of the fields that the reader uses, those that it has."""
 
     fields: dict[str, Any]
 
@@ -46,13 +42,12 @@ class Annotation(Part):
 class PysklReader(Reader):
     """``{"split": {name: [ids]}, "annotations": [{"frame_dir", "total_frames", "label", "keypoint", ...}]}``.
 
-    ``keypoint`` [M, T, V, C] are M bodies over T frames. On a topology in pixels these are x and y, or x, y and a score; the
-    score may also stand in ``keypoint_score`` [M, T, V], and is 1 where there is none. On any other topology they are x, y, z.
-    A joint of zeros, of NaN or with a score of 0 was not found. ``frame_dir`` is the clip's name; one like NTU's tells
-    subject, camera, set-up and action, which has to agree with the label.
+    ``keypoint`` [M, T, V, C] are M bodies over T frames: x, y, z, or on a topology in pixels x, y and perhaps a score, which
+    may also stand in ``keypoint_score`` [M, T, V]. A joint of zeros, of NaN or with a score of 0 was not found. ``frame_dir``
+    is the clip's name; one like NTU's tells subject, camera, set-up and action, which has to agree with the label.
 
     The splits ``xsub_train`` and ``xsub_val`` become ``xsub``, ``train1`` and ``test1`` become ``split1``, ``train`` and
-    ``val`` become ``main``; a clip in neither list is in neither part. The pickle is not run.
+    ``val`` become ``main``. The pickle is not run.
 
     Source: Duan et al., PYSKL: Towards good practices for skeleton action recognition, ACM MM 2022.
 

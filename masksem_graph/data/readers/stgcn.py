@@ -27,12 +27,9 @@ TOPOLOGIES = {25: "ntu25", 18: "openpose18"}
 
 class STGCNReader(PysklReader):
     """``train_data_joint.npy`` (or ``train_data.npy``) [N, C, T, V, M] and ``train_label.pkl``, a pair of names and labels;
-    the same of ``val`` or ``test``. The split is called after their folder where that is ``xsub``, ``xview``, ``xset`` or
-    ``xsetup``, else ``main``. The clips are then as those of `PysklReader`, but zeros in 3D are places, and nothing is
-    centred.
-
-    25 joints are ``ntu25`` in metres, 18 are Kinetics-Skeleton's ``openpose18``: x and y as shares of the picture, and a
-    score. Only joints are read: bones and motion are streams of these.
+    the same of ``val`` or ``test``. The clips are as those of `PysklReader`, but zeros in 3D are places, and nothing is
+    centred. 25 joints are ``ntu25`` in metres, 18 are Kinetics-Skeleton's ``openpose18``: x and y as shares of the picture,
+    and a score.
 
     Source: Yan et al., ST-GCN, AAAI 2018 (``tools/ntu_gendata.py``); Shi et al., 2s-AGCN, CVPR 2019 (``data_gen``), whose
     clips are centred on the spine in each frame, turned, and repeated up to 300 frames.
