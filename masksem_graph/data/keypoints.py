@@ -84,9 +84,6 @@ def bodies_of_line(
 
     It is ``{"t": seconds, "bodies": [{"id": 1, "joints": [[x, y, z], ...], "scores": [...]}]}``. ``id`` and ``scores`` may be
     left out. A joint that was not found is null or NaN. In an image a joint is x, y, or x, y, score.
-
-    Raises:
-        InputError: this is no such frame, or has other joints.
     """
     bodies = fields.get("bodies")
     if not isinstance(bodies, list) or not all(isinstance(body, dict) for body in bodies):
@@ -107,8 +104,7 @@ def bodies_of_line(
 def points_of(place: str, value: Any, joints: int | None, widths: Sequence[int]) -> Float64[np.ndarray, "V W"]:
     """The numbers of all joints in a list; each is null, a list of numbers or null, or an object with x, y, z and visibility.
 
-    Raises:
-        InputError: they are not ``joints`` (None allows any number), or one has another number of numbers than ``widths``.
+    There have to be so many ``joints`` (None allows any number), each with one of the ``widths``.
     """
     if not isinstance(value, list) or not value or joints not in (None, len(value)):
         raise InputError(f"{place}: found {_size(value)}, expected {joints or 'a list of'} joints")
@@ -203,11 +199,7 @@ def bodies_of(
 
 
 def ranked(place: object, numbers: Sequence[int]) -> list[int]:
-    """The frames' numbers counted from 0, in the steps in which they were taken.
-
-    Raises:
-        InputError: a number stands twice, or they are scattered: these are pictures, and no recording.
-    """
+    """The frames' numbers counted from 0, in the steps in which they were taken; refused where they are scattered pictures."""
     steps = np.diff(sorted(numbers))
     if len(steps) and not steps.min():
         raise InputError(f"{place}: found two frames of the same number, expected the frames of one recording")

@@ -46,12 +46,11 @@ def coordinates(
     score: Float32[np.ndarray, "M T V"] | None = None,
     found: str = "found ",
 ) -> Float32[np.ndarray, "M T V 3"]:
-    """The bodies of an array as clips have them: x, y, z, or in an image x, y and the score.
+    """The bodies of an array as clips have them: x, y, z, or in an image (of two ``dimensions``) x, y and the score.
 
     Args:
-        place: for messages; ``found`` begins what was found there.
+        place: for messages, as are the ``topology``'s name and ``found``, how what was found begins.
         points: x, y, z, or in an image x, y or x, y, score.
-        topology, dimensions: the skeleton's name; 2 in an image, else 3.
         score: of points in an image, where it stands apart.
     """
     channels, apart = points.shape[-1], "" if score is None else " and keypoint_score"
@@ -75,13 +74,9 @@ def mark_missing(clip: Clip, topology: Topology, *, origin: str, zeros: bool = T
     A frame in which no joint was found is one without this body.
 
     Args:
-        clip: as a reader gives it.
-        topology: its skeleton.
-        origin: with ``centre`` three zeros cannot be a place of the centre joint; with ``none`` they can.
+        clip, topology: as a reader gives them.
+        origin: with ``none`` three zeros can be a place of the centre joint; else they are refused there.
         zeros: whether three zeros mean that.
-
-    Raises:
-        InputError: with ``centre``, the centre joint is zero in some frames. It was not found, or the clip is centred already.
     """
     bodies = []
     for body in clip.bodies:

@@ -91,11 +91,7 @@ class RecordingsReader(FolderReader):
         shares: bool = False,
         size: tuple[int, int] | None = None,
     ) -> Float64[np.ndarray, "*T V 3"]:
-        """x, y and score in the reader's units, from pixels or from ``shares`` of the picture's width and height.
-
-        Raises:
-            InputError: these are shares and the picture's size is not known, or no shares.
-        """
+        """x, y and score in the reader's units, from pixels or from ``shares`` of the picture's width and height."""
         if size is None and self.width and self.height:
             size = (self.width, self.height)
         if shares and size is None:

@@ -84,7 +84,9 @@ def _clips(
             yield from ((f"{path}: {clip.name}", clip, store.topology) for clip in store)
             return
         reader = _reader(path, prepared, format, options)
-        sources = [path] if _is_source(path, reader) else reader.sources(path)
+        taken = typing.get_type_hints(type(reader).read).get("source")
+        alone = path.is_file() and path.suffix.lower() != ".zip" and Path in (taken, *typing.get_args(taken))
+        sources = [path] if alone else reader.sources(path)
         preparation = Preparation(reader, reader.skeleton, prepared.origin)
         _check_units(path, preparation.units, prepared)
     except InputError as error:
@@ -102,12 +104,6 @@ def _clips(
 def _check_units(path: Path, found: str, prepared: Prepared) -> None:
     if prepared.units not in (None, found):
         raise InputError(f"{path}: found coordinates in {found}, expected {prepared.units}, as the run's clips")
-
-
-def _is_source(path: Path, reader: Reader) -> bool:
-    """Whether a file is a clip by itself, as its reader's `read` takes it."""
-    source = typing.get_type_hints(type(reader).read).get("source")
-    return path.is_file() and path.suffix.lower() != ".zip" and Path in (source, *typing.get_args(source))
 
 
 def _reader(path: Path, prepared: Prepared, format: str | None, options: Mapping[str, Any]) -> Reader:

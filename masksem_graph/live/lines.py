@@ -11,11 +11,7 @@ from masksem_graph.live.tracks import Person
 
 
 def parse_line(line: bytes) -> tuple[float, list[Person]]:
-    """The time of a frame, and who is seen, as `bodies_of_line` reads it.
-
-    Raises:
-        InputError: this is no frame; the line says what was found and what was expected.
-    """
+    """The time of a frame, and who is seen, as `bodies_of_line` reads it; an `InputError` where this is no frame."""
     fields = read_json_line("frame", line)
     time = fields.get("t")
     if time is None or not is_number(time):
@@ -24,13 +20,7 @@ def parse_line(line: bytes) -> tuple[float, list[Person]]:
 
 
 def told(answer: Answer, *, top: int, latency: float) -> dict[str, Any]:
-    """An answer as plain data.
-
-    Args:
-        answer: of a window.
-        top: how many classes.
-        latency: seconds from the arrival of the window's last frame.
-    """
+    """An answer as plain data, with so many classes; ``latency`` is in seconds from the arrival of the window's last frame."""
     return {
         "t": round(answer.time, 6),
         "label": answer.label,

@@ -21,11 +21,7 @@ def reader_names() -> list[str]:
 
 
 def reader_class(name: str) -> type[Reader]:
-    """The reader class that a format's name (``ntu``) or a dotted path (``my.package.MyReader``) means.
-
-    Raises:
-        InputError: there is no such reader; the line lists the shipped ones.
-    """
+    """The reader class that a format's name (``ntu``) or a dotted path (``my.package.MyReader``) means."""
     if name in reader_names():
         members = vars(import_module(module := f"{__name__}.{name}")).values()
         (cls,) = (c for c in members if inspect.isclass(c) and c.__module__ == module and issubclass(c, Reader))

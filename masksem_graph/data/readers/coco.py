@@ -18,15 +18,11 @@ JOINTS, BOX = 17, 5
 
 
 class CocoReader(RecordingsReader):
-    """A recording is one of these:
-
-    * a ``.json`` of key point results: a list of ``{"image_id", "category_id": 1, "keypoints": [x, y, score, ...], "score"}``
-      in pixels. ``image_id`` is the frame's number, or a file's name that ends with it; ``track_id`` tells who it is.
-    * a folder with ``NAME_12.txt`` and so on, as ``yolo pose predict save_txt=True`` writes them: a line a person, the class,
-      the box, then x, y and perhaps a score of each joint, as shares of the picture (``--width``, ``--height``), then perhaps
-      the person's score, and their id.
-
-    A frame that is missing shows nobody.
+    """A recording is a ``.json`` of key point results in pixels: a list of ``{"image_id", "keypoints": [x, y, score, ...]}``,
+    where ``image_id`` is the frame's number or a file's name that ends with it, and ``track_id`` tells who it is.
+    Or it is a folder with ``NAME_12.txt`` and so on, as ``yolo pose predict save_txt=True`` writes them: a line a person, the
+    class, the box, then x, y and perhaps a score of each joint, as shares of the picture (``--width``, ``--height``), then
+    perhaps the person's score, and their id.
 
     Source: Lin et al., Microsoft COCO, ECCV 2014 and its format of results; Ultralytics' ``Results.save_txt``.
     """

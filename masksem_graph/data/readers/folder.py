@@ -205,16 +205,12 @@ def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _classes(path: Path, named: Any, labels: Sequence[str]) -> tuple[str, ...]:
     if named is None:
-        return tuple(sorted({label for label in labels if label}, key=_natural))
+        # Numbers by value, before words.
+        return tuple(sorted({*labels} - {""}, key=lambda cell: (int(cell) if _is_number(cell) else math.inf, cell)))
     names = named if isinstance(named, list) and all(isinstance(name, str) and name for name in named) else []
     if not names or len(set(names)) != len(names):
         raise InputError(f"{path}: classes: expected a list of names, each once")
     return tuple(names)
-
-
-def _natural(cell: str) -> tuple[float, str]:
-    """Sort key: numbers by value, before words."""
-    return (int(cell) if _is_number(cell) else math.inf, cell)
 
 
 def _is_number(cell: str) -> bool:
@@ -230,21 +226,20 @@ def _group_numbers(cells: Sequence[str]) -> list[int]:
 
 def _array(path: Path, joints: int) -> Float32[np.ndarray, "..."]:
     """The array of a file, with three or four axes."""
-    suffix = path.suffix.lower()
-    array = _rows(path, joints) if suffix == ".csv" else _only_array(path) if suffix == ".npz" else map_npy(path)
+    if path.suffix.lower() == ".csv":
+        array = _rows(path, joints)
+    elif path.suffix.lower() == ".npz":
+        if len(names := npz_names(path)) != 1:
+            raise InputError(f"{path}: found {', '.join(names)[:60] or 'nothing'}, expected a single array")
+        array = NpzRows(path, names[0]).whole()
+    else:
+        array = map_npy(path)
     if array.dtype.kind not in "fiu":
         raise InputError(f"{path}: found {array.dtype}, expected an array of numbers")
     if array.ndim not in (3, 4) or 0 in array.shape:
         raise InputError(f"{path}: found shape {list(array.shape)}, expected [T, V, C] or [M, T, V, C], none of them 0")
     require_clip_size(path, array.nbytes, f"shape {list(array.shape)}")
     return as_float32(f"{path}: ", array)
-
-
-def _only_array(path: Path) -> np.ndarray:
-    names = npz_names(path)
-    if len(names) != 1:
-        raise InputError(f"{path}: found {', '.join(names)[:60] or 'nothing'}, expected a single array")
-    return NpzRows(path, names[0]).whole()
 
 
 def _rows(path: Path, joints: int) -> np.ndarray:

@@ -29,15 +29,7 @@ COLUMN = re.compile(r"(?:(x|y|z|v|visibility)_?(\d{1,4})|(\w+)_(x|y|z|v|visibili
 
 class MediaPipeReader(RecordingsReader):
     """33 landmarks a frame, with their visibility as score: in the world (``--topology mediapipe33``, metres from the middle
-    of the hips) or in the image (``mediapipe33_image``, shares of its width and height). Where a file has both, or does not
-    say which, ``--topology`` does.
-
-    * ``.jsonl``: ``{"t": seconds, "world_landmarks": [...], "landmarks": [...], "width": 640, "height": 480}`` a frame, one
-      of the two at least. A landmark is [x, y, z, visibility], or an object of these. Null or an empty list is a frame with
-      nobody.
-    * ``.csv``: columns ``nose_x``, ``nose_y``, ``nose_z``, ``nose_visibility``, ... by the landmarks' names, or ``x0``,
-      ``y0``, ``z0``, ``v0``, ... by their numbers, from 0 or from 1. Other columns are left aside.
-    * ``.npz``: ``world_landmarks`` or ``landmarks`` [frames, 33, 4], or one array of any name.
+    of the hips) or in the image (``mediapipe33_image``, shares of its width and height). docs/data.md has the three forms.
 
     Source: Bazarevsky et al., BlazePose, CVPR workshops 2020; PoseLandmarkerResult of MediaPipe Tasks.
     """
@@ -69,7 +61,9 @@ class MediaPipeReader(RecordingsReader):
         key, size = self._key(place, fields), (fields.get("width"), fields.get("height"))
         if not (value := fields[key]):
             return []
-        poses = value if isinstance(value, list) and _is_pose(value[0]) else [value]
+        first = value[0] if isinstance(value, list) else None
+        several = isinstance(first, list) and (not first or isinstance(first[0], list | dict))
+        poses = value if several else [value]
         if self.dimensions == 3 and len(poses) > 1:
             raise InputError(f"{place}: found {len(poses)} poses, expected one: each has its own origin in the world")
         if size != (None, None) and not all(type(n) is int and 0 < n < 2**20 for n in size):
@@ -105,11 +99,6 @@ class MediaPipeReader(RecordingsReader):
         if array.ndim != 3 or array.shape[1] != JOINTS or array.shape[2] not in WIDTHS[self.dimensions]:
             raise InputError(f"{path}: {name}: found shape {list(array.shape)}, expected [frames, {JOINTS}, 4]")
         return array.astype(np.float64)
-
-
-def _is_pose(value: Any) -> bool:
-    """Whether this is a list of landmarks, and not one landmark."""
-    return isinstance(value, list) and (not value or isinstance(value[0], list | dict))
 
 
 def _table(path: Path) -> Float64[np.ndarray, "T 33 4"]:

@@ -54,19 +54,16 @@ class NWUCLAReader(Reader):
         if self.loose or not match:
             return Clip(name=source.stem, label=-1, bodies=bodies)
         action, subject, _, camera = map(int, match.groups())
-        label = self._label(source, fields.get("label"), action)
-        return Clip(name=source.stem, label=label, subject=subject, camera=camera, bodies=bodies)
-
-    def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {"xview": np.isin(clips["camera"], TRAINING_CAMERAS)}
-
-    def _label(self, source: Path, label: Any, action: int) -> int:
+        label = fields.get("label")
         if type(label) is not int or not 1 <= label <= len(self.classes):
             raise InputError(f"{source}: label: found {shown(label)}, expected 1 to {len(self.classes)}")
         if action not in ACTIONS or ACTIONS.index(action) + 1 != label:
             wanted = f"which is label {ACTIONS.index(action) + 1}" if action in ACTIONS else "which is none of the ten"
             raise InputError(f"{source}: label: found {label}, but the name says action a{action:02}, {wanted}")
-        return label - 1
+        return Clip(name=source.stem, label=label - 1, subject=subject, camera=camera, bodies=bodies)
+
+    def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"xview": np.isin(clips["camera"], TRAINING_CAMERAS)}
 
 
 def _frames(source: Path, skeletons: Any) -> Float32[np.ndarray, "F 20 3"]:
@@ -74,15 +71,14 @@ def _frames(source: Path, skeletons: Any) -> Float32[np.ndarray, "F 20 3"]:
         found = "no frames" if skeletons == [] else type(skeletons).__name__
         raise InputError(f"{source}: skeletons: found {found}, expected [frames][{JOINTS}][x, y, z]")
     for i, frame in enumerate(skeletons):
+        place = f"{source}: skeletons[{i}]"
         if not isinstance(frame, list) or len(frame) != JOINTS:
             found = f"{len(frame)} joints" if isinstance(frame, list) else shown(frame)
-            raise InputError(f"{source}: skeletons[{i}]: found {found}, expected {JOINTS} joints")
+            raise InputError(f"{place}: found {found}, expected {JOINTS} joints")
         for j, joint in enumerate(frame):
             # type() and not isinstance(): JSON's true and false are no coordinates.
             if not isinstance(joint, list) or len(joint) != 3 or not all(type(x) in (int, float) for x in joint):
-                raise InputError(f"{source}: skeletons[{i}][{j}]: found {shown(joint)}, expected three numbers")
+                raise InputError(f"{place}[{j}]: found {shown(joint)}, expected three numbers")
             if any(abs(x) > 1e30 for x in joint):
-                raise InputError(
-                    f"{source}: skeletons[{i}][{j}]: found {shown(joint)}, expected finite numbers, not too large"
-                )
+                raise InputError(f"{place}[{j}]: found {shown(joint)}, expected finite numbers, not too large")
     return np.array(skeletons, np.float32)

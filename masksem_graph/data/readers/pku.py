@@ -151,19 +151,17 @@ def _parse_frames(path: Path, start: int, end: int) -> Float32[np.ndarray, "F 15
     lines = _lines(path, stamp(path))
     if end > len(lines):
         raise InputError(f"{path}: ends after frame {len(lines)}, but an action lasts until frame {end}")
-    return np.stack([_parse_frame(f"{path}: line {number + 1}", lines[number]) for number in range(start, end)])
-
-
-def _parse_frame(place: str, line: bytes) -> Float32[np.ndarray, " 150"]:
-    words = line.split()
-    if len(words) != NUMBERS:
-        raise InputError(f"{place}: found {len(words)} numbers, expected {BODIES} x {JOINTS} x 3 = {NUMBERS}")
-    with np.errstate(over="ignore"):
-        numbers = parse_numbers(place, words).astype(np.float32)
-    if not np.isfinite(numbers).all():
-        at = int(np.argmin(np.isfinite(numbers)))
-        raise InputError(f"{place}: number {at + 1}: found {words[at][:60].decode('latin-1')!r}, expected a finite one")
-    return numbers
+    frames = np.zeros((end - start, NUMBERS), np.float32)
+    for i, number in enumerate(range(start, end)):
+        place, words = f"{path}: line {number + 1}", lines[number].split()
+        if len(words) != NUMBERS:
+            raise InputError(f"{place}: found {len(words)} numbers, expected {BODIES} x {JOINTS} x 3 = {NUMBERS}")
+        with np.errstate(over="ignore"):
+            frames[i] = parse_numbers(place, words)
+        if not (finite := np.isfinite(frames[i])).all():
+            at = int(np.argmin(finite))
+            raise InputError(f"{place}: number {at + 1}: found {words[at][:60].decode('latin-1')!r}, expected a finite one")
+    return frames
 
 
 @lru_cache(maxsize=1)

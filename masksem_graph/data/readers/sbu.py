@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 
 from masksem_graph.data.clip import Clip
 from masksem_graph.data.readers.base import Reader, clips_below, listed, whole_bodies
@@ -32,10 +32,9 @@ FOLDS = (
 class SBUReader(Reader):
     """SBU Kinect Interaction as published: ``SET/CLASS/TAKE/skeleton_pos.txt``, in a folder at any depth.
 
-    A line is a frame: its number and, for two persons, 15 joints of x, y, z. There x and y are shares of the picture, and z is
-    a depth. They become metres as the authors say: X = (1280 - 2560 x) / 1000, Y = (960 - 1920 y) / 1000 and
-    Z = 10 z / 7.8125. The splits ``fold1`` to ``fold5`` are the published ones; each tests on the sets of its fold. A clip's
-    subject is the person who acts, the first one of the set's name.
+    A line is a frame: its number and, for two persons, 15 joints of x, y (shares of the picture) and z (a depth). They become
+    metres as the authors say: X = (1280 - 2560 x) / 1000, Y = (960 - 1920 y) / 1000 and Z = 10 z / 7.8125. A clip's subject
+    is the person who acts, the first one of the set's name.
 
     Source: Yun et al., Two-person interaction detection using body-pose features and multiple instance learning, CVPR
     Workshops 2012.
@@ -67,7 +66,15 @@ def _frames(source: Path) -> Float32[np.ndarray, "2 F 15 3"]:
     lines = read_lines(source)
     if not lines:
         raise InputError(f"{source}: is empty, expected a line a frame")
-    raw = np.array([_numbers(f"{source}: line {number}", line) for number, line in lines])
+    raw = np.zeros((len(lines), NUMBERS))
+    for i, (number, line) in enumerate(lines):
+        place, words = f"{source}: line {number}", line.rstrip(",").split(",")
+        if len(words) != NUMBERS:
+            expected = f"the frame's and {PERSONS} x {JOINTS} x 3, comma-separated: {NUMBERS}"
+            raise InputError(f"{place}: found {len(words)} numbers, expected {expected}")
+        raw[i] = parse_numbers(place, words)
+        if (far := np.abs(raw[i]) >= 1e6).any():
+            raise InputError(f"{place}: found {words[int(np.argmax(far))][:60]!r}, expected numbers below a million, or NaN")
     if len(wrong := np.flatnonzero(np.diff(raw[:, 0]) != 1)):
         at = int(wrong[0])
         found = f"frame {raw[at + 1, 0]:g} after {raw[at, 0]:g}"
@@ -76,14 +83,3 @@ def _frames(source: Path) -> Float32[np.ndarray, "2 F 15 3"]:
     metres = np.stack([1.28 - 2.56 * raw[..., 0], 0.96 - 1.92 * raw[..., 1], 10 * raw[..., 2] / 7.8125], axis=-1)
     metres[~raw.any(axis=(2, 3))] = 0
     return metres.swapaxes(0, 1).astype(np.float32)
-
-
-def _numbers(place: str, line: str) -> Float64[np.ndarray, " numbers"]:
-    words = line.rstrip(",").split(",")
-    if len(words) != NUMBERS:
-        expected = f"the frame's and {PERSONS} x {JOINTS} x 3, comma-separated: {NUMBERS}"
-        raise InputError(f"{place}: found {len(words)} numbers, expected {expected}")
-    numbers = parse_numbers(place, words)
-    if (wrong := np.abs(numbers) >= 1e6).any():
-        raise InputError(f"{place}: found {words[int(np.argmax(wrong))][:60]!r}, expected numbers below a million, or NaN")
-    return numbers
