@@ -59,11 +59,10 @@ class BVHReader(FolderReader):
 
     def _bodies(self, path: Path) -> Float32[np.ndarray, "1 T V 3"]:
         joints, motion = read_bvh(path)
-        names, known = [joint.name for joint in joints], list(self.skeleton.inputs)
-        if names != known:
+        names, skeleton = [joint.name for joint in joints], self.skeleton
+        if names != (known := list(skeleton.inputs)):
             other = next((a for a, b in zip(names, known, strict=False) if a != b), f"{len(names)} joints")
-            expected = f"the hierarchy of {self.skeleton.name}, {len(known)} joints"
-            raise InputError(f"{path}: found {other[:60]!r}, expected {expected}")
+            raise InputError(f"{path}: found {other[:60]!r}, expected the hierarchy of {skeleton.name}, {len(known)} joints")
         return places(path, joints, motion)[None].astype(np.float32)
 
 

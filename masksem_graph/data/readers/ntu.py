@@ -161,8 +161,7 @@ def parse_skeleton(source: Source) -> tuple[list[Track], int]:
             for _ in range(bodies):
                 words = lines[at].split()
                 if len(words) != BODY_COLUMNS:
-                    expected = f"a body's {BODY_COLUMNS}, its id first"
-                    raise InputError(f"{source}: line {at + 1}: found {len(words)} words, expected {expected}")
+                    raise InputError(f"{source}: line {at + 1}: found {len(words)} words, expected a body's {BODY_COLUMNS}")
                 track = tracks.setdefault(body := words[0], {})
                 if length in track:
                     raise InputError(f"{source}: line {at + 1}: body {body[:60]} stands twice in a frame, expected once")

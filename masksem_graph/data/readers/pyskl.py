@@ -135,9 +135,8 @@ class PysklReader(Reader):
         if type(total) is not int or total != keypoint.shape[1]:
             raise InputError(f"{source}: total_frames: found {shown(total)}, but keypoint has {keypoint.shape[1]} frames")
         score = _array(source, "keypoint_score", "[M, T, V]") if "keypoint_score" in source.fields else None
-        if score is not None and score.shape != keypoint.shape[:3]:
-            expected = list(keypoint.shape[:3])
-            raise InputError(f"{source}: keypoint_score: found shape {list(score.shape)}, expected {expected}")
+        if score is not None and score.shape != (shape := keypoint.shape[:3]):
+            raise InputError(f"{source}: keypoint_score: found shape {list(score.shape)}, expected {list(shape)}")
         points = coordinates(f"{source}: keypoint", keypoint, self.topology, self.dimensions, score=score)
         if self.units == "image":
             seen = (points != 0).any(axis=(2, 3), keepdims=True)
@@ -180,12 +179,11 @@ def _topology(path: Path, annotations: Sequence[Annotation], units: Units) -> st
     shape = next((a.shape for a in arrays if isinstance(a, np.ndarray) and a.ndim == 4), None)
     if shape is None:
         raise InputError(f"{path}: annotations: found no keypoint of shape [M, T, V, C]")
+    found = f"{path}: found {shape[2]} joints of {shape[3]} coordinates"
     if units == "image" and shape[3] == 3:
-        readings = "x, y, z, or x, y and a score? Expected --topology with the skeleton"
-        raise InputError(f"{path}: found {shape[2]} joints of 3 numbers and --units image: {readings}")
+        raise InputError(f"{found} and --units image: x, y, z, or x, y and a score? Expected --topology with the skeleton")
     if shape[2:] not in TOPOLOGIES:
-        expected = "--topology FILE, or 25 of 3 or 17 of 2"
-        raise InputError(f"{path}: found {shape[2]} joints of {shape[3]} coordinates; expected {expected}")
+        raise InputError(f"{found}; expected --topology FILE, or 25 of 3 or 17 of 2")
     return TOPOLOGIES[shape[2:]]
 
 

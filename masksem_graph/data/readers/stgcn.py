@@ -53,8 +53,7 @@ class STGCNReader(PysklReader):
         super().__init__(topology=topology, class_names=class_names, missing=missing, missing_frames=missing_frames)
 
     def sources(self, root: Path) -> Sequence[Annotation]:
-        train: list[Annotation] = []
-        test: list[Annotation] = []
+        parts: dict[bool, list[Annotation]] = {True: [], False: []}
         for path in self._arrays(root):
             shape = map_npy(path).shape
             if len(shape) != 5 or 0 in shape or shape[1] != 3 or shape[4] > 10 or math.prod(shape[1:]) * 4 > CLIP_BYTES:
@@ -65,19 +64,18 @@ class STGCNReader(PysklReader):
                 raise InputError(f"{path}: found {shape[3]} joints, expected --topology, or 25 or 18 joints")
             if shape[3] != len(self.skeleton):
                 raise InputError(f"{path}: found {shape[3]} joints, but {self.topology} has {len(self.skeleton)}")
-            part = train if path.name.startswith("train") else test
-            part += [
+            parts[path.name.startswith("train")] += [
                 Annotation(path, f"[{i}]", {"frame_dir": name, "label": label, "total_frames": shape[2], "row": i})
                 for i, (name, label) in enumerate(self._labels(path, shape[0]))
             ]
         self.dimensions = self.skeleton.dimensions
-        self.classes = self._classes([*train, *test])
-        names = [[clip.fields["frame_dir"] for clip in part] for part in (train, test)]
-        if both := sorted(set(names[0]).intersection(names[1])):
+        self.classes = self._classes([*parts[True], *parts[False]])
+        train, test = ([clip.fields["frame_dir"] for clip in part] for part in parts.values())
+        if both := sorted(set(train).intersection(test)):
             raise InputError(f"{root}: {shown(both[0])} is in the training and in the test part")
         folder = root.parent if root.is_file() else root
-        self.trained = {folder.name if folder.name in ("xsub", "xview", "xset", "xsetup") else "main": (names[0], names[1])}
-        return [*train, *test]
+        self.trained = {folder.name if folder.name in ("xsub", "xview", "xset", "xsetup") else "main": (train, test)}
+        return [*parts[True], *parts[False]]
 
     def read(self, source: Annotation) -> Clip:
         keypoint = map_npy(source.path)[source.fields["row"]].transpose(3, 1, 2, 0)
@@ -97,8 +95,9 @@ class STGCNReader(PysklReader):
         found = [path for path in paths if FILE.fullmatch(path.name)]
         if not found or len({path.name.startswith("train") for path in found}) < len(found):
             there = ", ".join(path.name for path in found[:4]) or "none"
-            expected = "train_data_joint.npy, val_data_joint.npy or both, each with its _label.pkl"
-            raise InputError(f"{root}: found {there}, expected {expected}")
+            raise InputError(
+                f"{root}: found {there}, expected train_data_joint.npy, val_data_joint.npy or both, with _label.pkl"
+            )
         return found
 
     def _labels(self, path: Path, clips: int) -> list[tuple[str, Any]]:

@@ -47,8 +47,8 @@ class UTDMHADReader(Reader):
         action, subject, _ = _numbers(source)
         if not 1 <= action <= len(self.classes):
             raise InputError(f"{source}: found action a{action}, expected a1 to a{len(self.classes)}")
-        name = source.stem.removesuffix("_skeleton")
-        return Clip(name=name, label=action - 1, subject=subject, bodies=whole_bodies([_frames(source)]))
+        bodies = whole_bodies([_frames(source)])
+        return Clip(name=source.stem.removesuffix("_skeleton"), label=action - 1, subject=subject, bodies=bodies)
 
     def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {"xsub": clips["subject"] % 2 == 1}
