@@ -79,7 +79,7 @@ def _frames(source: Path) -> Float32[np.ndarray, "2 F 15 3"]:
         at = int(wrong[0])
         found = f"frame {raw[at + 1, 0]:g} after {raw[at, 0]:g}"
         raise InputError(f"{source}: line {lines[at + 1][0]}: found {found}, expected the next one")
-    raw = raw[:, 1:].reshape(len(raw), PERSONS, JOINTS, 3)
-    metres = np.stack([1.28 - 2.56 * raw[..., 0], 0.96 - 1.92 * raw[..., 1], 10 * raw[..., 2] / 7.8125], axis=-1)
-    metres[~raw.any(axis=(2, 3))] = 0
+    shares = raw[:, 1:].reshape(len(raw), PERSONS, JOINTS, 3)
+    metres = np.stack([1.28 - 2.56 * shares[..., 0], 0.96 - 1.92 * shares[..., 1], 10 * shares[..., 2] / 7.8125], axis=-1)
+    metres[~shares.any(axis=(2, 3))] = 0
     return metres.swapaxes(0, 1).astype(np.float32)
