@@ -13,12 +13,9 @@ from torch import Tensor
 
 KEY = 2
 """Uniform numbers that make a key."""
-
 KEY_BITS = 24
 """Bits of a float32 drawn by `torch.rand`."""
-
-ROUNDS = 10
-MULTIPLIER, WEYL, WORD = 0xD256D193, 0x9E3779B9, 0xFFFFFFFF
+ROUNDS, MULTIPLIER, WEYL, WORD = 10, 0xD256D193, 0x9E3779B9, 0xFFFFFFFF
 
 
 def philox(

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
-from masksem_graph.data.transforms.base import SkeletonTransform
-from masksem_graph.data.transforms.coordinates import coordinates_of, with_coordinates
+from masksem_graph.data.transforms.base import Frames, SkeletonTransform, Uniform, coordinates_of, with_coordinates
 from masksem_graph.data.transforms.counter import KEY, uniform_of_key
-from masksem_graph.data.transforms.mirror import partners
+from masksem_graph.data.transforms.flip import partners
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
 
@@ -41,9 +40,7 @@ class Scale(SkeletonTransform):
         if not 0 < self.low <= self.high < float("inf"):
             raise InputError(f"Scale: expected two factors with 0 < low <= high, found low {self.low} and high {self.high}")
 
-    def apply(
-        self, frames: Float[Tensor, "B T V C"], uniform: Float[Tensor, "B numbers"], topology: Topology
-    ) -> Float[Tensor, "B T V C"]:
+    def apply(self, frames: Frames, uniform: Uniform, topology: Topology) -> Frames:
         tree = bone_tree(topology, frames.device)
         places = coordinates_of(frames, topology)
         if not self.limbs:
@@ -62,11 +59,11 @@ class Scale(SkeletonTransform):
 
 @dataclass(frozen=True)
 class BoneTree:
-    """The bones of a topology as a tree over all its input joints.
+    """The bones of a topology as a tree over all its input joints, by position.
 
     Args:
-        centre: position of the centre joint.
-        parent: position of the joint that each joint hangs from; the centre's for context joints.
+        centre: the centre joint.
+        parent: the joint that each joint hangs from; the centre for context joints.
         factor: which factor each joint's bone takes, the same for mirror images.
         levels: the joints that are one bone from the centre, two bones, and so on.
     """
