@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from jaxtyping import Float, Int64
 
@@ -31,8 +29,11 @@ def mean_pose(store: Store, clips: Int64[np.ndarray, " n"]) -> dict[str, list[fl
     """
     topology = store.topology
     right, left = sides(topology)
+    clip_of_body = np.arange(len(store)).repeat(np.diff(store.clip_offset))
+    seen = np.flatnonzero(np.isin(clip_of_body, clips).repeat(np.diff(store.body_offset)) & store.present)
     total, count = np.zeros((len(topology), 3)), 0
-    for frames in _present_frames(store, clips):
+    for first in range(0, len(seen), PORTION):
+        frames = np.asarray(store.frames[seen[first : first + PORTION]], dtype=np.float64)
         turned = _facing(frames, topology, right, left)
         total, count = total + turned.sum(0), count + len(turned)
     if not count:
@@ -46,22 +47,12 @@ def sides(topology: Topology) -> tuple[list[int], list[int]]:
     Raises:
         InputError: there are no mirror pairs.
     """
-    pairs = [(a, b) for a, b in topology.mirror.items() if topology.inputs.index(a) < topology.inputs.index(b)]
+    place = topology.inputs.index
+    pairs = [(a, b) for a, b in topology.mirror.items() if place(a) < place(b)]
     if not pairs:
         raise InputError(f"{topology.name}: mirror: expected pairs of joints, found none; left and right cannot be told apart")
-    ordered = [(b, a) if "right" in a else (a, b) for a, b in pairs]
-    place = topology.inputs.index
-    return [place(b) for _, b in ordered], [place(a) for a, _ in ordered]
-
-
-def _present_frames(store: Store, clips: Int64[np.ndarray, " n"]) -> Iterator[Float[np.ndarray, "F V C"]]:
-    chosen = np.zeros(len(store.present), dtype=bool)
-    for clip in clips:
-        first, last = store.body_offset[store.clip_offset[clip]], store.body_offset[store.clip_offset[clip + 1]]
-        chosen[first:last] = True
-    seen = np.flatnonzero(chosen & store.present)
-    for first in range(0, len(seen), PORTION):
-        yield np.asarray(store.frames[seen[first : first + PORTION]], dtype=np.float64)
+    ordered = [(a, b) if "right" in a else (b, a) for a, b in pairs]
+    return [place(right) for right, _ in ordered], [place(left) for _, left in ordered]
 
 
 def _facing(
@@ -73,6 +64,6 @@ def _facing(
     across = (moved[:, right] - moved[:, left]).mean(1)
     length = np.hypot(across[:, 0], across[:, 2])
     usable = length > 1e-6
-    cosine, sine = across[usable, 0] / length[usable], across[usable, 2] / length[usable]
+    cosine, sine = (across[usable, axis, None] / length[usable, None] for axis in (0, 2))
     x, y, z = np.moveaxis(moved[usable], 2, 0)
-    return np.stack([cosine[:, None] * x + sine[:, None] * z, y, cosine[:, None] * z - sine[:, None] * x], 2)
+    return np.stack([cosine * x + sine * z, y, cosine * z - sine * x], 2)
