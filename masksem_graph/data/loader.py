@@ -46,12 +46,7 @@ class BodyPlan:
     def part(self, first: int, last: int) -> BodyPlan:
         """Sequences ``first`` to ``last`` (exclusive) alone, renumbered from 0."""
         inside = (self.sequence >= first) & (self.sequence < last)
-        return BodyPlan(
-            view=self.view[first:last],
-            body=self.body[inside],
-            sequence=self.sequence[inside] - first,
-            slot=self.slot[inside],
-        )
+        return BodyPlan(self.view[first:last], self.body[inside], self.sequence[inside] - first, self.slot[inside])
 
 
 class SkeletonLoader:
@@ -107,11 +102,10 @@ class SkeletonLoader:
         columns = joint_columns(self.topology, store.topology)
         self.columns = None if columns == list(range(data.shape[1])) else torch.tensor(columns, device=self.device)
 
-        self.label = torch.from_numpy(np.array(store.label, dtype=np.int64))
-        self.length = torch.from_numpy(np.array(store.length, dtype=np.int64))
-        self.clip_offset = torch.from_numpy(np.array(store.clip_offset, dtype=np.int64))
-        self.body_offset = torch.from_numpy(np.array(store.body_offset, dtype=np.int64))
-        self.body_start = torch.from_numpy(np.array(store.body_start, dtype=np.int64))
+        self.label, self.length, self.clip_offset, self.body_offset, self.body_start = (
+            torch.from_numpy(np.array(table, dtype=np.int64))
+            for table in (store.label, store.length, store.clip_offset, store.body_offset, store.body_start)
+        )
         self.max_bodies = int(self.clip_offset.diff().max())
         present = np.array(store.present)
         self.present_before = torch.from_numpy(np.concatenate([[0], np.cumsum(present, dtype=np.int64)]))
@@ -126,10 +120,7 @@ class SkeletonLoader:
         return out
 
     def plan(self, view: View) -> BodyPlan:
-        """Find the present bodies of a view: those with at least l present frames in the crop.
-
-        A sequence without any (a clip of a frame or two) keeps the body that is present longest, so that no clip is lost.
-        """
+        """Find the present bodies of a view: those with at least l present frames in the crop, or else the longest one."""
         count = self.clip_offset[view.clips + 1] - self.clip_offset[view.clips]
         sequence = torch.arange(len(count)).repeat_interleave(count)
         slot = torch.arange(len(sequence)) - (count.cumsum(0) - count)[sequence]
@@ -148,16 +139,11 @@ class SkeletonLoader:
 
     def load(self, plan: BodyPlan) -> SkeletonBatch:
         """Crop, resize and transform the bodies of a plan."""
-        view, home = plan.view, self.data.device
-        body = plan.body
+        body, view, clips = plan.body, plan.view, plan.view.clips[plan.sequence]
         first = self.body_offset[body]
-        crop = _Crop(
-            first=first.to(home)[:, None],
-            frames=(self.body_offset[body + 1] - first).to(home)[:, None],
-            low=(view.start[plan.sequence] - self.body_start[body]).to(home)[:, None],
-            length=view.length[plan.sequence].to(home)[:, None],
-            origin=self._origin(view.clips[plan.sequence]),
-        )
+        low, length = view.start[plan.sequence] - self.body_start[body], view.length[plan.sequence]
+        columns = (first, self.body_offset[body + 1] - first, low, length)
+        crop = _Crop(*(column.to(self.data.device)[:, None] for column in columns), origin=self._origin(clips))
         index, weight = resize_positions(crop.length[:, 0], self.frames)
         weight = weight[..., None, None]
         before, after = self._frames_at(crop, index), self._frames_at(crop, index + 1)
@@ -165,19 +151,17 @@ class SkeletonLoader:
         if self.derivatives:
             second, third = self._frames_at(crop, index + 2), self._frames_at(crop, index + 3)
             exists = [(index + k < crop.length)[..., None, None] for k in (1, 2, 3)]
-            values.append(torch.lerp((after - before) * exists[0], (second - after) * exists[1], weight))
-            values.append(
-                torch.lerp((second - 2 * after + before) * exists[1], (third - 2 * second + after) * exists[2], weight)
-            )
+            velocities = (after - before) * exists[0], (second - after) * exists[1]
+            bends = (second - 2 * after + before) * exists[1], (third - 2 * second + after) * exists[2]
+            values += [torch.lerp(*pair, weight) for pair in (velocities, bends)]
         values = [self._transformed(value.to(self.device, non_blocking=True), plan, i > 0) for i, value in enumerate(values)]
-        extra = dict(zip(("velocity", "acceleration"), values[1:], strict=False))
         return SkeletonBatch.from_frames(
             values[0],
             topology=self.topology,
             segment=self.segment,
             sequence=plan.sequence.to(self.device, non_blocking=True),
             y=self.label[view.clips].to(self.device, non_blocking=True),
-            **extra,
+            **dict(zip(("velocity", "acceleration"), values[1:], strict=False)),
         )
 
     def _frames_at(self, crop: _Crop, index: Int64[Tensor, "B T"]) -> Float[Tensor, "B T V C"]:
