@@ -53,18 +53,19 @@ class SkeletonDataset(Dataset):
     ) -> None:
         super().__init__(None, transform)
         self.store = _open(source, root)
-        if split is None and len(self.store.splits) > 1:
-            raise InputError(f"split: expected one of {', '.join(self.store.splits)}")
-        self.split = split if split is not None else next(iter(self.store.splits), "all")
-        if self.split not in self.store.splits and (split is not None or part is not None):
-            raise InputError(f"split: expected one of {', '.join(self.store.splits) or '(none)'}, found {self.split}")
+        splits = self.store.splits
+        if split is None and len(splits) > 1:
+            raise InputError(f"split: expected one of {', '.join(splits)}")
+        self.split = split if split is not None else next(iter(splits), "all")
+        if self.split not in splits and (split is not None or part is not None):
+            raise InputError(f"split: expected one of {', '.join(splits) or '(none)'}, found {self.split}")
         if frames % segment:
             raise InputError(f"frames: expected a multiple of segment = {segment}, found {frames}")
         if part not in (None, "train", "test"):
             raise InputError(f"part: expected train or test, found {part!r}")
         _check_options(options)
         self.part, self.frames, self.segment, self.options = part, frames, segment, options
-        self.clips = torch.arange(len(self.store)) if part is None else torch.from_numpy(self.store.splits[self.split][part])
+        self.clips = torch.arange(len(self.store)) if part is None else torch.from_numpy(splits[self.split][part])
 
     @cached_property
     def loader(self) -> SkeletonLoader:

@@ -186,7 +186,8 @@ def _draw_strip(axes: Axes, strip: list[Float[np.ndarray, "V 2"]], topology: Top
             bones = body[ends[sides[ends].max(1) == side]]
             axes.plot(*bones.T, color=colour, linewidth=2.2, solid_capstyle="round", zorder=1)
             fill = "white" if side == 1 else colour
-            axes.scatter(*body[sides == side].T, s=9, facecolor=fill, edgecolor=colour, linewidth=1, zorder=2)
+            x, y = body[sides == side].T
+            axes.scatter(x, y, s=9, facecolor=fill, edgecolor=colour, linewidth=1, zorder=2)
     low, high = (bound(np.concatenate(strip), axis=0) for bound in (np.min, np.max))
     middle, half = (low + high) / 2, 0.53 * max(high[1] - low[1], (high[0] - low[0]) / STRIP, 1e-6)
     # The same shape for every cell, so that they stand in line; its two axes have one scale.

@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from masksem_graph.data.store import Store
 from masksem_graph.data.transforms import SkeletonTransform, ViewName, ViewOf
-from masksem_graph.data.view_frames import clip_frames
+from masksem_graph.data.transforms.view_frame import clip_frames
 from masksem_graph.data.views import View
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch
@@ -57,14 +57,10 @@ class SkeletonLoader:
         frames: T.
         segment: l; a body with fewer present frames in a crop counts as absent.
         device: where the clips are wanted.
-        residency: where the frames lie: memory-mapped on disk, in memory, or on the device.
-        absent_frames: what a body shows where it is missing: its nearest present frame, or zeros.
-        stream: joint, bone (child minus parent), or motion (next frame minus this).
+        residency, absent_frames, stream, view, view_of: as of `masksem_graph.data.config.DataConfig`.
         derivatives: also give velocity and acceleration, differenced before the resize.
         topology: whose input joints are wanted, in that order; the store's own where omitted.
         transforms: what clips go through where their view has numbers for it.
-        view: the frame of reference of each clip, see `masksem_graph.data.transforms.view_frames`.
-        view_of: whether that is found in actor 1's ``first`` present frame or in its ``mean`` pose.
     """
 
     def __init__(
@@ -143,7 +139,7 @@ class SkeletonLoader:
         first = self.body_offset[body]
         low, length = view.start[plan.sequence] - self.body_start[body], view.length[plan.sequence]
         columns = (first, self.body_offset[body + 1] - first, low, length)
-        crop = _Crop(*(column.to(self.data.device)[:, None] for column in columns), origin=self._origin(clips))
+        crop = _Crop(self._origin(clips), *(column.to(self.data.device)[:, None] for column in columns))
         index, weight = resize_positions(crop.length[:, 0], self.frames)
         weight = weight[..., None, None]
         before, after = self._frames_at(crop, index), self._frames_at(crop, index + 1)
@@ -197,23 +193,21 @@ class SkeletonLoader:
         return values if self.columns is None else values[:, :, self.columns]
 
 
-@dataclass(frozen=True)
-class _Crop:
-    """Columns [B, 1]: a body's place in the store, its frames, the crop in its own frame count; `SkeletonLoader._origin`."""
+class _Crop(NamedTuple):
+    """`SkeletonLoader._origin`; columns: a body's place in the store, its frames, the crop in its own frame count."""
 
+    origin: Float[Tensor, "B 1 1 C"] | None
     first: Int64[Tensor, "B 1"]
     frames: Int64[Tensor, "B 1"]
     low: Int64[Tensor, "B 1"]
     length: Int64[Tensor, "B 1"]
-    origin: Float[Tensor, "B 1 1 C"] | None = None
 
 
 def resize_positions(length: Int64[Tensor, " B"], frames: int) -> tuple[Int64[Tensor, "B T"], Float[Tensor, "B T"]]:
-    """Half-pixel linear resize of ``length`` frames to ``frames``.
+    """Half-pixel linear resize of ``length`` frames, as torch's ``interpolate(mode="linear", align_corners=False)``.
 
     Returns:
-        for each output frame the input frame before it, and the weight of the next one; equal to torch's
-        ``interpolate(mode="linear", align_corners=False)``.
+        for each output frame the input frame before it, and the weight of the next one.
     """
     scale = length[:, None].float() / frames
     position = (scale * (torch.arange(frames, device=length.device) + 0.5) - 0.5).clamp(min=0)

@@ -71,9 +71,7 @@ def prepare(
         output: the store's folder; an older store in its place is replaced when the new one is whole.
         workers: processes; 1 reads in this one.
         strict: stop at the first bad clip instead of skipping and listing it.
-        origin: ``centre`` puts the centre joint of actor 1's first present frame at zero; ``none`` leaves the coordinates;
-            None does what is usual for the format.
-        options: the reader's options.
+        origin, options: as of `masksem_graph.data.config.DataConfig`.
 
     Raises:
         InputError: there is no clip at all, or with ``strict`` the first bad one.

@@ -6,9 +6,8 @@ import csv
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from masksem_graph.data.arrays import GrowingArray, map_npy
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.description import AGAIN, ARRAYS, DESCRIPTION, StoreDescription, read_description
 from masksem_graph.errors import InputError
-from masksem_graph.files import beside, digest, followed, remove, remove_leftovers, take_place
+from masksem_graph.files import digest, followed, write_beside
 from masksem_graph.topology import Topology
 
 TRAIN, TEST = 1, 0
@@ -193,12 +192,7 @@ def store_of(
 ) -> Store:
     """A store that is nowhere on disk, so that clips in memory go through the very loader that stores go through.
 
-    Args:
-        clips: each with at least one body.
-        topology: their joints.
-        origin: ``centre`` or ``none``, what was done to the coordinates.
-        units: of the coordinates; the topology's where omitted.
-        classes: names by label.
+    Each clip has at least one body. The rest is as of `StoreDescription`; the units are the topology's where omitted.
     """
     bodies = [body for clip in clips for body in clip.bodies]
     arrays = {
@@ -258,7 +252,6 @@ class StoreWriter:
         self.splits: dict[str, np.ndarray] = {}
         self.skipped: list[tuple[str, str]] = []
         self.filled = 0
-        self.draft = beside(self.path, "partial")
         self._clips: dict[str, list[Any]] = {name: [] for name in CLIP_FIELDS}
         self._names: set[str] = set()
         self._body_offset, self._clip_offset = [0], [0]
@@ -268,30 +261,17 @@ class StoreWriter:
     def __enter__(self) -> StoreWriter:
         refuse_foreign(self.path)
         with ExitStack() as stack:
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                remove_leftovers(self.path)
-                remove(self.draft)
-                self.draft.mkdir()
-                self._frames = stack.enter_context(GrowingArray(self.draft / "frames.npy", "<f4", (len(self.topology), 0)))
-                self._present = stack.enter_context(GrowingArray(self.draft / "present.npy", "|b1", ()))
-            except OSError as error:
-                raise self._cannot_write(error) from None
+            self._draft = stack.enter_context(write_beside(self.path))
+            stack.enter_context(_named_faults(self.path))
+            self._draft.mkdir()
+            stack.push(self._finish)
+            self._frames = stack.enter_context(GrowingArray(self._draft / "frames.npy", "<f4", (len(self.topology), 0)))
+            self._present = stack.enter_context(GrowingArray(self._draft / "present.npy", "|b1", ()))
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        try:
-            self._stack.close()
-            if error is None:
-                self._finish()
-                take_place(self.draft, self.path)
-        except OSError as problem:
-            error = problem
-        finally:
-            remove(self.draft)
-        if isinstance(error, OSError):
-            raise self._cannot_write(error) from None
+    def __exit__(self, *fault: Any) -> None:
+        self._stack.__exit__(*fault)
 
     def __len__(self) -> int:
         return len(self._clips["name"])
@@ -331,7 +311,9 @@ class StoreWriter:
         """One array per field of the clips so far, as `Reader.splits` takes them."""
         return _fields(self._clips)
 
-    def _finish(self) -> None:
+    def _finish(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            return
         if not len(self):
             raise InputError(f"{self.path}: there is no clip to write a store of")
         parts = [np.asarray(parts).astype(np.int8) for parts in self.splits.values()]
@@ -339,23 +321,28 @@ class StoreWriter:
         arrays = self.fields() | {name: np.array(table, np.int64) for name, table in tables}
         arrays["parts"] = np.stack(parts) if parts else np.zeros((0, len(self)), np.int8)
         for name, array in arrays.items():
-            np.save(self.draft / f"{name}.npy", array, allow_pickle=False)
+            np.save(self._draft / f"{name}.npy", array, allow_pickle=False)
         if self.skipped:
-            with (self.draft / SKIPPED).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            with (self._draft / SKIPPED).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
                 csv.writer(file).writerows([("file", "error"), *self.skipped])
         counts = {"clips": len(self), "bodies": len(self._body_start), "frames": self._body_offset[-1]}
         description = StoreDescription(
             topology=self.topology,
             splits=tuple(self.splits),
             counts=counts | {"skipped": len(self.skipped), "filled": self.filled},
-            checksums={name: digest(self.draft / f"{name}.npy") for name in ARRAYS},
+            checksums={name: digest(self._draft / f"{name}.npy") for name in ARRAYS},
             **self._about,
         )
-        description.write(self.draft / DESCRIPTION)
-        read_description(self.draft / DESCRIPTION)
+        description.write(self._draft / DESCRIPTION)
+        read_description(self._draft / DESCRIPTION)
 
-    def _cannot_write(self, error: OSError) -> InputError:
-        return InputError(f"{self.path}: cannot write the store: {error.strerror or error}")
+
+@contextmanager
+def _named_faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot write the store: {error.strerror or error}") from None
 
 
 def refuse_foreign(path: Path) -> None:

@@ -25,13 +25,10 @@ __all__ = ["CLASSES", "clip_texts", "write_demo"]
 
 
 def write_demo(folder: Path, *, seed: int = 0, subjects: int = 20) -> list[Path]:
-    """Write the data set: every subject performs every action once, seen by three cameras.
+    """Write the data set, and return its files: every subject performs every action once, seen by three cameras.
 
     The folder appears whole or not at all; one that holds this data set already is replaced. The same seed gives the same
     bytes, and a subject's files do not depend on how many subjects there are.
-
-    Returns:
-        the files, sorted.
 
     Raises:
         InputError: the folder holds files of something else, or a number is out of range.

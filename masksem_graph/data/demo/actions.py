@@ -67,11 +67,8 @@ def course(
 ) -> Float[np.ndarray, "T K"]:
     """The pose at each moment: through the key poses, smoothly and without overshoot.
 
-    Args:
-        keys: key poses.
-        moments: 0 to 1 over the action.
-        idle: what each channel is when the action does not use it.
-        vigour: how far a key pose is gone for, of the way from idle; 1 is as written.
+    Moments are 0 to 1 over the action; ``idle`` is what a channel is when the action does not use it; ``vigour`` is how far a
+    key pose is gone for, of the way from idle, 1 as written.
     """
     poses = np.tile(idle, (len(keys), 1))
     for row, (_, pose) in zip(poses, keys, strict=True):

@@ -111,12 +111,9 @@ def bones_from_root() -> tuple[tuple[int, int], ...]:
 
 
 def forward_kinematics(body: Body, root: Places, rotations: Float[np.ndarray, "T V 3 3"]) -> Float[np.ndarray, "T V 3"]:
-    """Joint positions, in metres, from joint rotations.
+    """Joint positions, in metres, from that of the root and from each joint's rotation against its parent.
 
-    Args:
-        body: whose bones.
-        root: position of the spine's base, metres.
-        rotations: of each joint against its parent, the root's against the world. They turn the bones that start there.
+    The root's rotation is against the world. A joint's rotation turns the bones that start in it.
     """
     positions = np.empty((len(root), len(JOINTS), 3))
     turned = rotations.copy()
@@ -128,14 +125,9 @@ def forward_kinematics(body: Body, root: Places, rotations: Float[np.ndarray, "T
 
 
 def move(body: Body, pose: Float[np.ndarray, "T K"]) -> Float[np.ndarray, "T V 3"]:
-    """Joint positions of a body that goes through poses, standing at the origin of the floor and facing -z.
+    """Joint positions of a body that goes through poses of `CHANNELS`, standing at the origin of the floor and facing -z.
 
-    Args:
-        body: who moves.
-        pose: a pose a frame, as `CHANNELS` names them.
-
-    Returns:
-        metres; x to the person's right, y up from the floor, z to the back.
+    In metres; x to the person's right, y up from the floor, z to the back.
     """
     at = {c: pose[:, i] * body.leg if sideless(c) in LENGTHS else np.radians(pose[:, i]) for c, i in CHANNEL.items()}
     rotations = np.tile(np.eye(3), (len(pose), len(JOINTS), 1, 1))

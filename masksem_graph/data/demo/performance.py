@@ -8,19 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from masksem_graph.data.demo.actions import ACTIONS, Action, Keys, course, key_poses, mirrored
-from masksem_graph.data.demo.body import (
-    CHANNEL,
-    CHANNELS,
-    INDEX,
-    MOTION,
-    SIDES,
-    Body,
-    both_sides,
-    bounded,
-    draw_body,
-    move,
-    turn_y,
-)
+from masksem_graph.data.demo.body import CHANNEL, INDEX, MOTION, SIDES, Body, both_sides, bounded, draw_body, move, turn_y
 
 CLIP_FRAMES, FRAMES_PER_SECOND = (50, 75), 30
 LEFT_HANDED = 0.5
@@ -55,9 +43,7 @@ Moments = Float[np.ndarray, " T"]
 def perform(action: str, body: Body, rng: np.random.Generator) -> People:
     """A random performance of an action.
 
-    Args:
-        action: a class name.
-        body: the subject; a second person is drawn where the action is one for two.
+    ``body`` is the subject's; a second person is drawn where the action is one for two.
 
     Returns:
         joint positions of the M people, metres: y up from the floor, the middle camera in direction -z.
@@ -88,27 +74,21 @@ def _act(
 ) -> Float[np.ndarray, "T V 3"]:
     """One person's joint positions, in metres, standing at the origin of the floor and facing -z.
 
-    Args:
-        keys: the action, as right-handed people do it.
-        body: who does it.
-        moments: when each frame is in the action's own time.
-        rng: where chance comes from.
-        sided: whether the hand is part of the class, and so never exchanged.
-        together: whether somebody else has to be met.
+    The keys are those of right-handed people; a hand that is part of the class (``sided``) is never exchanged.
     """
     left_handed = bool(rng.random() < LEFT_HANDED) and not sided
     keys = mirrored(keys) if left_handed else keys
     used = {channel for _, pose in keys for channel in pose}
     idle = _draw_idle_pose(used, rng)
     besides = _draw_sway(len(moments), rng) + _draw_fidgets(idle, used, len(moments), rng)
-    overall, each = np.clip(rng.normal(), -1.5, 1.5), np.clip(rng.normal(size=len(CHANNELS)), -2.0, 2.0)
+    overall, each = np.clip(rng.normal(), -1.5, 1.5), np.clip(rng.normal(size=len(CHANNEL)), -2.0, 2.0)
     vigour = (VIGOUR * overall + VIGOUR_OF_CHANNEL * each) * (TOGETHER if together else 1.0)
     return move(body, course(keys, moments, idle, 1.0 + vigour) + besides)
 
 
 def _draw_idle_pose(used: Set[str], rng: np.random.Generator) -> Float[np.ndarray, " K"]:
     """The pose that a person idles in; arms with ``used`` channels hang."""
-    idle = np.zeros(len(CHANNELS))
+    idle = np.zeros(len(CHANNEL))
     for channel, (mean, spread) in both_sides(MOTION["idle"]).items():
         idle[CHANNEL[channel]] = mean + spread * bounded(rng)
     for side in SIDES:
@@ -123,17 +103,17 @@ def _draw_idle_pose(used: Set[str], rng: np.random.Generator) -> Float[np.ndarra
 def _draw_sway(frames: int, rng: np.random.Generator) -> Course:
     """Slow restlessness of a standing person: a few sine waves a channel."""
     seconds = np.arange(frames)[:, None, None] / FRAMES_PER_SECOND
-    shape = (SWAY_WAVES, len(CHANNELS))
+    shape = (SWAY_WAVES, len(CHANNEL))
     hertz, phase = rng.uniform(*SWAY_HZ, size=shape), rng.uniform(0.0, 2 * np.pi, size=shape)
     sizes = both_sides(MOTION["sway"])
-    size = np.array([sizes.get(channel, 0.0) for channel in CHANNELS])
+    size = np.array([sizes.get(channel, 0.0) for channel in CHANNEL])
     waves = np.sin(2 * np.pi * hertz * seconds + phase).sum(axis=1)
     return waves * size * np.sqrt(2 / SWAY_WAVES)
 
 
 def _draw_fidgets(idle: Float[np.ndarray, " K"], used: Set[str], frames: int, rng: np.random.Generator) -> Course:
     """Passing movements of what the action does not use: an arm gestures, a foot steps elsewhere, the trunk turns aside."""
-    fidgets = np.zeros((frames, len(CHANNELS)))
+    fidgets = np.zeros((frames, len(CHANNEL)))
     if rng.random() < GLANCE_SHARE:
         fidgets[:, CHANNEL["spine_twist"]] = GLANCE_DEG * bounded(rng) * np.sin(np.pi * _onset(frames, FIDGET_FRAMES, rng))
     for side in SIDES:

@@ -15,7 +15,7 @@ from masksem_graph.graph import SkeletonData
 from masksem_graph.topology import Topology
 
 Frames: TypeAlias = Float[Tensor, "B T V C"]
-Uniform: TypeAlias = Float[Tensor, "B numbers"]
+Draws: TypeAlias = Float[Tensor, "B numbers"]
 
 
 class SkeletonTransform(BaseTransform):
@@ -36,7 +36,7 @@ class SkeletonTransform(BaseTransform):
     linear: bool = False
 
     @abstractmethod
-    def apply(self, frames: Frames, uniform: Uniform, topology: Topology) -> Frames:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         """Transform bodies. The bodies of a clip have equal rows of numbers.
 
         Args:
@@ -80,16 +80,11 @@ class SkeletonTransform(BaseTransform):
 
 
 def coordinates_of(frames: Frames, topology: Topology) -> Float[Tensor, "B T V d"]:
-    """The channels that say where a joint is, without its score: the first two of a skeleton in an image, else three.
-
-    Raises:
-        InputError: there are fewer.
-    """
-    if frames.shape[-1] < topology.dimensions:
-        raise InputError(
-            f"{topology.name}: expected {topology.dimensions} coordinates a joint ({topology.units}), found {frames.shape[-1]}"
-        )
-    return frames[..., : topology.dimensions]
+    """The channels that say where a joint is: two of a skeleton in an image, else three; `InputError` if there are fewer."""
+    found, expected = frames.shape[-1], topology.dimensions
+    if found < expected:
+        raise InputError(f"{topology.name}: expected {expected} coordinates a joint ({topology.units}), found {found}")
+    return frames[..., :expected]
 
 
 def with_coordinates(frames: Frames, coordinates: Float[Tensor, "B T V d"]) -> Frames:
@@ -104,7 +99,7 @@ def expect_share(name: str, value: float) -> None:
         raise InputError(f"{name}: expected a number in [0, 1], found {value}")
 
 
-def expect_at_least_zero(name: str, value: float) -> None:
+def expect_size(name: str, value: float) -> None:
     """Raise `InputError` for a size below zero, and for what is no number."""
     if not 0 <= value < float("inf"):
         raise InputError(f"{name}: expected a finite number of at least 0, found {value}")

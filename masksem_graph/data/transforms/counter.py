@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 KEY = 2
-"""Uniform numbers that make a key."""
+"""Draws numbers that make a key."""
 KEY_BITS = 24
 """Bits of a float32 drawn by `torch.rand`."""
 ROUNDS, MULTIPLIER, WEYL, WORD = 10, 0xD256D193, 0x9E3779B9, 0xFFFFFFFF

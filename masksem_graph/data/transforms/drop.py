@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from masksem_graph.data.transforms.base import Frames, SkeletonTransform, Uniform, coordinates_of, expect_share
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, expect_share
 from masksem_graph.data.transforms.counter import KEY, uniform_of_key
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
@@ -36,7 +36,7 @@ class DropJoints(SkeletonTransform):
     def __post_init__(self) -> None:
         expect_share("DropJoints.share", self.share)
 
-    def apply(self, frames: Frames, uniform: Uniform, topology: Topology) -> Frames:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         coordinates = coordinates_of(frames, topology)
         joints, centre = len(topology.inputs), topology.inputs.index(topology.centre)
         order = uniform_of_key(uniform, joints)
@@ -70,7 +70,7 @@ class DropAxis(SkeletonTransform):
         if not self.axes or len(set(self.axes)) < len(self.axes) or not set(self.axes) <= {"x", "y", "z"}:
             raise InputError(f"DropAxis.axes: expected some of x, y and z, each once, found {list(self.axes)}")
 
-    def apply(self, frames: Frames, uniform: Uniform, topology: Topology) -> Frames:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         coordinates_of(frames, topology)
         if topology.dimensions == 2 and "z" in self.axes:
             raise InputError(f"DropAxis.axes: {topology.name} has 2 coordinates, expected [x, y] or one of them")

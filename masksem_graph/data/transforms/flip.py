@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from masksem_graph.data.transforms.base import Frames, SkeletonTransform, Uniform, coordinates_of, expect_share
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, expect_share
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
 
@@ -33,7 +33,7 @@ class Mirror(SkeletonTransform):
     def __post_init__(self) -> None:
         expect_share("Mirror.probability", self.probability)
 
-    def apply(self, frames: Frames, uniform: Uniform, topology: Topology) -> Frames:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         coordinates_of(frames, topology)
         flip = torch.ones(frames.shape[-1], dtype=frames.dtype, device=frames.device)
         flip[0] = -1
@@ -59,7 +59,7 @@ class ReverseTime(SkeletonTransform):
     def __post_init__(self) -> None:
         expect_share("ReverseTime.probability", self.probability)
 
-    def apply(self, frames: Frames, uniform: Uniform, topology: Topology) -> Frames:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         return torch.where((uniform[:, 0] < self.probability)[:, None, None, None], frames.flip(1), frames)
 
 

@@ -8,14 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from masksem_graph.data.transforms.base import (
-    Frames,
-    SkeletonTransform,
-    Uniform,
-    coordinates_of,
-    expect_at_least_zero,
-    with_coordinates,
-)
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, expect_size, with_coordinates
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
 
@@ -39,9 +32,9 @@ class Rotate(SkeletonTransform):
 
     def __post_init__(self) -> None:
         for axis in ("x", "y", "z"):
-            expect_at_least_zero(f"Rotate.{axis}", getattr(self, axis))
+            expect_size(f"Rotate.{axis}", getattr(self, axis))
 
-    def apply(self, frames: Frames, uniform: Uniform, topology: Topology) -> Frames:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         if topology.dimensions == 2 and (self.x or self.y):
             raise InputError(
                 f"{self}: {topology.name} has 2 coordinates in {topology.units}; expected a rotation about z alone, "
@@ -68,9 +61,9 @@ class Shear(SkeletonTransform):
     linear = True
 
     def __post_init__(self) -> None:
-        expect_at_least_zero("Shear.amount", self.amount)
+        expect_size("Shear.amount", self.amount)
 
-    def apply(self, frames: Frames, uniform: Uniform, topology: Topology) -> Frames:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         matrix = (uniform.view(-1, 3, 3) * 2 - 1) * self.amount
         diagonal = torch.eye(3, dtype=torch.bool, device=matrix.device)
         return mapped(frames, matrix.masked_fill(diagonal, 1.0), topology)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from masksem_graph.data.transforms.base import Frames, SkeletonTransform, Uniform, coordinates_of, with_coordinates
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, with_coordinates
 from masksem_graph.data.transforms.counter import KEY, uniform_of_key
 from masksem_graph.data.transforms.flip import partners
 from masksem_graph.errors import InputError
@@ -40,7 +40,7 @@ class Scale(SkeletonTransform):
         if not 0 < self.low <= self.high < float("inf"):
             raise InputError(f"Scale: expected two factors with 0 < low <= high, found low {self.low} and high {self.high}")
 
-    def apply(self, frames: Frames, uniform: Uniform, topology: Topology) -> Frames:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         tree = bone_tree(topology, frames.device)
         places = coordinates_of(frames, topology)
         if not self.limbs:

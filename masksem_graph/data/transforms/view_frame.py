@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from masksem_graph.data.transforms.base import Frames, SkeletonTransform, Uniform, coordinates_of, with_coordinates
+from masksem_graph.data.store import Store
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, with_coordinates
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
 from masksem_graph.topology import Topology
@@ -45,7 +46,7 @@ class ViewFrame(SkeletonTransform):
     of: ViewOf = "first"
     centred: bool = True
 
-    def apply(self, frames: Frames, uniform: Uniform, topology: Topology) -> Frames:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         """Put each body into its own view frame, as if it were the only one of its clip."""
         return self.of_clips(frames, uniform, torch.arange(len(frames), device=frames.device), topology)
 
@@ -72,9 +73,7 @@ class ViewFrame(SkeletonTransform):
         return view_frames(pose, topology, self.view, centred=self.centred)
 
 
-def to_view(
-    frames: Float[Tensor, "B T V C"], origin: Float[Tensor, "B 3"], rotation: Float[Tensor, "B 3 3"], topology: Topology
-) -> Float[Tensor, "B T V C"]:
+def to_view(frames: Frames, origin: Float[Tensor, "B 3"], rotation: Float[Tensor, "B 3 3"], topology: Topology) -> Frames:
     """``rotation (x - origin)`` of each joint; of a skeleton in an image, its part for x and y."""
     coordinates, d = coordinates_of(frames, topology), topology.dimensions
     moved = coordinates - origin[:, None, None, :d]
@@ -166,6 +165,31 @@ def view_frames(
     return torch.where(kind[..., None] != RECORDED, centre, 0.0), rotation, kind
 
 
+@dataclass(frozen=True)
+class ClipFrames:
+    """The view frames of the clips of a store, found before any crop, and the same in training and in testing."""
+
+    topology: Topology
+    origin: Float[Tensor, "clips 3"]
+    rotation: Float[Tensor, "clips 3 3"]
+
+    def apply(self, values: Frames, clips: Int64[Tensor, " B"], derivative: bool = False) -> Frames:
+        """Bodies in the frames of their clips, which are positions in the store; what is differenced has no origin."""
+        origin, rotation = (table[clips].to(values.device) for table in (self.origin, self.rotation))
+        return to_view(values, torch.zeros_like(origin) if derivative else origin, rotation, self.topology)
+
+
+def clip_frames(store: Store, view: ViewName, of: ViewOf) -> ClipFrames:
+    """Find the view frame ``yaw`` or ``body`` of each clip in actor 1's ``first`` present frame, or in its ``mean`` pose."""
+    centred, poses = store.origin == "centre", []
+    for body in store.clip_offset[:-1]:
+        part = slice(store.body_offset[body], store.body_offset[body + 1])
+        frames = torch.from_numpy(store.frames[part][store.present[part]])
+        poses.append(reference_pose(frames, store.topology, of, centred=centred))
+    origin, rotation, _ = view_frames(torch.stack(poses), store.topology, view, centred=centred)
+    return ClipFrames(store.topology, origin, rotation)
+
+
 def _direction(
     vector: Float[Tensor, "*clips 3"], off: Float[Tensor, "*clips 3"] | None = None
 ) -> tuple[Float[Tensor, "*clips 3"], Float[Tensor, "*clips"]]:
@@ -191,11 +215,7 @@ def _there(frames: Float[Tensor, "*frames V C"], topology: Topology, centred: bo
 
 @lru_cache(maxsize=64)
 def frame_columns(topology: Topology, device: torch.device) -> tuple[Int64[Tensor, " _"], ...]:
-    """Where the centre, spine and hips of the body's frame stand among all input joints.
-
-    Raises:
-        InputError: the topology does not name them, or is one of an image.
-    """
+    """Where the centre, spine and hips of the body's frame stand among all input joints; `InputError` if nothing says so."""
     if topology.dimensions != 3:
         raise InputError(f"view: {topology.name} has 2 coordinates in {topology.units}, expected 3; only `recorded` goes")
     if not topology.frame:
