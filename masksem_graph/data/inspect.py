@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from masksem_graph.data.clip import Clip
+from masksem_graph.data.mean_pose import is_left, joint_sides
 from masksem_graph.data.store import SKIPPED, Store
 from masksem_graph.files import write_beside
 from masksem_graph.topology import Topology
@@ -195,24 +196,9 @@ def _draw_strip(axes: Axes, strip: list[Float[np.ndarray, "V 2"]], topology: Top
     axes.set_aspect("equal")
 
 
-def joint_sides(topology: Topology) -> Int64[np.ndarray, " V"]:
-    """0 for a joint without a mirror, 1 for left and 2 for right; where names do not tell, 1 for the first of a pair."""
-    sides = np.zeros(len(topology), np.int64)
-    for place, joint in enumerate(topology.joints):
-        other = topology.mirror[joint]
-        if other != joint:
-            first = _is_left(joint) if _is_left(joint) != _is_left(other) else place < topology.inputs.index(other)
-            sides[place] = 1 if first else 2
-    return sides
-
-
-def _is_left(joint: str) -> bool:
-    return "left" in joint.lower() or joint.lower().startswith("l_")
-
-
 def _legend(topology: Topology) -> list[Line2D]:
     sides = joint_sides(topology)
-    left = all(_is_left(joint) for joint, side in zip(topology.joints, sides, strict=True) if side == 1)
+    left = all(is_left(joint) for joint, side in zip(topology.joints, sides, strict=True) if side == 1)
     names = ("left", "right", "middle") if left else ("one side", "other side", "middle")
     looks = zip(names, (LIGHT, DARK, TRUNK), ("white", DARK, TRUNK), strict=True)
     return [Line2D([], [], color=c, lw=2.2, marker="o", ms=4, markerfacecolor=fill, label=name) for name, c, fill in looks]

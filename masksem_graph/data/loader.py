@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from masksem_graph.data.store import Store
-from masksem_graph.data.transforms import SkeletonTransform, ViewName, ViewOf
+from masksem_graph.data.transforms import SkeletonTransform, ViewName, ViewOf, to_view
 from masksem_graph.data.transforms.view_frame import clip_frames
 from masksem_graph.data.views import View
 from masksem_graph.errors import InputError
@@ -107,7 +107,7 @@ class SkeletonLoader:
         self.present_before = torch.from_numpy(np.concatenate([[0], np.cumsum(present, dtype=np.int64)]))
         self.present = torch.from_numpy(present).to(home)
         self.earlier, self.later = (t.to(home) for t in _nearest_present(present))
-        self.view_frames = None if view == "recorded" else clip_frames(store, view, view_of)
+        self.view_frames = None if view == "recorded" else clip_frames(store, view, view_of)[:2]
 
     def resized(self, frames: int) -> SkeletonLoader:
         """The same clips at another number of frames; nothing that is in memory is read again."""
@@ -179,14 +179,15 @@ class SkeletonLoader:
         """Where the view frame begins, if that is to be taken off before absent frames are set to zero, which stays zero."""
         if self.view_frames is None or self.absent_frames == "hold":
             return None
-        origin = self.view_frames.origin[clips]
+        origin = self.view_frames[0][clips]
         return F.pad(origin, (0, self.data.shape[2] - origin.shape[1])).to(self.data.device)[:, None, None]
 
     def _transformed(self, values: Float[Tensor, "B T V C"], plan: BodyPlan, derivative: bool) -> Float[Tensor, "B T J C"]:
         """View frame, transforms and stream; a derivative moves with no origin."""
         if self.view_frames is not None:
+            origin, rotation = (table[plan.view.clips[plan.sequence]].to(self.device) for table in self.view_frames)
             moved = derivative or self.absent_frames == "zero"  # see `_origin`
-            values = self.view_frames.apply(values, plan.view.clips[plan.sequence], moved)
+            values = to_view(values, torch.zeros_like(origin) if moved else origin, rotation, self.store.topology)
         for transform, uniform in zip(self.transforms, plan.view.uniform, strict=False):
             values = transform.of_clips(values, uniform, plan.sequence.to(self.device), self.store.topology)
         values = to_stream(values, self.stream, self.parents)

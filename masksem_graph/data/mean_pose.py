@@ -42,17 +42,27 @@ def mean_pose(store: Store, clips: Int64[np.ndarray, " n"]) -> dict[str, list[fl
 
 
 def sides(topology: Topology) -> tuple[list[int], list[int]]:
-    """Positions of the right joints and of their left partners: by name, else the later of a mirror pair is the right one.
-
-    Raises:
-        InputError: there are no mirror pairs.
-    """
-    place = topology.inputs.index
-    pairs = [(a, b) for a, b in topology.mirror.items() if place(a) < place(b)]
-    if not pairs:
+    """Positions of the right joints and of their left partners; raises `InputError` where there are no mirror pairs."""
+    right = np.flatnonzero(joint_sides(topology) == 2).tolist()
+    if not right:
         raise InputError(f"{topology.name}: mirror: expected pairs of joints, found none; left and right cannot be told apart")
-    ordered = [(a, b) if "right" in a else (b, a) for a, b in pairs]
-    return [place(right) for right, _ in ordered], [place(left) for _, left in ordered]
+    return right, [topology.index[topology.mirror[topology.joints[place]]] for place in right]
+
+
+def joint_sides(topology: Topology) -> Int64[np.ndarray, " V"]:
+    """0 for a joint without a mirror, 1 for left and 2 for right; where names do not tell, 1 for the first of a pair."""
+    sides = np.zeros(len(topology), np.int64)
+    for place, joint in enumerate(topology.joints):
+        other = topology.mirror[joint]
+        if other != joint:
+            first = is_left(joint) if is_left(joint) != is_left(other) else place < topology.inputs.index(other)
+            sides[place] = 1 if first else 2
+    return sides
+
+
+def is_left(joint: str) -> bool:
+    """Whether a joint is called so."""
+    return "left" in joint.lower() or joint.lower().startswith("l_")
 
 
 def _facing(

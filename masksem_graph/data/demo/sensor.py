@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -42,8 +42,7 @@ BODY_LINE = "{} 0 1 1 1 1 0 {:.4f} {:.4f} 2\r\n25\r\n"
 People = Float[np.ndarray, "M T V 3"]
 
 
-@dataclass(frozen=True, eq=False)
-class Recording:
+class Recording(NamedTuple):
     """What one camera saw.
 
     Args:

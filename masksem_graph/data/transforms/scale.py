@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Int64
@@ -57,15 +58,10 @@ class Scale(SkeletonTransform):
         return self.low + (self.high - self.low) * uniform
 
 
-@dataclass(frozen=True)
-class BoneTree:
-    """The bones of a topology as a tree over all its input joints, by position.
+class BoneTree(NamedTuple):
+    """The bones of a topology as a tree over all its input joints, by position; mirror images have the same factor.
 
-    Args:
-        centre: the centre joint.
-        parent: the joint that each joint hangs from; the centre for context joints.
-        factor: which factor each joint's bone takes, the same for mirror images.
-        levels: the joints that are one bone from the centre, two bones, and so on.
+    Context joints hang from the centre. Levels are the joints that are one bone from the centre, two bones, and so on.
     """
 
     centre: int

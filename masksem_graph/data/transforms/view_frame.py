@@ -165,29 +165,16 @@ def view_frames(
     return torch.where(kind[..., None] != RECORDED, centre, 0.0), rotation, kind
 
 
-@dataclass(frozen=True)
-class ClipFrames:
-    """The view frames of the clips of a store, found before any crop, and the same in training and in testing."""
-
-    topology: Topology
-    origin: Float[Tensor, "clips 3"]
-    rotation: Float[Tensor, "clips 3 3"]
-
-    def apply(self, values: Frames, clips: Int64[Tensor, " B"], derivative: bool = False) -> Frames:
-        """Bodies in the frames of their clips, which are positions in the store; what is differenced has no origin."""
-        origin, rotation = (table[clips].to(values.device) for table in (self.origin, self.rotation))
-        return to_view(values, torch.zeros_like(origin) if derivative else origin, rotation, self.topology)
-
-
-def clip_frames(store: Store, view: ViewName, of: ViewOf) -> ClipFrames:
-    """Find the view frame ``yaw`` or ``body`` of each clip in actor 1's ``first`` present frame, or in its ``mean`` pose."""
+def clip_frames(
+    store: Store, view: ViewName, of: ViewOf
+) -> tuple[Float[Tensor, "clips 3"], Float[Tensor, "clips 3 3"], Int64[Tensor, " clips"]]:
+    """The view frame of each clip of a store, found in actor 1's ``first`` present frame or in its ``mean`` pose."""
     centred, poses = store.origin == "centre", []
     for body in store.clip_offset[:-1]:
         part = slice(store.body_offset[body], store.body_offset[body + 1])
         frames = torch.from_numpy(store.frames[part][store.present[part]])
         poses.append(reference_pose(frames, store.topology, of, centred=centred))
-    origin, rotation, _ = view_frames(torch.stack(poses), store.topology, view, centred=centred)
-    return ClipFrames(store.topology, origin, rotation)
+    return view_frames(torch.stack(poses), store.topology, view, centred=centred)
 
 
 def _direction(
