@@ -28,8 +28,6 @@ LARGEST = 1e12
 """No coordinate is; its square is still a float32's."""
 SKIPPED = "skipped.csv"
 """Lists the clips that are not in the store, and why."""
-VERIFY = "MASKSEM_GRAPH_VERIFY"
-"""Environment variable: ``0`` opens stores without reading their frames."""
 
 
 class Store:
@@ -110,7 +108,7 @@ def open_store(path: str | os.PathLike[str], verify: bool | None = None) -> Stor
     description = read_description(path / DESCRIPTION)
     arrays = {name: _load(path / f"{name}.npy", dtype) for name, dtype in ARRAYS.items()}
     _check_shapes(path, description, arrays)
-    _check_checksums(path, description.checksums, os.environ.get(VERIFY) != "0" if verify is None else verify)
+    _check_checksums(path, description.checksums, os.environ.get("MASKSEM_GRAPH_VERIFY") != "0" if verify is None else verify)
     _check_tables(path, description, arrays)
     return Store(path=path, description=description, arrays=arrays)
 

@@ -131,15 +131,16 @@ def move(body: Body, pose: Float[np.ndarray, "T K"]) -> Float[np.ndarray, "T V 3
     """
     at = {c: pose[:, i] * body.leg if sideless(c) in LENGTHS else np.radians(pose[:, i]) for c, i in CHANNEL.items()}
     rotations = np.tile(np.eye(3), (len(pose), len(JOINTS), 1, 1))
-    pelvis = turn_y(at["turn"]) @ turn_z(-at["tilt"]) @ turn_x(-at["lean"])
+    pelvis = turn("y", at["turn"]) @ turn("z", -at["tilt"]) @ turn("x", -at["lean"])
     rotations[:, INDEX["spine_base"]] = pelvis
-    rotations[:, INDEX["spine_middle"]] = turn_y(at["spine_twist"]) @ turn_z(-at["spine_side"]) @ turn_x(-at["spine_bend"])
-    rotations[:, INDEX["neck"]] = turn_y(at["head_turn"]) @ turn_x(-at["head_nod"])
+    chest = turn("y", at["spine_twist"]) @ turn("z", -at["spine_side"]) @ turn("x", -at["spine_bend"])
+    rotations[:, INDEX["spine_middle"]] = chest
+    rotations[:, INDEX["neck"]] = turn("y", at["head_turn"]) @ turn("x", -at["head_nod"])
     for side, outward in zip(SIDES, (-1.0, 1.0), strict=True):
         flex, spread, twist, elbow, wrist = (at[f"{side}_{name}"] for name in ARM)
-        rotations[:, INDEX[f"{side}_shoulder"]] = turn_x(flex) @ turn_z(outward * spread) @ turn_y(outward * twist)
-        rotations[:, INDEX[f"{side}_elbow"]] = turn_x(elbow)
-        rotations[:, INDEX[f"{side}_wrist"]] = turn_z(-outward * wrist)
+        rotations[:, INDEX[f"{side}_shoulder"]] = turn("x", flex) @ turn("z", outward * spread) @ turn("y", outward * twist)
+        rotations[:, INDEX[f"{side}_elbow"]] = turn("x", elbow)
+        rotations[:, INDEX[f"{side}_wrist"]] = turn("z", -outward * wrist)
 
     ankles = {side: _ankle(body, at, side) for side in SIDES}
     height = body.ankle_height + STRAIGHTEST_LEG * body.leg - body.offsets[INDEX["left_hip"], 1]
@@ -152,24 +153,12 @@ def move(body: Body, pose: Float[np.ndarray, "T K"]) -> Float[np.ndarray, "T V 3
     return forward_kinematics(body, root, rotations)
 
 
-def turn_x(angle: Float[np.ndarray, "*T"] | float) -> Float[np.ndarray, "*T 3 3"]:
-    """Rotations about x by an angle in radians: takes y to z."""
-    return _turn(angle, 1, 2)
-
-
-def turn_y(angle: Float[np.ndarray, "*T"] | float) -> Float[np.ndarray, "*T 3 3"]:
-    """Rotations about y by an angle in radians: takes z to x."""
-    return _turn(angle, 2, 0)
-
-
-def turn_z(angle: Float[np.ndarray, "*T"] | float) -> Float[np.ndarray, "*T 3 3"]:
-    """Rotations about z by an angle in radians: takes x to y."""
-    return _turn(angle, 0, 1)
-
-
-def _turn(angle: Float[np.ndarray, "*T"] | float, a: int, b: int) -> Float[np.ndarray, "*T 3 3"]:
+def turn(axis: str, angle: Float[np.ndarray, "*T"] | float) -> Float[np.ndarray, "*T 3 3"]:
+    """Rotations by an angle in radians: about ``x`` takes y to z, about ``y`` z to x, about ``z`` x to y."""
+    c = "xyz".index(axis)
+    a, b = (c + 1) % 3, (c + 2) % 3
     matrix = np.zeros((*np.shape(angle), 3, 3))
-    matrix[..., 3 - a - b, 3 - a - b] = 1.0
+    matrix[..., c, c] = 1.0
     matrix[..., a, a] = matrix[..., b, b] = np.cos(angle)
     matrix[..., b, a] = np.sin(angle)
     matrix[..., a, b] = -np.sin(angle)
@@ -205,14 +194,14 @@ def _leg(
     reach = np.clip(reach, 0.3 * (thigh + shank), STRAIGHTEST_LEG * (thigh + shank))
     splay = np.full(len(root), np.radians(SPLAY_DEG) * (1.0 if side == "left" else -1.0))
     # Straight ahead is no direction for the knee of a leg that is itself raised straight ahead.
-    ahead = turn_y(splay) @ np.array([0.0, 0.4, -1.0])
+    ahead = turn("y", splay) @ np.array([0.0, 0.4, -1.0])
     ahead = _unit(ahead - np.sum(ahead * towards, axis=1, keepdims=True) * towards)
     cosine = np.clip((thigh**2 + reach**2 - shank**2) / (2 * thigh * reach), -1.0, 1.0)
     along_thigh = towards * cosine + ahead * np.sqrt(1 - cosine**2)
     along_shank = _unit(towards * reach - along_thigh * thigh)
     right = _unit(np.cross(towards, ahead))
     upper, lower = (np.stack([right, -along, np.cross(right, -along)], axis=2) for along in (along_thigh, along_shank))
-    foot = turn_y(splay) @ turn_x(toe_up)
+    foot = turn("y", splay) @ turn("x", toe_up)
     return pelvis.swapaxes(1, 2) @ upper, upper.swapaxes(1, 2) @ lower, lower.swapaxes(1, 2) @ foot
 
 

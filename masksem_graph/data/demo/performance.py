@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from masksem_graph.data.demo.actions import ACTIONS, Action, Keys, course, key_poses, mirrored
-from masksem_graph.data.demo.body import CHANNEL, INDEX, MOTION, SIDES, Body, both_sides, bounded, draw_body, move, turn_y
+from masksem_graph.data.demo.body import CHANNEL, INDEX, MOTION, SIDES, Body, both_sides, bounded, draw_body, move, turn
 
 CLIP_FRAMES, FRAMES_PER_SECOND = (50, 75), 30
 LEFT_HANDED = 0.5
@@ -155,4 +155,4 @@ def _place(people: People, facing_deg: float, rng: np.random.Generator) -> Peopl
     """Put people, centred, somewhere on the floor in view, the first turned to his left by ``facing_deg``."""
     middle = people[:, :, INDEX["spine_base"]].mean(axis=(0, 1)) * (1.0, 0.0, 1.0)
     spot = np.array([rng.uniform(-PLACE_M[0], PLACE_M[0]), 0.0, rng.uniform(-PLACE_M[1], PLACE_M[1])])
-    return (people - middle) @ turn_y(np.radians(facing_deg)).T + spot
+    return (people - middle) @ turn("y", np.radians(facing_deg)).T + spot

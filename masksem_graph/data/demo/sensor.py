@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from masksem_graph.data.demo.body import INDEX, JOINTS, sideless, turn_x, turn_y
+from masksem_graph.data.demo.body import INDEX, JOINTS, sideless, turn
 
 AZIMUTHS_DEG = (-45.0, 0.0, 45.0)
 HEIGHTS_M = (0.90, 1.05, 1.25)
@@ -58,13 +58,9 @@ class Recording(NamedTuple):
 
 def record(people: People, camera: int, rng: np.random.Generator) -> Recording:
     """One camera's recording of what `performance.perform` returns; cameras count from 0, as in ``AZIMUTHS_DEG``."""
-    joints = look(
-        people,
-        azimuth_deg=AZIMUTHS_DEG[camera],
-        height=HEIGHTS_M[camera],
-        distance=DISTANCE_M + rng.uniform(-DISTANCE_SPREAD_M, DISTANCE_SPREAD_M),
-        tilt_deg=TILT_DEG + rng.uniform(-TILT_SPREAD_DEG, TILT_SPREAD_DEG),
-    )
+    distance = DISTANCE_M + rng.uniform(-DISTANCE_SPREAD_M, DISTANCE_SPREAD_M)
+    tilt = TILT_DEG + rng.uniform(-TILT_SPREAD_DEG, TILT_SPREAD_DEG)
+    joints = look(people, azimuth_deg=AZIMUTHS_DEG[camera], height=HEIGHTS_M[camera], distance=distance, tilt_deg=tilt)
     inferred = _draw_occlusion(joints, rng)
     return Recording(_disturbed(joints, inferred, rng), _draw_seen(people.shape[:2], rng), inferred)
 
@@ -73,8 +69,8 @@ def look(
     people: Float[np.ndarray, "*M V 3"], *, azimuth_deg: float, height: float, distance: float, tilt_deg: float
 ) -> Float[np.ndarray, "*M V 3"]:
     """Floor coordinates to those of a camera that looks at the floor's origin from an azimuth, metres."""
-    turned = people @ turn_y(np.radians(azimuth_deg)).T
-    return (turned + np.array([0.0, -height, distance])) @ turn_x(np.radians(tilt_deg)).T
+    turned = people @ turn("y", np.radians(azimuth_deg)).T
+    return (turned + np.array([0.0, -height, distance])) @ turn("x", np.radians(tilt_deg)).T
 
 
 def _disturbed(joints: People, inferred: Bool[np.ndarray, "M T V"], rng: np.random.Generator) -> People:

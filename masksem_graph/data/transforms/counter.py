@@ -1,8 +1,7 @@
-"""Many random numbers out of two: a counter-based generator, on any device.
+"""Many random numbers out of two, on any device: a counter-based generator.
 
-Noise needs a number for each coordinate of a clip, and a transform does not know how many there are before it sees the clip.
-So it takes two uniform numbers as a key, and hashes the key together with the position of each coordinate. The result depends
-on the key and the position alone: not on the other clips of the batch, nor on the process that computes it.
+Two uniform numbers of a clip are a key, which is hashed with the position of each coordinate. The result depends on the key and
+the position alone: not on the other clips of the batch, nor on the process that computes it.
 """
 
 from __future__ import annotations
