@@ -1,7 +1,7 @@
 """Many random numbers out of two, on any device: a counter-based generator.
 
-Two uniform numbers of a clip are a key, which is hashed with the position of each coordinate. The result depends on the key and
-the position alone: not on the other clips of the batch, nor on the process that computes it.
+Two uniform numbers of a clip are a key, which is hashed with the position of each coordinate. The result depends on nothing
+else: not on the other clips of the batch, nor on the process that computes it.
 """
 
 from __future__ import annotations
