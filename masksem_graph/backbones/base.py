@@ -27,9 +27,7 @@ class Backbone(nn.Module, ABC):
     """
 
     masked: Masked = "drop"
-    """What becomes of masked nodes. With ``drop`` they are not there. With ``token`` a learned token stands at their places.
-
-    The encoder sees to either. With ``token``, `forward` gets all nodes."""
+    """With ``drop`` masked nodes are not there. With ``token`` `forward` gets all nodes, a learned token in their places."""
 
     @property
     def name(self) -> str:
@@ -38,12 +36,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, h: Float[Tensor, "B n D"], batch: SkeletonData) -> Float[Tensor, "B n D"]:
-        """Features of the nodes that are there.
-
-        Args:
-            h: embedded nodes, encodings added.
-            batch: which nodes they are (`SkeletonData.nodes`, None for all), and the edges between them.
-        """
+        """Features of the nodes that are there (`SkeletonData.nodes`, None for all), encodings added to ``h``."""
 
     def layers(self) -> list[list[nn.Module]]:
         """The modules of each layer, first to last: layer-wise learning rates and stochastic depth follow them.
@@ -57,6 +50,12 @@ class Backbone(nn.Module, ABC):
             return found
         warnings.warn(f"{self.name}: no nn.ModuleList found, so all of it counts as one layer", stacklevel=2)
         return [[self]]
+
+    def compile_layers(self) -> None:
+        """``torch.compile`` each layer in place; bodies per batch vary, so sizes stay symbolic."""
+        for layer in self.layers():
+            for module in layer:
+                module.compile(dynamic=True)
 
 
 def _layers(module: nn.Module) -> Iterator[list[nn.Module]]:

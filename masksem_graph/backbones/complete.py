@@ -12,8 +12,6 @@ from masksem_graph import trust
 from masksem_graph.backbones.base import Backbone
 from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Composed, is_part
 
-DEPTH = "num_layers"
-"""What torch_geometric calls the depth of a model."""
 WRAPPER, WRAPPED_IN = "masksem_graph.backbones.GraphModel", "masksem_graph.backbones.wrapped.GraphModel"
 
 
@@ -32,8 +30,8 @@ def complete_backbone(node: dict[str, Any], scale: Mapping[str, Any], field_name
     options = node[INIT_ARGS] = node.get(INIT_ARGS) or {}
     takes = inspect.signature(found).parameters
     if not issubclass(found, Backbone):
-        if "depth" in scale and DEPTH in takes:
-            options.setdefault(DEPTH, scale["depth"])
+        if "depth" in scale and "num_layers" in takes:  # what torch_geometric calls the depth
+            options.setdefault("num_layers", scale["depth"])
         node |= {CLASS_PATH: WRAPPER, INIT_ARGS: {"model": node[CLASS_PATH], "options": options}}
     elif f"{found.__module__}.{found.__qualname__}" == WRAPPED_IN:
         inside = {key: options.pop(key) for key in list(options) if key not in takes}

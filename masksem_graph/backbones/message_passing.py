@@ -1,18 +1,42 @@
-"""What backbones of message passing share: the edges, and pre-norm blocks around a torch_geometric layer."""
+"""What backbones of message passing share: what they know of an edge, and pre-norm blocks around a torch_geometric layer."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
 
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from masksem_graph.backbones.base import Backbone, Masked, of_no_body, xavier_linear
 from masksem_graph.backbones.drop_path import DropPath, hidden_width
-from masksem_graph.backbones.edge_features import one_hot_edges
+from masksem_graph.edges import BONES, OUTWARD, STEPS
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
+
+
+def edge_width(reach: int) -> int:
+    """How many features `one_hot_edges` gives an edge."""
+    return 3 * reach + 5
+
+
+def one_hot_edges(edge_attr: Int64[Tensor, "E 3"], reach: int) -> Float[Tensor, "E f"]:
+    """One-hot features of edges: bones, steps in time, and whether the edge leads inward, across or outward.
+
+    Args:
+        edge_attr: see `masksem_graph.edges.skeleton_graph`; zeros for a loop.
+        reach: the most bones and steps, both together, that an edge spans.
+    """
+    bones = F.one_hot(edge_attr[:, BONES], reach + 1)
+    steps = F.one_hot(edge_attr[:, STEPS] + reach, 2 * reach + 1)
+    return torch.cat([bones, steps, F.one_hot(edge_attr[:, OUTWARD].sign() + 1, 3)], 1).float()
+
+
+def edge_weights(edge_attr: Int64[Tensor, "E 3"]) -> Float[Tensor, " E"]:
+    """1 / (bones + steps in time)."""
+    return 1 / (edge_attr[:, BONES] + edge_attr[:, STEPS].abs())
 
 
 class MessagePassingBackbone(Backbone):
@@ -46,12 +70,7 @@ class MessagePassingBackbone(Backbone):
 
     @abstractmethod
     def propagate(self, h: Float[Tensor, "B n D"], graph: SkeletonData) -> Float[Tensor, "B n D"]:
-        """Features of the nodes, of one body at least.
-
-        Args:
-            h: embedded nodes, encodings added.
-            graph: the nodes with ``edge_index`` [2, E] and ``edge_attr`` [E, 3] over the reach, and ``body`` [B * n].
-        """
+        """Features of the nodes of one body at least, with ``edge_index`` and ``edge_attr`` of the graph over the reach."""
 
 
 class ConvBackbone(MessagePassingBackbone):

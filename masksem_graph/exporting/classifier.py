@@ -20,13 +20,7 @@ from masksem_graph.topology import joint_columns, parse_topology
 
 @dataclass(frozen=True)
 class OnnxClassifier:
-    """What `masksem_graph.evaluation.classifier.Classifier` is, on onnxruntime.
-
-    Args:
-        model: the exported encoder and head.
-        classes: names by label.
-        prepared: how clips are prepared for it.
-    """
+    """What `masksem_graph.evaluation.classifier.Classifier` is, on onnxruntime."""
 
     model: ClipModel
     classes: tuple[str, ...]
@@ -40,9 +34,11 @@ class OnnxClassifier:
         """
         wanted, found = self.prepared.topology, store.topology
         columns = joint_columns(wanted, found)
-        about = {"coordinates a joint": (self.model.about["channels"], store.frames.shape[-1])}
-        about |= {"units": (wanted.units, found.units), "origin": (self.prepared.origin, store.origin)}
-        for name, (expected, there) in about.items():
+        for name, expected, there in (
+            ("coordinates a joint", self.model.about["channels"], store.frames.shape[-1]),
+            ("units", wanted.units, found.units),
+            ("origin", self.prepared.origin, store.origin),
+        ):
             if expected != there:
                 raise InputError(f"{store.path}: {name}: found {there}, expected {expected}, as the model's own clips")
         parts = torch.arange(len(store)).split(PORTION)
@@ -64,11 +60,7 @@ def as_array(clip: Clip) -> Float[np.ndarray, "M F V C"]:
 
 
 def open_onnx(path: Path) -> OnnxModel:
-    """An exported model.
-
-    Raises:
-        InputError: it is none, or onnxruntime is not installed.
-    """
+    """An exported model; `InputError` if it is none, or onnxruntime is not installed."""
     try:
         return OnnxModel(path)
     except ImportError:
@@ -80,11 +72,7 @@ def open_onnx(path: Path) -> OnnxModel:
 
 
 def load_onnx(path: Path) -> OnnxClassifier:
-    """An exported classifier.
-
-    Raises:
-        InputError: it is none, or an encoder alone, or onnxruntime is not installed.
-    """
+    """An exported classifier; `InputError` as `open_onnx`, or if it is an encoder alone."""
     model = open_onnx(path)
     if model.about["task"] != "classify":
         raise InputError(f"{path}: holds an encoder alone, expected one exported from an evaluation that trains a head")

@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -18,21 +18,24 @@ import torch
 import torch_geometric
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from masksem_graph import __version__
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.config import DataConfig
 from masksem_graph.data.memory import store_of
+from masksem_graph.data.preparation import FARTHEST, LARGEST
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
-from masksem_graph.evaluation.prepared import Prepared
-from masksem_graph.exporting.about import describe, read_run
+from masksem_graph.evaluation.classifier import Classifier, read_classifier
+from masksem_graph.evaluation.prepared import Prepared, prepared_as
 from masksem_graph.exporting.classifier import of_model, open_onnx
 from masksem_graph.exporting.network import FromRaw
-from masksem_graph.exporting.runtime import ClipModel
+from masksem_graph.exporting.runtime import FORMAT, ClipModel
 from masksem_graph.files import write_beside
 from masksem_graph.models.encode import encode_store, topology_for
 from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.io import load_encoder
 from masksem_graph.run_folder import RunFolder
 
 OPSET = 18
@@ -44,15 +47,45 @@ ABOUT = "masksem_graph.json"
 To = Literal["onnx", "pt2"]
 
 
+def read_run(run: Path) -> tuple[SkeletonEncoder, Classifier | None, Prepared]:
+    """The encoder of a folder, the classifier that it belongs to if there is a head, and how clips are prepared for it."""
+    if (run / "head.yaml").is_file():
+        classifier = read_classifier(run)
+        return classifier.network.encoder, classifier, classifier.prepared
+    encoder = load_encoder(run)
+    return encoder, None, prepared_as(run, encoder)
+
+
+def describe(encoder: SkeletonEncoder, classifier: Classifier | None, prepared: Prepared, *, licence: str) -> dict[str, Any]:
+    """What `read_run` gave as plain data, for an exported file and a model card."""
+    units, classes = prepared.units or prepared.topology.units, list(classifier.classes) if classifier else []
+    return {
+        "format": FORMAT,
+        "written_by": f"masksem_graph {__version__}",
+        "licence": licence,
+        "task": "classify" if classifier else "encode",
+        "classes": classes,
+        "width": encoder.width,
+        "outputs": len(classes) or encoder.width,
+        "joints": list(prepared.topology.inputs),
+        "channels": encoder.channels,
+        "units": units,
+        "farthest": FARTHEST.get(units, LARGEST),
+        "frames": encoder.frames,
+        "segment": encoder.segment,
+        "backbone": encoder.backbone.name,
+        "pool": encoder.pool,
+        "central_share": encoder.crop.test_share,
+        **asdict(replace(encoder.input_spec, units=units)),
+        "topology": prepared.topology.to_dict(),
+        "read_as": prepared.format or "",
+        "options": dict(prepared.options),
+    }
+
+
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
-
-    Args:
-        about: what the file says of itself.
-        checked: the clips that it was held against, in words.
-        difference: the largest one between the file's numbers and the run's.
-    """
+    """What the file says of itself, the clips that it was held against in words, and its largest difference from the run."""
 
     about: dict[str, Any]
     checked: str
@@ -115,13 +148,11 @@ def _write(network: FromRaw, path: Path, to: To, about: dict[str, Any]) -> ClipM
             program, dynamo=True, verbose=False, opset_version=OPSET, input_names=["frames"], output_names=[about["task"]]
         )
     assert made is not None
-    for value, axes in (
-        (made.model.graph.inputs[0], ("clips", "bodies", "frames")),
-        (made.model.graph.outputs[0], ("clips",)),
-    ):
-        assert value.shape is not None
-        for axis, name in enumerate(axes):
-            value.shape[axis] = name
+    (given,), (found,) = made.model.graph.inputs, made.model.graph.outputs
+    assert given.shape is not None and found.shape is not None
+    for axis, name in enumerate(("clips", "bodies", "frames")):
+        given.shape[axis] = name
+    found.shape[0] = "clips"
     made.model.metadata_props.update({name: json.dumps(value) for name, value in about.items()})
     made.save(path)
     return open_onnx(path)

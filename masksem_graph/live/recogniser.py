@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Float32
-from torch import Tensor
+from jaxtyping import Float32
 
 from masksem_graph.data.clip import Clip
 from masksem_graph.data.memory import store_of
@@ -22,29 +21,12 @@ from masksem_graph.data.readers.base import Reader
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.classifier import load_classifier
-from masksem_graph.evaluation.prepared import Prepared
 from masksem_graph.live.saliency import Salient
 from masksem_graph.live.tracks import Person, seen_joints
 from masksem_graph.live.window import Frame, Window
 
 PRESENT = 0.5
 """A window in which nobody is seen for this share of it has no answer."""
-
-
-@runtime_checkable
-class ClipClassifier(Protocol):
-    """What a `Recogniser` stands on: a run's `Classifier`, or whatever answers like one."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names by label."""
-
-    @property
-    def prepared(self) -> Prepared:
-        """How raw clips are prepared for it."""
-
-    def probabilities(self, store: Store) -> Float[Tensor, "clips classes"]:
-        """Of each class for each clip of a store."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +66,8 @@ class Recogniser:
     No answer depends on a later frame.
 
     Args:
-        run: the folder of an evaluation that trained a head; or what answers like its classifier.
+        run: the folder of an evaluation that trained a head; or what has ``classes``, ``prepared`` and ``probabilities`` as a
+            `masksem_graph.evaluation.classifier.Classifier` has them.
         fps: frames a second of the clips that it was trained on. Uneven frames are resampled to it.
         window: seconds that are looked at.
         stride: seconds from one answer to the next.
@@ -109,7 +92,7 @@ class Recogniser:
 
     def __init__(
         self,
-        run: str | os.PathLike[str] | ClipClassifier,
+        run: Any,
         *,
         fps: float = 30.0,
         window: float = 2.0,
@@ -128,7 +111,7 @@ class Recogniser:
         if not (0 <= smoothing < 1 and 0 <= reject <= 1):
             raise InputError(f"smoothing, reject: expected shares from 0 to 1, found {smoothing} and {reject}")
         path = Path(run) if isinstance(run, str | os.PathLike) else None
-        self.classifier: ClipClassifier = load_classifier(path) if path is not None else run  # type: ignore[assignment]
+        self.classifier = load_classifier(path) if path else run
         prepared = self.classifier.prepared
         self.topology, self.units = prepared.topology, prepared.units or prepared.topology.units
         self._reader = _Frames(self.units, missing, missing_frames)
@@ -147,14 +130,11 @@ class Recogniser:
         self._smooth: Float32[np.ndarray, " classes"] | None = None
 
     def push(self, time: float, bodies: Sequence[Person | npt.ArrayLike]) -> Answer | None:
-        """Take a frame in.
+        """Take a frame in; gives the answer of the window that ends here, whenever a stride is full.
 
         Args:
             time: in seconds, later than the frame before. A jump by more than the window, either way, begins a new stream.
             bodies: those that are seen; joints [V, 3] alone where the tracker gives no more.
-
-        Returns:
-            the answer of the window that ends here, whenever a stride is full; else None.
 
         Raises:
             InputError: the frame cannot be used, and is left out.
@@ -162,18 +142,15 @@ class Recogniser:
         return self.answer() if self.add(time, bodies) else None
 
     def add(self, time: float, bodies: Sequence[Person | npt.ArrayLike]) -> bool:
-        """Take a frame in as `push` does, without answering.
-
-        Returns:
-            whether an answer is `due`.
-        """
+        """Take a frame in as `push` does; gives whether an answer is `due`, without answering."""
         people = [one if isinstance(one, Person) else Person(one) for one in bodies]
         joints = [seen_joints(one, self.topology, units=self.units, min_score=self.min_score) for one in people]
-        here = [i for i, body in enumerate(joints) if np.nan_to_num(body[:, : self.topology.dimensions]).any()]
+        d = self.topology.dimensions
+        seen = [(one.id, body) for one, body in zip(people, joints, strict=True) if np.nan_to_num(body[:, :d]).any()]
         if self.window.check_time(time):
             self.restart()
-        found = [joints[i] for i in here]
-        keys = self.window.tracks.name(time, [people[i].id for i in here], found, self.topology.dimensions)
+        found = [body for _, body in seen]
+        keys = self.window.tracks.name(time, [name for name, _ in seen], found, d)
         self.window.add(Frame(time, dict(zip(keys, found, strict=True))))
         self.counts["frames"] += 1
         return self.due
@@ -205,11 +182,11 @@ class Recogniser:
             probabilities = self.smoothing * self._smooth + (1 - self.smoothing) * probabilities
         self._smooth = probabilities
         best = int(probabilities.argmax())
-        told: dict[str, Any] = {"probabilities": probabilities, "bodies": names, "saliency": shares, **about}
+        about |= {"probabilities": probabilities, "bodies": names, "saliency": shares}
         if probabilities[best] < self.reject:
             self.counts["rejected"] += 1
-            return Answer(**told, reason=f"the likeliest class has {probabilities[best]:.2f}, below {self.reject:g}")
-        return Answer(**told, label=self.classifier.classes[best])
+            return Answer(**about, reason=f"the likeliest class has {probabilities[best]:.2f}, below {self.reject:g}")
+        return Answer(**about, label=self.classifier.classes[best])
 
     def _store(self, clip: Clip) -> Store:
         if not clip.bodies:

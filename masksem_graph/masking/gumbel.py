@@ -1,4 +1,4 @@
-"""Sampling without replacement by Gumbel top-k (Kool et al., ICML 2019; MaskSem Eq. 9)."""
+"""From scores to a distribution over a body's nodes, and sampling from it without replacement."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from torch import Tensor
 Rounding = Literal["nearest", "floor"]
 
 
-class Mask(NamedTuple):
-    """Which nodes of each body are hidden; both index lists are in graph order.
+def score_distribution(eta: Float[Tensor, "B N"], temperature: float = 0.8) -> Float[Tensor, "B N"]:
+    """``softmax(eta / (max eta * temperature + 1e-10))`` over the nodes of each body (MaskSem Eq. 8; MAMP Eq. 4).
 
-    Attributes:
-        kept: [B, N - K].
-        masked: [B, K].
+    Raw Grad-CAM scores are of order 1 / N and would give a uniform distribution; dividing by the largest makes the result
+    independent of their scale, as both published codes do.
     """
+    peak = eta.amax(1, keepdim=True)
+    return (eta / (peak * temperature + 1e-10)).softmax(1)
+
+
+class Mask(NamedTuple):
+    """Which nodes of each body are hidden; both index lists are in graph order."""
 
     kept: Int64[Tensor, "B kept"]
     masked: Int64[Tensor, "B masked"]
@@ -36,7 +41,7 @@ def masked_count(nodes: int, ratio: float, rounding: Rounding = "nearest") -> in
 
 
 def gumbel_top_k(log_pi: Float[Tensor, "B N"], uniform: Float[Tensor, "B N"], count: int) -> Mask:
-    """Hide the ``count`` nodes with the largest ``log pi - log(-log u)``.
+    """Hide the ``count`` nodes with the largest ``log pi - log(-log u)`` (Kool et al., ICML 2019; MaskSem Eq. 9).
 
     Equal to drawing ``count`` nodes one after the other from ``pi`` without putting any back.
 

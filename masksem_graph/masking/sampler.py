@@ -10,8 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from masksem_graph.errors import InputError
-from masksem_graph.masking.distribution import score_distribution
-from masksem_graph.masking.gumbel import Mask, Rounding, gumbel_top_k, masked_count
+from masksem_graph.masking.gumbel import Mask, Rounding, gumbel_top_k, masked_count, score_distribution
 
 Select = Literal["mask", "keep"]
 Sampling = Literal["whole", "halves"]
@@ -64,25 +63,22 @@ class Sampler:
             eta: scores.
             uniform: draws in (0, 1), one a node.
         """
-        pi = torch.empty_like(eta)
-        kept, masked = [], []
+        pi, joints = torch.empty_like(eta), eta.shape[2]
+        kept: list[Tensor] = []
+        masked: list[Tensor] = []
         for first in range(self._step):
             part = slice(first, None, self._step)
             own = score_distribution(eta[:, part].flatten(1), self.temperature)
-            mask = self._draw(own.log(), uniform.view_as(eta)[:, part].flatten(1), self._masked_of(first, *eta.shape[1:]))
-            kept.append(self._in_graph(mask.kept, first, eta.shape[2]))
-            masked.append(self._in_graph(mask.masked, first, eta.shape[2]))
+            count = self._masked_of(first, *eta.shape[1:])
+            drawn = gumbel_top_k(
+                own.log(),
+                uniform.view_as(eta)[:, part].flatten(1),
+                count if self.select == "mask" else own.shape[1] - count,
+            )
+            for nodes, into in zip(drawn, (kept, masked) if self.select == "mask" else (masked, kept), strict=True):
+                # Numbers of nodes within the part as numbers in the whole graph.
+                into.append((nodes // joints * self._step + first) * joints + nodes % joints)
             # The part's share of the nodes: pi sums to one over the body, and N pi is 1 where all nodes are alike.
             pi[:, part] = (own * (own.shape[1] / uniform.shape[1])).view_as(pi[:, part])
-        both = Mask(*(torch.cat(parts, 1).sort(1).values if self._step > 1 else parts[0] for parts in (kept, masked)))
+        both = Mask(*(torch.cat(parts, 1).sort(1).values for parts in (kept, masked)))
         return Draw(mask=both, pi=pi.flatten(1))
-
-    def _draw(self, log_pi: Tensor, uniform: Tensor, count: int) -> Mask:
-        if self.select == "mask":
-            return gumbel_top_k(log_pi, uniform, count)
-        drawn = gumbel_top_k(log_pi, uniform, log_pi.shape[1] - count)
-        return Mask(kept=drawn.masked, masked=drawn.kept)
-
-    def _in_graph(self, nodes: Tensor, first: int, joints: int) -> Tensor:
-        """Numbers of nodes within a part as numbers in the whole graph."""
-        return (nodes // joints * self._step + first) * joints + nodes % joints

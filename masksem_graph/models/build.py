@@ -11,18 +11,17 @@ from torch import nn
 from masksem_graph.backbones import BackboneFactory
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.views import CropConfig
-from masksem_graph.encodings import EncodingFactory
+from masksem_graph.encodings import EncodingFactory, Positions
 from masksem_graph.errors import InputError, require_range
 from masksem_graph.models.decoder import Decoder
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.pool import Pool
-from masksem_graph.models.positions import Positions
 from masksem_graph.models.spaces import Space
 from masksem_graph.parts import build_part
 from masksem_graph.topology import Topology
 
 LARGEST = 2**16
-"""Of frames and of features: more is a slip, and would fill any memory."""
+"""Of frames, features, joints and classes: more is a slip, and would fill any memory."""
 
 
 @dataclass(frozen=True)
@@ -85,15 +84,7 @@ def build_encoder(
     input_spec: InputSpec | None = None,
     recorded: Sequence[Topology] | None = None,
 ) -> SkeletonEncoder:
-    """A freshly initialised encoder.
-
-    Args:
-        config: the networks.
-        topologies: the skeletons that it is for.
-        channels: C, coordinates of a joint.
-        input_spec: how its clips are prepared; as `InputSpec` has it where omitted.
-        recorded: the skeletons of the raw clips, see `SkeletonEncoder`.
-    """
+    """A freshly initialised encoder for clips with C ``channels``; the other arguments are those of `SkeletonEncoder`."""
     return SkeletonEncoder(
         embedding=nn.Linear(config.segment * channels, config.width),
         positions=build_positions(config, topologies),

@@ -9,9 +9,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from masksem_graph.backbones import Backbone, CrossTransformer
+from masksem_graph.encodings import Positions
 from masksem_graph.graph import SkeletonData
 from masksem_graph.models.encoder import gather_nodes, place_nodes
-from masksem_graph.models.positions import Positions
 
 
 class Decoder(nn.Module):

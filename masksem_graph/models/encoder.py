@@ -16,10 +16,10 @@ from masksem_graph.backbones import Backbone
 from masksem_graph.backbones.drop_path import DropPath
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.views import CropConfig
+from masksem_graph.encodings import Positions
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch, SkeletonData, to_segments
 from masksem_graph.models.pool import Pool
-from masksem_graph.models.positions import Positions
 from masksem_graph.models.spaces import Space
 from masksem_graph.topology import Topology
 
@@ -116,7 +116,7 @@ class SkeletonEncoder(nn.Module):
         """Prepared clips as the batch that the encoder takes.
 
         Args:
-            clips: all input joints of the topology, in the order of its ``inputs``; without context joints J is V.
+            clips: all input joints of the topology, in the order of its ``inputs``.
             topology: the skeleton; the encoder's `home` where omitted.
             sequence: the clip of each body; each is one of its own where omitted.
 
@@ -192,24 +192,18 @@ class SkeletonEncoder(nn.Module):
 
     def _check_prepared(self, batch: SkeletonData, prepared: list[InputSpec]) -> None:
         unlike = [f"{name} {a}, expected {b}" for one in prepared for name, (a, b) in one.differences(self.input_spec).items()]
-        for name, a, b in (
-            ("segments", batch.segments, self.segments),
-            ("numbers a node", batch.x.shape[-1], self.embedding.in_features),
-        ):
-            unlike += [f"{a} {name}, expected {b}"] if a != b else []
+        if batch.segments != self.segments:
+            unlike.append(f"{batch.segments} segments, expected {self.segments}")
+        if (found := batch.x.shape[-1]) != self.embedding.in_features:
+            unlike.append(f"{found} numbers a node, expected {self.embedding.in_features}")
         if unlike:
             raise InputError(f"clips: found {unlike[0]}, as the encoder's own; SkeletonDataset.like(encoder) prepares them so")
 
     def check_topology(self, topology: Topology) -> None:
-        """Whether the encodings know all joints of a skeleton.
-
-        Raises:
-            InputError: one has no entry for a joint.
-        """
+        """Raise `InputError` if an encoding has no entry for a joint of a skeleton."""
         with torch.no_grad():
-            nothing = self.embedding.weight.new_zeros(1, self.frames, len(topology.inputs), self.channels)
-            batch = SkeletonBatch.from_frames(nothing, topology=topology, segment=self.segment)
-            self.positions(nothing.new_zeros(1, batch.nodes_per_body, self.width), batch)
+            batch = self._of_nobody(topology)
+            self.positions(batch.x.new_zeros(1, batch.nodes_per_body, self.width), batch)
 
     def encode(self, clips: ArrayLike | Sequence[ArrayLike], *, persons: bool = False) -> Float[Tensor, "*S D"]:
         """One pooled vector for each raw clip, prepared as the encoder's own clips were; see `encode_arrays`."""
@@ -231,8 +225,11 @@ class SkeletonEncoder(nn.Module):
         """Features of the all-zero body that stands in an empty slot under ``pool: all_slots``; None under ``present``."""
         if self.pool == "present":
             return None
-        nothing = self.embedding.weight.new_zeros(1, self.frames, len(batch.topology.inputs), self.channels)
-        return self(SkeletonBatch.from_frames(nothing, topology=batch.topology, segment=self.segment))
+        return self(self._of_nobody(batch.topology))
+
+    def _of_nobody(self, topology: Topology) -> SkeletonBatch:
+        nothing = self.embedding.weight.new_zeros(1, self.frames, len(topology.inputs), self.channels)
+        return SkeletonBatch.from_frames(nothing, topology=topology, segment=self.segment)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Grad-CAM of how far a clip is from the average motion, in closed form (MaskSem Eq. 2-6).
+"""Grad-CAM of how far a clip is from the average motion, in closed form (MaskSem Eq. 2-6), and as the authors released it.
 
 ``sim`` is the cosine between the mean feature of a sequence and that of the reference. As it depends on the features only
 through their mean, its gradient is the same at every node and needs neither a backward pass nor an autograd graph.
@@ -12,9 +12,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from masksem_graph.graph import SkeletonData
+from masksem_graph.errors import InputError
 from masksem_graph.masking.scores import Evidence, Scores
 from masksem_graph.models.pool import sequence_mean
+
+DIVISOR = 1e-8
+"""Of the released code."""
 
 
 def similarity_gradient(
@@ -46,21 +49,33 @@ def gradcam(
         absent: features of a body that is not there, where such bodies count in a sequence's mean (``pool: all_slots``); the
             reference is then a sequence of one body, too.
     """
-    z, bodies = sequence_mean(features, sequence, sequences, absent)
-    z_ref = sequence_mean(reference, sequence.new_zeros(len(reference)), 1, absent)[0][0]
-    gradient = similarity_gradient(z, z_ref, bodies * features.shape[1])
-    alpha = gradient.relu()[sequence]
+    alpha = _gradient(features, reference, sequence, sequences, absent).relu()
     return torch.einsum("bnd,bd->bn", features, alpha).relu()
 
 
-Per = Literal["sequence", "body"]
+def released_gradcam(
+    features: Float[Tensor, "B N D"],
+    reference: Float[Tensor, "R N D"],
+    sequence: Int64[Tensor, " B"],
+    sequences: int,
+    batch_size: int,
+    absent: Float[Tensor, "1 N D"] | None = None,
+) -> Float[Tensor, "B N"]:
+    r"""``ReLU(mean_c alpha_c H_c) / 1e-8`` with ``alpha = d(1 - sim)/dH``, not rectified, averaged over a body's nodes.
+
+    ``sim`` is the mean over a batch of ``batch_size`` sequences there, so that every gradient carries one over it. A channel's
+    weight may be negative: what the reference has more of counts against a node. Other arguments are those of `gradcam`.
+    """
+    alpha = _gradient(features, reference, sequence, sequences, absent) / batch_size
+    return torch.einsum("bnd,bd->bn", features, alpha / features.shape[2]).relu() / DIVISOR
 
 
-def per_sequence_or_body(batch: SkeletonData, per: Per) -> tuple[Int64[Tensor, " B"], int]:
-    """Which bodies are pooled together, and how many such groups there are."""
-    if per == "sequence":
-        return batch.sequence, batch.num_sequences
-    return torch.arange(batch.num_bodies, device=batch.sequence.device), batch.num_bodies
+def _gradient(
+    features: Tensor, reference: Tensor, sequence: Tensor, sequences: int, absent: Tensor | None
+) -> Float[Tensor, "B D"]:
+    z, bodies = sequence_mean(features, sequence, sequences, absent)
+    z_ref = sequence_mean(reference, sequence.new_zeros(len(reference)), 1, absent)[0][0]
+    return similarity_gradient(z, z_ref, bodies * features.shape[1])[sequence]
 
 
 class GradCam(Scores):
@@ -73,14 +88,49 @@ class GradCam(Scores):
 
     needs_features = True
 
-    def __init__(self, *, per: Per = "sequence") -> None:
+    def __init__(self, *, per: Literal["sequence", "body"] = "sequence") -> None:
         super().__init__()
         self.per = per
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B Te V"]:
-        if evidence.features is None or evidence.reference is None:
-            raise ValueError("GradCam needs the features of the teacher and of the reference")
-        absent = None if evidence.absent is None or self.per == "body" else evidence.absent.float()
-        groups = per_sequence_or_body(evidence.batch, self.per)
-        eta = gradcam(evidence.features.float(), evidence.reference.float(), *groups, absent)
+        features, reference, absent = _floats(evidence)
+        batch = evidence.batch
+        if self.per == "body":
+            own = torch.arange(batch.num_bodies, device=features.device)
+            return gradcam(features, reference, own, batch.num_bodies).view(evidence.nodes.shape[:3])
+        return gradcam(features, reference, batch.sequence, batch.num_sequences, absent).view(evidence.nodes.shape[:3])
+
+
+class ReleasedGradCam(Scores):
+    """Semantic saliency as the authors' code computes it, which is not what their paper says.
+
+    It is clipped to [0, 1] once it is averaged over body parts. The division by 1e-8 lifts raw scores far above 1, so most of
+    what is positive ends at exactly 1; how much depends on the batch size and on the width.
+
+    Args:
+        batch_size: what each gradient is divided by: 32 clips a GPU in the authors' scripts, whatever the batch is here.
+    """
+
+    needs_features = True
+
+    def __init__(self, *, batch_size: int = 32) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise InputError(f"batch_size: expected at least 1, found {batch_size}")
+        self.batch_size = batch_size
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B Te V"]:
+        features, reference, absent = _floats(evidence)
+        batch = evidence.batch
+        eta = released_gradcam(features, reference, batch.sequence, batch.num_sequences, self.batch_size, absent)
         return eta.view(evidence.nodes.shape[:3])
+
+    def after_smoothing(self, eta: Float[Tensor, "B Te V"]) -> Float[Tensor, "B Te V"]:
+        return eta.clamp(0, 1)
+
+
+def _floats(evidence: Evidence) -> tuple[Tensor, Tensor, Tensor | None]:
+    if evidence.features is None or evidence.reference is None:
+        raise ValueError("Grad-CAM needs the features of the teacher and of the reference")
+    absent = None if evidence.absent is None else evidence.absent.float()
+    return evidence.features.float(), evidence.reference.float(), absent

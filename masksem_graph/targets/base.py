@@ -28,3 +28,10 @@ class Target(ABC):
         Args:
             batch: the augmented clips; ``frames`` and ``topology`` are there, ``velocity`` and ``acceleration`` if asked for.
         """
+
+
+def standardise(values: Float[Tensor, "*nodes F"], eps: float = 1e-6) -> Float[Tensor, "*nodes F"]:
+    """Zero mean and unit (unbiased) variance over each node's own l * C numbers (MAE, CVPR 2022, section 4; MAMP)."""
+    centred = values - values.mean(-1, keepdim=True)
+    variance = centred.square().sum(-1, keepdim=True) / (values.shape[-1] - 1)
+    return centred * (variance + eps).rsqrt()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Literal
 
 import torch
@@ -56,8 +54,8 @@ class VelocityAcceleration(Target):
 
     Args:
         beta: the acceleration's share: 0.2 in MaskSem, 0 for MAMP's velocity alone, 1 for acceleration alone.
-        differentiate: difference the clip as the encoder sees it, or the original frames before they are resized. Upsampling a
-            short clip linearly makes the acceleration zero between the original frames and a jump at them.
+        differentiate: the clip as the encoder sees it, or the original frames before they are resized. Upsampling a short clip
+            linearly makes the acceleration zero between the original frames and a jump at them.
         end: the acceleration where it needs a frame past the end: ``zero``, or the ``jump`` of the authors' code.
     """
 
@@ -75,10 +73,9 @@ class VelocityAcceleration(Target):
         return {name: weight for name, weight in both.items() if weight > 0}
 
     def values(self, batch: SkeletonData) -> dict[str, Float[Tensor, "B T J C"]]:
-        if not self.before_resize:
-            made: dict[str, Callable[[Tensor], Tensor]]
-            made = {"velocity": velocity, "acceleration": partial(acceleration, end=self.end)}
-            return {name: made[name](batch.frames) for name in self.weights}
-        if "velocity" not in batch or "acceleration" not in batch:
+        if self.before_resize and ("velocity" not in batch or "acceleration" not in batch):
             raise ValueError("targets differenced before the resize need clips read with derivatives")
-        return {name: batch[name] for name in self.weights}
+        if self.before_resize:
+            return {name: batch[name] for name in self.weights}
+        x = batch.frames
+        return {name: velocity(x) if name == "velocity" else acceleration(x, self.end) for name in self.weights}

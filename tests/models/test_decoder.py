@@ -10,12 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from masksem_graph.backbones import Backbone, CrossTransformer, Transformer
-from masksem_graph.backbones.cross import CrossAttention
-from masksem_graph.encodings import Learned
+from masksem_graph.backbones.transformer import CrossAttention
+from masksem_graph.encodings import Learned, Positions
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch, SkeletonData
 from masksem_graph.models.decoder import Decoder
-from masksem_graph.models.positions import Positions
 from masksem_graph.topology import load_topology
 
 TINY = load_topology("tiny5")

@@ -1,7 +1,7 @@
-r"""The Poincare ball of curvature -1 (Nickel and Kiela, NeurIPS 2017; Ganea et al., NeurIPS 2018).
+r"""The Poincare ball of curvature -1 (Nickel and Kiela, NeurIPS 2017; Ganea et al., NeurIPS 2018), and parts that map into it.
 
-Points of the open unit ball, where distances grow without bound towards the surface. All functions compute in float32 or
-better and are finite, with finite gradients, for every finite input: near the origin, on top of each other and at the surface.
+All functions compute in float32 or better and are finite, with finite gradients, for every finite input: near the origin, on
+top of each other and at the surface.
 """
 
 from __future__ import annotations
@@ -9,6 +9,10 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from masksem_graph.graph import SkeletonData
+from masksem_graph.models.spaces import Space
+from masksem_graph.targets import Target
 
 LARGEST_NORM = 1 - 1e-5  # the surface itself is infinitely far away
 SMALLEST_GAP = 1e-6  # of 1 - |u|^2, which float32 cannot resolve at LARGEST_NORM to better than 1e-7
@@ -42,3 +46,31 @@ def poincare_distances(u: Float[Tensor, "*n P D"], v: Float[Tensor, "*n Q D"], f
     apart = torch.cdist(u, v, compute_mode="donot_use_mm_for_euclid_dist")
     gap_u, gap_v = ((1 - points.square().sum(-1)).clamp(min=SMALLEST_GAP) for points in (u, v))
     return 2 * ((factor / 2) ** 0.5 * apart * (gap_u[..., :, None] * gap_v[..., None, :]).rsqrt()).asinh()
+
+
+class PoincareBall(Space):
+    """Nodes mapped at the origin into the Poincare ball by `exponential_map`: what the encoder's blocks see (HA-CM)."""
+
+    def forward(self, h: Float[Tensor, "B n D"]) -> Float[Tensor, "B n D"]:
+        return exponential_map(h)
+
+
+class InPoincareBall(Target):
+    """A target's vector of each joint in each frame, mapped at the origin into the Poincare ball (HA-CM).
+
+    The map shortens a vector of length r to tanh(r): a velocity of centimetres a frame hardly changes.
+
+    Args:
+        target: what is mapped.
+    """
+
+    def __init__(self, *, target: Target) -> None:
+        self.target = target
+        self.before_resize = target.before_resize
+
+    @property
+    def weights(self) -> dict[str, float]:
+        return self.target.weights
+
+    def values(self, batch: SkeletonData) -> dict[str, Float[Tensor, "B T J C"]]:
+        return {name: exponential_map(values) for name, values in self.target.values(batch).items()}
