@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import GINEConv, GPSConv
 
 from masksem_graph.backbones.base import Masked, check_heads
-from masksem_graph.backbones.drop_path import DropPath, block_rates
+from masksem_graph.backbones.drop_path import DropPath, block_rates, feed_forward
 from masksem_graph.backbones.message_passing import ConvBackbone, edge_width
 
 
@@ -19,10 +19,9 @@ class GPSBlock(nn.Module):
 
     def __init__(self, *, width: int, heads: int, edge_dim: int, dropout: float, drop_path: float) -> None:
         super().__init__()
-        local = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
         self.layer = GPSConv(
             width,
-            GINEConv(local, train_eps=True, edge_dim=edge_dim),
+            GINEConv(feed_forward(width, 1), train_eps=True, edge_dim=edge_dim),
             heads=heads,
             dropout=dropout,
             act="gelu",

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from masksem_graph.backbones.base import Backbone, Masked, of_no_body, xavier_linear
-from masksem_graph.backbones.drop_path import DropPath, hidden_width
+from masksem_graph.backbones.drop_path import DropPath, feed_forward
 from masksem_graph.edges import BONES, OUTWARD, STEPS
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
@@ -74,13 +74,7 @@ class MessagePassingBackbone(Backbone):
 
 
 class ConvBackbone(MessagePassingBackbone):
-    """A stack of blocks and a final norm. A subclass says what each block is told of the graph.
-
-    Args:
-        width: D.
-        blocks: called with [B, n, D] and what `tell` gives.
-        hops, kept_hops, masked: see `MessagePassingBackbone`.
-    """
+    """A stack of blocks, each called with [B, n, D] and what `tell` gives, and a final norm."""
 
     def __init__(
         self, *, width: int, blocks: Iterable[nn.Module], hops: int = 1, kept_hops: int = 4, masked: Masked = "drop"
@@ -104,20 +98,13 @@ class ConvBackbone(MessagePassingBackbone):
 class ConvBlock(nn.Module):
     """``h + conv(norm(h))``, then ``h + mlp(norm(h))``: the transformer's block with a graph convolution for its attention.
 
-    Args:
-        conv: a torch_geometric layer; called with node features [B * n, D], ``edge_index`` and what else the block is told.
-        width: D.
-        mlp_ratio: width of the MLP over D.
-        drop_path: rate of stochastic depth.
+    ``conv`` is a torch_geometric layer, called with node features [B * n, D] and what the block is told.
     """
 
     def __init__(self, *, conv: nn.Module, width: int, mlp_ratio: float = 4.0, drop_path: float = 0.0) -> None:
         super().__init__()
-        hidden = hidden_width(width, mlp_ratio)
-        self.norm1 = nn.LayerNorm(width)
-        self.conv = conv
-        self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        self.norm1, self.conv, self.norm2 = nn.LayerNorm(width), conv, nn.LayerNorm(width)
+        self.mlp = feed_forward(width, mlp_ratio)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, h: Float[Tensor, "B n D"], edge_index: Int64[Tensor, "2 E"], *told: Tensor) -> Float[Tensor, "B n D"]:

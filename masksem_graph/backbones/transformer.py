@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from masksem_graph.backbones.base import Backbone, Masked, check_heads, of_no_body, xavier_linear
-from masksem_graph.backbones.drop_path import DropPath, block_rates, hidden_width
+from masksem_graph.backbones.drop_path import DropPath, block_rates, feed_forward
 from masksem_graph.encodings.base import AttentionBiasFactory
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
@@ -47,11 +47,10 @@ class Block(nn.Module):
 
     def __init__(self, *, width: int, heads: int, mlp_ratio: float, drop_path: float, dropout: float) -> None:
         super().__init__()
-        hidden = hidden_width(width, mlp_ratio)
         self.norm1 = nn.LayerNorm(width)
         self.attention = Attention(width=width, heads=heads, dropout=dropout)
         self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        self.mlp = feed_forward(width, mlp_ratio)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, h: Float[Tensor, "B n D"], bias: Float[Tensor, "#B heads n n"] | None = None) -> Float[Tensor, "B n D"]:
@@ -128,10 +127,9 @@ class CrossBlock(nn.Module):
 
     def __init__(self, *, width: int, heads: int, mlp_ratio: float) -> None:
         super().__init__()
-        hidden = hidden_width(width, mlp_ratio)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = CrossAttention(width=width, heads=heads)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        self.mlp = feed_forward(width, mlp_ratio)
 
     def forward(self, h: Float[Tensor, "B m D"], seen: Float[Tensor, "B n D"]) -> Float[Tensor, "B m D"]:
         h = h + self.attention(self.norm1(h), seen)

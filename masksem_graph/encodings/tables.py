@@ -21,9 +21,7 @@ class Learned(Encoding):
     Joints are known by name: ``left_wrist`` is the same vector on every skeleton that has one.
 
     Args:
-        width: D.
-        joints: names of the joints that get a vector.
-        segments: Te.
+        width, joints, segments: see `Encoding`.
         over: ``joints`` or ``segments``.
     """
 
@@ -61,11 +59,7 @@ def sinusoids(positions: int, width: int, base: float = 10_000.0) -> Float[Tenso
 
 
 class Sinusoidal(Encoding):
-    """Sinusoidal encoding of the segment; no parameters, no joint (Vaswani et al., NeurIPS 2017, section 3.5).
-
-    Args:
-        width: D.
-    """
+    """Sinusoidal encoding of the segment; no parameters, no joint (Vaswani et al., NeurIPS 2017, section 3.5)."""
 
     def __init__(self, *, width: int) -> None:
         super().__init__()

@@ -15,14 +15,7 @@ from masksem_graph.parts import build_part
 
 
 class Positions(nn.Module):
-    """Adds encodings to node features, before the first block.
-
-    Args:
-        width: D.
-        joints: names of all joints that the encodings are to know.
-        segments: Te.
-        encodings: what to sum.
-    """
+    """Adds the sum of encodings to node features, before the first block; see `Encoding` for the arguments."""
 
     def __init__(self, *, width: int, joints: tuple[str, ...], segments: int, encodings: Sequence[EncodingFactory]) -> None:
         super().__init__()
@@ -46,8 +39,7 @@ class Concatenate(Encoding):
     A list of encodings is a sum: all write to all of the width.
 
     Args:
-        width: D.
-        joints, segments: given to the parts that ask for them.
+        width, joints, segments: see `Encoding`.
         parts: the encodings.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +17,14 @@ from masksem_graph.exporting.runtime import PORTION, ClipModel, OnnxModel
 from masksem_graph.topology import joint_columns, parse_topology
 
 
-@dataclass(frozen=True)
 class OnnxClassifier:
-    """What `masksem_graph.evaluation.classifier.Classifier` is, on onnxruntime."""
+    """What `masksem_graph.evaluation.classifier.Classifier` is, exported; of an encoder alone "probabilities" are features."""
 
-    model: ClipModel
-    classes: tuple[str, ...]
-    prepared: Prepared
+    def __init__(self, model: ClipModel, path: Path) -> None:
+        about = model.about
+        topology = parse_topology(about["topology"], source_file=path)
+        self.model, self.classes = model, tuple(about["classes"])
+        self.prepared = Prepared(topology, about["origin"], about["read_as"] or None, about["options"], about["units"])
 
     def probabilities(self, store: Store, device: torch.device | str = "cpu") -> Float[Tensor, "clips classes"]:
         """Of each class for each clip of a store, always on the CPU.
@@ -76,12 +76,4 @@ def load_onnx(path: Path) -> OnnxClassifier:
     model = open_onnx(path)
     if model.about["task"] != "classify":
         raise InputError(f"{path}: holds an encoder alone, expected one exported from an evaluation that trains a head")
-    return of_model(model, path)
-
-
-def of_model(model: ClipModel, path: Path) -> OnnxClassifier:
-    """A model with what it says of itself; where that is an encoder alone, its "probabilities" are features."""
-    about = model.about
-    topology = parse_topology(about["topology"], source_file=path)
-    prepared = Prepared(topology, about["origin"], about["read_as"] or None, about["options"], about["units"])
-    return OnnxClassifier(model, tuple(about["classes"]), prepared)
+    return OnnxClassifier(model, path)

@@ -29,7 +29,7 @@ from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.classifier import Classifier, read_classifier
 from masksem_graph.evaluation.prepared import Prepared, prepared_as
-from masksem_graph.exporting.classifier import of_model, open_onnx
+from masksem_graph.exporting.classifier import OnnxClassifier, open_onnx
 from masksem_graph.exporting.network import FromRaw
 from masksem_graph.exporting.runtime import FORMAT, ClipModel
 from masksem_graph.files import write_beside
@@ -98,8 +98,7 @@ def export(run: Path, output: Path, *, to: To = "onnx", licence: str = "unknown"
     It is held against the run on some clips of the run's own data, where these are there, and on made-up ones.
 
     Args:
-        run: the folder of a run, or of an evaluation that trained a head.
-        output: the file.
+        run, output: the folder of a run, or of an evaluation that trained a head; and the file.
         to: ``onnx``, or ``pt2``: what `torch.export.load` reads.
         licence: of the weights, as the file is to state it.
 
@@ -117,7 +116,7 @@ def export(run: Path, output: Path, *, to: To = "onnx", licence: str = "unknown"
     about = {**describe(encoder, classifier, prepared, licence=licence), "opset": OPSET}
     with write_beside(output) as partial:
         try:
-            found = of_model(_write(network, partial, to, about), output)
+            found = OnnxClassifier(_write(network, partial, to, about), output)
         except Exception as error:  # the exporters raise whatever they stumble over
             raise InputError(f"{run}: {encoder.backbone.name} cannot be exported: {_obstacle(error)}") from error
         pairs = zip(stores, expected, strict=True)

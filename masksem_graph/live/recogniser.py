@@ -36,8 +36,7 @@ class Answer:
     Args:
         time: of the window's last frame, on the sender's clock.
         classes: names by label.
-        label: the likeliest class; None where there is no answer.
-        reason: why there is none.
+        label, reason: the likeliest class, or why there is no answer.
         probabilities: of each class, smoothed; None where the window could not be classified at all.
         bodies: the names of the window's bodies, the sender's or numbers from 1.
         saliency: of each body's joints, the largest 1; None unless asked for.
@@ -62,8 +61,7 @@ class Answer:
 class Recogniser:
     """Names the action in the last seconds of a stream, whenever a stride is full.
 
-    A window is prepared by the code that prepares files for ``predict``, and has the same answer as a file with its frames.
-    No answer depends on a later frame.
+    A window has the same answer as a file with its frames has from ``predict``. No answer depends on a later frame.
 
     Args:
         run: the folder of an evaluation that trained a head; or what has ``classes``, ``prepared`` and ``probabilities`` as a

@@ -75,13 +75,10 @@ def _numbers(name: str, values: npt.ArrayLike) -> np.ndarray:
 
 
 class Tracks:
-    """Names for bodies. The sender's stay; a body without one is the nearest known body, if that is within its own size.
-
-    Attributes:
-        known: name -> when and where a body was seen last, in the order in which bodies appeared.
-    """
+    """Names for bodies. The sender's stay; a body without one is the nearest known body, if that is within its own size."""
 
     def __init__(self) -> None:
+        # When and where each body was seen last, in the order in which bodies appeared.
         self.known: dict[Key, tuple[float, Float32[np.ndarray, "V 3"]]] = {}
         self._fresh = count(1)
 

@@ -29,7 +29,7 @@ class Frame:
 
 
 class Window:
-    """A ring of the latest frames, read as a clip with a frame a tick.
+    """A ring of the latest frames, at most `DENSEST` a tick, read as a clip with a frame a tick.
 
     Ticks count from the stream's first frame. Between two frames a joint goes in a straight line. Where only one of them has
     it, the nearer one counts. Where they are further apart than ``gap``, a frame counts for half of that around it.
@@ -39,10 +39,6 @@ class Window:
         ticks: frames of a clip.
         gap: seconds between two frames that are still joined.
         dimensions: how many channels of a joint are coordinates.
-
-    Attributes:
-        frames: at most `DENSEST` a tick.
-        tracks: names of the bodies in them.
     """
 
     def __init__(self, *, fps: float, ticks: int, gap: float, dimensions: int) -> None:

@@ -76,7 +76,7 @@ def loader_for(encoder: SkeletonEncoder, store: Store, *, topology: Topology | N
     Args:
         encoder: knows its frames, segments, stream, view frame and skeletons.
         store: the clips.
-        topology: of the nodes; that of the encoder's which fits the clips where omitted.
+        topology: of the nodes; `topology_for` the clips where omitted.
         options: further ones of `SkeletonLoader`, such as ``device`` and ``transforms``.
 
     Raises:

@@ -23,7 +23,7 @@ from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml, require_regular, write_beside
 from masksem_graph.hub import local
-from masksem_graph.models.build import LARGEST, ModelConfig, build_encoder
+from masksem_graph.models.build import LARGEST, ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head, HeadFactory
 from masksem_graph.topology import Topology, joint_columns, parse_topology
@@ -43,14 +43,13 @@ FIELDS: dict[str, tuple[type, str]] = {
 
 @dataclass(frozen=True)
 class EncoderDescription:
-    """What an encoder is built from, as plain data; `create_encoder` builds it, ``encoder.yaml`` holds it.
+    """What an encoder is built from; `create_encoder` builds it, ``encoder.yaml`` holds it as plain data.
 
     Args:
         model: the `ModelConfig`.
-        topologies: the skeletons that it is trained on, as topology files have them.
+        topologies, recorded: see `SkeletonEncoder`, as topology files have them.
         channels: C, coordinates of a joint.
         input_spec: how its clips are prepared.
-        recorded: the skeletons of the raw clips, one for each of the topologies; these where omitted.
     """
 
     model: dict[str, Any]
@@ -70,7 +69,7 @@ def create_encoder(described: EncoderDescription, *, source: str | os.PathLike[s
     try:
         for topology, raw in zip(topologies, recorded, strict=True):
             joint_columns(topology, raw)
-        encoder = build_encoder(
+        encoder = SkeletonEncoder(
             model,
             topologies=topologies,
             channels=described.channels,
@@ -124,10 +123,10 @@ def describe_encoder(run: str | os.PathLike[str]) -> EncoderDescription:
 
 def _of_format(path: Path) -> Mapping[str, Any]:
     fields = read_yaml(path)
-    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
-        found = fields.get("format") if isinstance(fields, dict) else type(fields).__name__
+    found = fields.pop("format", None) if isinstance(fields, dict) else type(fields).__name__
+    if found != FORMAT:
         raise InputError(f"{path}: format: expected {FORMAT}, found {found}")
-    return {name: value for name, value in fields.items() if name != "format"}
+    return fields
 
 
 def new_encoder(run: str | os.PathLike[str]) -> SkeletonEncoder:
@@ -168,7 +167,7 @@ def load_encoder(run: str | os.PathLike[str], topology: Topology | None = None) 
 
 
 class SavedHead(NamedTuple):
-    """A run's head, in eval mode on the CPU, and the names of its classes; None where the run does not know them."""
+    """A run's head, in eval mode on the CPU, and the names of its classes where the run knows them."""
 
     head: Head
     classes: tuple[str, ...] | None

@@ -16,8 +16,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.masking.scores import Evidence, Scores
 from masksem_graph.models.pool import sequence_mean
 
-DIVISOR = 1e-8
-"""Of the released code."""
+DIVISOR = 1e-8  # of the released code
 
 
 def similarity_gradient(
