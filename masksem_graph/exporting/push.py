@@ -17,8 +17,9 @@ from masksem_graph.report.card import model_card
 from masksem_graph.report.evaluation import read_results
 from masksem_graph.run_folder import RunFolder
 
-OPEN, PATHS = ("model", "method", "augment", "train", "data"), ("root", "also", "options", "init_from")
-"""Sections of a configuration that go along, and fields of theirs that hold paths of this machine and do not."""
+OPEN = ("model", "method", "augment", "train", "data")
+"""Sections of a configuration that go along, without the paths of this machine in them."""
+PATHS = ("root", "also", "options", "init_from")
 
 
 def push(run: Path, name: str, *, licence: str = "unknown", private: bool = False) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from masksem_graph.data.clip import Clip
 from masksem_graph.data.memory import store_of
 from masksem_graph.data.missing import Missing
 from masksem_graph.data.preparation import Preparation
-from masksem_graph.data.readers.base import Reader
+from masksem_graph.data.readers.folder import FolderReader
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.classifier import load_classifier
@@ -112,7 +112,8 @@ class Recogniser:
         self.classifier = load_classifier(path) if path else run
         prepared = self.classifier.prepared
         self.topology, self.units = prepared.topology, prepared.units or prepared.topology.units
-        self._reader = _Frames(self.units, missing, missing_frames)
+        self._reader = _Frames(missing=missing, missing_frames=missing_frames)
+        self._reader.units = self.units
         self._prepare = Preparation(self._reader, self.topology, prepared.origin)
         self.window = Window(fps=fps, ticks=max(round(window * fps), 1), gap=gap, dimensions=self.topology.dimensions)
         self.stride, self.bodies, self.min_score = max(round(stride * fps), 1), bodies, min_score
@@ -198,23 +199,14 @@ class Recogniser:
         return store_of([clip], self.topology, origin=self.classifier.prepared.origin)
 
 
-class _Frames(Reader):
-    """Gives the clip of the latest window to `Preparation`, as a reader of files would."""
+class _Frames(FolderReader):
+    """Gives the clip of the latest window to `Preparation`, as a reader of a user's own files would."""
 
-    zero_is_missing = True  # as in files of a user's own
     clip: Clip
-
-    def __init__(self, units: str, missing: Missing, missing_frames: int) -> None:
-        self.units, self.missing, self.missing_frames = units, missing, missing_frames
-
-    def sources(self, root: Path) -> Sequence[Any]:
-        return []
+    units: str
 
     def read(self, source: Any) -> Clip:
         return self.clip
 
     def units_of(self, topology: Any) -> str:
         return self.units
-
-    def splits(self, clips: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {}

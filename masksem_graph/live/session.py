@@ -7,6 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -50,11 +51,9 @@ class Session:
 
     def run(self, source: Iterable[Sequence[Arrived]]) -> None:
         """Take all lines; Ctrl-C ends it early."""
-        try:
+        with suppress(KeyboardInterrupt):
             for arrived in source:
                 self._take(arrived)
-        except KeyboardInterrupt:
-            pass
 
     def _take(self, arrived: Sequence[Arrived]) -> None:
         latest = None

@@ -24,7 +24,7 @@ from masksem_graph.models.io import EncoderDescription, create_encoder, load_enc
 from masksem_graph.topology import load_topology
 from tests.helpers import grid
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 LIMBS = load_topology("tiny5_limbs")
 
 
