@@ -25,7 +25,7 @@ import torch
 import yaml
 
 from masksem_graph.data.input_spec import InputSpec
-from masksem_graph.exporting.classifier import of_model
+from masksem_graph.exporting.classifier import OnnxClassifier
 from masksem_graph.exporting.runtime import OnnxModel
 from masksem_graph.exporting.write import export
 from masksem_graph.files import read_yaml, shipped
@@ -70,7 +70,7 @@ def measure(run: str, told: str, answers: int, bodies: int, threads: int) -> Non
     """Print a row of the table."""
     path = Path(run)
     exported = path.suffix == ".onnx"
-    recogniser = Recogniser(of_model(OnnxModel(path, threads), path) if exported else path, fps=FPS, bodies=bodies)
+    recogniser = Recogniser(OnnxClassifier(OnnxModel(path, threads), path) if exported else path, fps=FPS, bodies=bodies)
     some = lines(recogniser, 300, bodies)
     wall, processor, began, frame = [], [], 0.0, 0
     while len(wall) < answers + 20:  # the first ones find caches empty

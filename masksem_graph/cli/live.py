@@ -44,8 +44,7 @@ def main(argv: Sequence[str]) -> None:
     from masksem_graph.hub import local
     from masksem_graph.live.recogniser import Recogniser
     from masksem_graph.live.serve import Page
-    from masksem_graph.live.session import Output, Session
-    from masksem_graph.live.show import Bars, JsonLines
+    from masksem_graph.live.session import Bars, JsonLines, Output, Session
     from masksem_graph.live.source import open_source
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, with a summary

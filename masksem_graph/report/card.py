@@ -43,7 +43,7 @@ def model_card(
     Args:
         name: ``owner/name``.
         licence: of the weights, as the hub abbreviates it.
-        about: what an export says of the run, see `masksem_graph.exporting.about`.
+        about: what an export says of the run, see `masksem_graph.exporting.write.describe`.
         config: of its pre-training; empty where that is not known.
         results: of its evaluations, see `masksem_graph.report.evaluation.read_results`.
     """
