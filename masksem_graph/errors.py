@@ -1,17 +1,18 @@
 """The one exception that a user's mistake raises."""
 
-from __future__ import annotations
-
 import reprlib
 from typing import Any
+
+LONGEST = 1500
+"""Letters of an error line."""
 
 
 class InputError(ValueError):
     """Something the user gave cannot be used.
 
     The message is one line that names the file or field, what was found and what was expected. The command line prints it
-    and exits with code 2; a program that calls the package catches it like any ``ValueError``. What a file or a path put into
-    it is text: characters that cannot be printed are written as Python writes them, and what is too long is left out.
+    and exits with code 2. Characters that cannot be printed are written as Python writes them, and what is too long is left
+    out.
     """
 
     def __init__(self, message: str) -> None:
@@ -19,16 +20,8 @@ class InputError(ValueError):
         super().__init__(line if len(line) <= LONGEST else f"{line[: LONGEST - 150]} ... {line[-140:]}")
 
 
-LONGEST = 1500
-"""Letters of an error line."""
-
-
 def require_range(name: str, value: Any, least: float, most: float) -> None:
-    """Refuse a number outside of its range; one that is not a number is outside of any.
-
-    Raises:
-        InputError: it is.
-    """
+    """Raise `InputError` for a number outside of its range; one that is not a number is outside of any."""
     if not isinstance(value, int | float) or not least <= value <= most:
         raise InputError(f"{name}: expected a number from {least} to {most}, found {shown(value)}")
 

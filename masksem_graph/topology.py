@@ -13,7 +13,8 @@ import networkx as nx
 
 from masksem_graph.errors import InputError, shown
 from masksem_graph.extending import extend
-from masksem_graph.files import find_yaml, read_yaml
+from masksem_graph.files import find_yaml
+from masksem_graph.plain_yaml import read_yaml
 
 FRAME = ("centre", "spine", "hips")
 UNITS = ("metres", "centimetres", "millimetres", "relative", "pixels")
