@@ -8,8 +8,6 @@ The order of the options never matters. From weakest to strongest:
 4. ``--model.width 64``: dotted fields.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 import re
@@ -29,12 +27,9 @@ CLASS_PATH, INIT_ARGS, REQUIRES = "class_path", "init_args", "requires"
 
 
 class Group(NamedTuple):
-    """A choice that is one option.
+    """A choice that is one option: it fills the section at ``path``, whose dataclass is ``home``.
 
-    Attributes:
-        path: the section that it fills.
-        home: the dataclass of that section; None for a part that is given by its class, or a list of such parts.
-        help: what is chosen.
+    ``home`` is None for a part that is given by its class, or a list of such parts.
     """
 
     path: Path_
@@ -97,8 +92,7 @@ class Composed:
         for depth, name in enumerate(path[:-1]):
             node = self._inside(node, name, path[: depth + 1])
         name = path[-1]
-        if is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
-            node[INIT_ARGS] = node = node.get(INIT_ARGS) or {}
+        node = _options(node, name)
         if name == CLASS_PATH and node.get(name, value) != value:
             self._change_class(node, path[:-1])
         before = node.get(name)
@@ -113,17 +107,12 @@ class Composed:
             self.put((*path, inner), entry, source)
 
     def put_beside(self, leaf: str, value: Any, source: str, by_option: set[str], decided: Sequence[str]) -> None:
-        """Set a field of an experiment beside what a file of a group says.
+        """Set a field of an experiment beside what a file of a group says; an `InputError` where the two do not agree.
 
         Args:
-            leaf: its dotted name.
-            value: what the experiment says.
-            source: the experiment.
+            leaf, value, source: its dotted name, what the experiment says, and the experiment.
             by_option: the files that options name; what the experiment itself names, it may change.
             decided: fields that the user sets in any case.
-
-        Raises:
-            InputError: the two do not agree, and the user has not decided.
         """
         known, other = flatten(self.fields), self.source_of(leaf)
         if any(leaf == one or leaf.startswith(f"{one}.") for one in decided):
@@ -144,13 +133,10 @@ class Composed:
         return None
 
     def _inside(self, node: dict[str, Any], name: str, path: Path_) -> dict[str, Any]:
-        if is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
-            node[INIT_ARGS] = node = node.get(INIT_ARGS) or {}
-        inner = node.setdefault(name, {})
-        if isinstance(inner, str):
-            inner = node[name] = {CLASS_PATH: inner}
-        if inner is None:
-            inner = node[name] = {}
+        node = _options(node, name)
+        inner = node.get(name)
+        if inner is None or isinstance(inner, str):
+            inner = node[name] = {CLASS_PATH: inner} if inner else {}
         if not isinstance(inner, dict):
             raise InputError(
                 f"--{dotted(path)}: is a {type(inner).__name__}, which has no fields; expected it to be given whole"
@@ -173,6 +159,13 @@ class Composed:
         for leaf in [leaf for leaf in self.origin if leaf == name or leaf.startswith(f"{name}.")]:
             del self.origin[leaf]
         self.origin |= dict.fromkeys(flatten(value, name), source)
+
+
+def _options(node: dict[str, Any], name: str) -> dict[str, Any]:
+    """Where a field of this name stands: of a part, among its options."""
+    if is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
+        node[INIT_ARGS] = node = node.get(INIT_ARGS) or {}
+    return node
 
 
 def compose(
@@ -203,9 +196,10 @@ def compose(
     chosen: dict[str, tuple[Any, str]] = {name: (value, f"--{name}") for name, value in (groups or {}).items()}
     if unknown := set(chosen) - set(GROUPS):
         raise InputError(f"--{min(unknown)}: expected one of {', '.join(f'--{name}' for name in GROUPS)}")
-    for name, (value, source) in sorted(experiment.items(), key=lambda item: _rank(item[0])):
-        if name in chosen and (isinstance(value, str) or _of_a_run(source)):
-            out.competed.append(Competed(name, chosen[name][0], chosen[name][1], "its own", source))
+    for name, (value, source) in experiment.items():
+        of_a_run = (Path(source).parent / ".masksem_graph").is_file()  # whose sections are whole
+        if name in chosen and (isinstance(value, str) or of_a_run):
+            out.competed.append(Competed(name, *chosen[name], "its own", source))
         elif name in chosen:  # a whole section beside the option has to agree with it; some fields refine what it names
             beside = {leaf: (entry, source) for leaf, entry in flatten(value, dotted(GROUPS[name].path)).items()}
             dots |= beside
@@ -222,7 +216,7 @@ def compose(
         if name in (groups or {}):
             by_option.add(source)
         if isinstance(content, dict) and (more := content.pop(REQUIRES, {})):
-            _require(required, more, source)
+            _agree(required, more, source, "requires")
             requirements.append((more, source))
         out.put(GROUPS[name].path, content, source)
     for more, source in requirements:
@@ -235,31 +229,19 @@ def compose(
     return out
 
 
-def _of_a_run(source: str) -> bool:
-    """Whether a file is the resolved configuration of a run, whose sections are whole."""
-    return (Path(source).parent / ".masksem_graph").is_file()
-
-
 def _is_whole(name: str, section: Any) -> bool:
     """Whether a section could stand by itself: it has all that its group cannot do without."""
     home = GROUPS[name].home
     return home is None or all(field in section for field, about in declared_fields(home).items() if about.default is None)
 
 
-def _rank(name: str) -> tuple[int, str]:
-    return (list(GROUPS).index(name) if name in GROUPS else -1), name
-
-
 def load_group(name: str, value: Any, source: str) -> tuple[Any, str]:
-    """The content of a group's section.
+    """The content of a group's section, and where it comes from.
 
     Args:
         name: of the group.
         value: a shipped name, a path, a dotted class path, or the content itself.
         source: who says so.
-
-    Returns:
-        the content, and where it comes from.
 
     Raises:
         InputError: no such file, or one with fields that are not this group's.
@@ -272,18 +254,13 @@ def load_group(name: str, value: Any, source: str) -> tuple[Any, str]:
     elif group.home is None and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", value) and not Path(value).is_file():
         return {CLASS_PATH: value}, f"{source} {value}" if source.startswith("--") else source
     else:
-        path = find_group_file(name, value)
+        path = _find_group_file(name, value)
         content, source = read_plain(path), shown(path)
-    _check_group(name, group, content, source)
+    _check_group(name, content, source)
     return content, source
 
 
-def find_group_file(name: str, value: str) -> Path:
-    """The YAML file of a group that a name or a path means.
-
-    Raises:
-        InputError: there is none; the line suggests a name that is nearly this one.
-    """
+def _find_group_file(name: str, value: str) -> Path:
     if (path := Path(value)).is_file():
         return path
     folder, short = shipped("configs") / name, value.removeprefix(f"{name}/").removesuffix(".yaml")
@@ -306,35 +283,32 @@ def shown(path: Path) -> str:
     return path.relative_to(folder).with_suffix("").as_posix() if path.is_relative_to(folder) else str(path)
 
 
-def _check_group(name: str, group: Group, content: Any, source: str) -> None:
-    if group.home is None:
-        if isinstance(content, list):
-            return
-        known = {CLASS_PATH, INIT_ARGS}
-        if not is_part(content):
-            raise InputError(f"{source}: expected {CLASS_PATH} and {INIT_ARGS} of --{name}, found {content!r}"[:300])
-    else:
-        known = set(declared_fields(group.home))
-        if not isinstance(content, dict):
-            raise InputError(f"{source}: expected the fields of --{name}, found {content!r}"[:300])
-    if unknown := [key for key in content if key not in known | {REQUIRES}]:
-        raise InputError(f"{source}: {unknown[0]}: {_misplaced(str(unknown[0]), name, known)}")
+def _check_group(name: str, content: Any, source: str) -> None:
+    home = GROUPS[name].home
+    known = {CLASS_PATH, INIT_ARGS} if home is None else set(declared_fields(home))
+    if home is None and isinstance(content, list):
+        return
+    if not (is_part(content) if home is None else isinstance(content, dict)):
+        expected = f"{CLASS_PATH} and {INIT_ARGS}" if home is None else "the fields"
+        raise InputError(f"{source}: expected {expected} of --{name}, found {content!r}"[:300])
+    if unknown := [str(key) for key in content if key not in known | {REQUIRES}]:
+        raise InputError(f"{source}: {unknown[0]}: {_misplaced(unknown[0], name, known)}")
 
 
 def _misplaced(field_name: str, name: str, known: Iterable[str]) -> str:
     """What to say of a field that is not one of its file's group."""
     if near := difflib.get_close_matches(field_name, list(known), n=1, cutoff=0.75):
         return f"no such field of {name}; did you mean {near[0]}?"
-    owners = [other for other, group in GROUPS.items() if group.home and field_name in declared_fields(group.home)]
-    if field_name in GROUPS or field_name == name:
+    if field_name in GROUPS:
         return f"is a section; this file holds the fields of {name} alone, without sections (a file with sections: --config)"
-    if owners:
-        return f"is a field of {owners[0]}, not of {name}; expected it in a file of --{owners[0]}, or under `{REQUIRES}:`"
+    for owner, group in GROUPS.items():
+        if group.home and field_name in declared_fields(group.home):
+            return f"is a field of {owner}, not of {name}; expected it in a file of --{owner}, or under `{REQUIRES}:`"
     return f"no such field of {name}, which has {', '.join(sorted(known))}"
 
 
 def _experiments(files: Sequence[str | os.PathLike[str]]) -> tuple[dict[str, tuple[Any, str]], dict[str, tuple[Any, str]]]:
-    """The sections and the dotted fields of whole experiments."""
+    """The sections of whole experiments, those that hold others first, and their dotted fields."""
     sections: dict[str, tuple[Any, str]] = {}
     dots: dict[str, tuple[Any, str]] = {}
     leaves: dict[str, tuple[Any, str]] = {}
@@ -345,29 +319,26 @@ def _experiments(files: Sequence[str | os.PathLike[str]]) -> tuple[dict[str, tup
             raise InputError(f"--config {file}: is a file of one group; expected --{path.parent.name} {path.stem}")
         if not isinstance(content, dict):
             raise InputError(f"{source}: expected sections such as data, model and method, found {content!r}"[:300])
-        for leaf, value in flatten(content).items():
-            if leaf in leaves and leaves[leaf][0] != value:
-                raise InputError(f"{leaf}: {leaves[leaf][1]} says {leaves[leaf][0]!r}, {source} says {value!r}; expected one")
-            leaves[leaf] = value, source
+        _agree(leaves, content, source, "says")
         for name, value in content.items():
-            group = GROUPS.get(name)
-            if group and group.home and isinstance(value, dict):
-                _check_group(name, group, {key: entry for key, entry in value.items() if key != REQUIRES}, f"{source}: {name}")
-            if "." in str(name):
+            if name in GROUPS and GROUPS[name].home and isinstance(value, dict):
+                _check_group(name, value, f"{source}: {name}")
+            if "." in name:
                 dots[name] = value, source
             elif isinstance(value, dict) and isinstance(sections.get(name, (None,))[0], dict):
                 sections[name] = {**sections[name][0], **value}, f"{sections[name][1]} and {source}"
             else:
                 sections[name] = value, source
-    return sections, dots
+    order = [name for name in sections if name not in GROUPS] + [name for name in GROUPS if name in sections]
+    return {name: sections[name] for name in order}, dots
 
 
-def _require(required: dict[str, tuple[Any, str]], fields: Any, source: str) -> None:
+def _agree(said: dict[str, tuple[Any, str]], fields: Any, source: str, verb: str) -> None:
+    """Note what a file says of each field, unless another one says something else."""
     for leaf, value in flatten(fields).items():
-        if leaf in required and required[leaf][0] != value:
-            other_value, other = required[leaf]
-            raise InputError(f"{leaf}: {other} requires {other_value!r}, {source} requires {value!r}; expected one of the two")
-        required[leaf] = value, source
+        other_value, other = said.setdefault(leaf, (value, source))
+        if other_value != value:
+            raise InputError(f"{leaf}: {other} {verb} {other_value!r}, {source} {verb} {value!r}; expected one of the two")
 
 
 def flatten(fields: Any, prefix: str = "") -> dict[str, Any]:
@@ -408,9 +379,11 @@ def plain_copy(value: Any) -> Any:
     return [plain_copy(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
-def parts_in(fields: Any) -> Iterator[dict[str, Any]]:
-    """All parts in plain data, outer ones first."""
+def parts_in(fields: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """All parts in plain data, outer ones first, each with its field."""
     if is_part(fields):
-        yield fields
-    for value in fields.values() if isinstance(fields, Mapping) else fields if isinstance(fields, list) else ():
-        yield from parts_in(value)
+        yield name, fields
+    for key, value in fields.items() if isinstance(fields, Mapping) else ():
+        yield from parts_in(value, dotted((name, str(key))))
+    for value in fields if isinstance(fields, list) else ():
+        yield from parts_in(value, name)

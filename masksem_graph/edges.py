@@ -5,8 +5,6 @@ in segment ``te``. Bones join nodes within a segment, time joins a joint to itse
 directions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import Any
@@ -41,11 +39,7 @@ def of_topology(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
 def skeleton_graph(topology: Topology, segments: int = 1) -> Data:
-    """The spatio-temporal graph of one body; every other structure on a skeleton is made from it.
-
-    Args:
-        topology: whose bones join the joints.
-        segments: Te.
+    """The spatio-temporal graph of one body over Te segments; every other structure on a skeleton is made from it.
 
     Returns:
         ``edge_index`` [2, E], sorted by target; ``edge_attr`` [E, 3], see `BONES`, `STEPS`, `OUTWARD`; ``joint`` and
@@ -54,7 +48,8 @@ def skeleton_graph(topology: Topology, segments: int = 1) -> Data:
     joints = len(topology)
     pairs = torch.tensor([[topology.index[a], topology.index[b]] for a, b in topology.bones], dtype=torch.int64)
     bones = torch.cat([pairs.reshape(-1, 2), pairs.reshape(-1, 2).flip(1)]).T
-    depth = _depth(topology)
+    hops = nx.single_source_shortest_path_length(topology.graph, topology.centre)
+    depth = torch.tensor([hops[joint] for joint in topology.joints])
     steps = torch.zeros_like(bones[0])
     of_bones = torch.stack([torch.ones_like(steps), steps, depth[bones[1]] - depth[bones[0]]], 1)
     offset = joints * torch.arange(segments)
@@ -70,14 +65,6 @@ def skeleton_graph(topology: Topology, segments: int = 1) -> Data:
     )
     places = torch.arange(segments * joints)
     return Data(edge_index=index, edge_attr=attributes, joint=places % joints, segment=places // joints, num_nodes=len(places))
-
-
-def _depth(topology: Topology) -> Int64[Tensor, " V"]:
-    """Bones between each joint and the centre."""
-    depth = nx.single_source_shortest_path_length(
-        nx.Graph([*topology.bones, (topology.centre, topology.centre)]), topology.centre
-    )
-    return torch.tensor([depth[joint] for joint in topology.joints])
 
 
 @of_topology
@@ -134,14 +121,9 @@ class _Bodies:
             with torch.inference_mode(False):  # what is kept must serve training too
                 self.bodies = max(bodies, 1)
                 self.kept = self._repeated(self.bodies)
-        nodes, edges, kept = self.one.num_nodes * bodies, self.one.num_edges * bodies, self.kept
-        return {
-            "edge_index": kept["edge_index"][:, :edges],
-            "edge_attr": kept["edge_attr"][:edges],
-            "joint": kept["joint"][:nodes],
-            "segment": kept["segment"][:nodes],
-            "body": kept["body"][:nodes],
-        }
+        nodes, edges = self.one.num_nodes * bodies, self.one.num_edges * bodies
+        found = {name: self.kept[name][:nodes] for name in ("joint", "segment", "body")}
+        return {"edge_index": self.kept["edge_index"][:, :edges], "edge_attr": self.kept["edge_attr"][:edges], **found}
 
     def _repeated(self, bodies: int) -> dict[str, Tensor]:
         one, count = self.one, torch.arange(bodies, device=self.one.joint.device)

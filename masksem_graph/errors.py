@@ -1,6 +1,8 @@
 """The one exception that a user's mistake raises."""
 
+import difflib
 import reprlib
+from collections.abc import Iterable
 from typing import Any
 
 LONGEST = 1500
@@ -33,3 +35,9 @@ def shown(value: Any) -> str:
     except Exception:  # a number of a million digits has no text
         text = ""
     return text if text and (len(text) <= 80 and "\n" not in text) else f"a {type(value).__name__}"
+
+
+def meant(name: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """What to say of a name that is none of the known ones: the nearest, or all of them."""
+    near = difflib.get_close_matches(name, known := list(known), n=1)
+    return f"did you mean {prefix}{near[0]}?" if near else f"expected one of {', '.join(known)}"

@@ -26,10 +26,10 @@ def shipped(kind: str) -> Path:
 
 
 def find_yaml(name_or_path: str | os.PathLike[str], kind: str) -> Path:
-    """The YAML file that a path or the name of a shipped one means.
+    """The YAML file that a path or the name of a shipped one means: ``ntu25``, ``data/demo_xsub``.
 
     Args:
-        name_or_path: ``my/graph.yaml``, or a shipped name: ``ntu25``, ``data/demo_xsub``, ``configs/data/demo_xsub.yaml``.
+        name_or_path: ``my/graph.yaml``, or a shipped name, with or without its folder ``kind`` and its ending.
         kind: ``graphs`` or ``configs``.
 
     Raises:
@@ -47,11 +47,7 @@ def find_yaml(name_or_path: str | os.PathLike[str], kind: str) -> Path:
 
 
 def require_regular(path: Path) -> None:
-    """Refuse a pipe or a device, which might never end.
-
-    Raises:
-        OSError: it is one, or is missing.
-    """
+    """Raise `OSError` for a pipe or a device, which might never end."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "is not a regular file")
 
@@ -113,13 +109,10 @@ def _is_alive(process: int) -> bool:
 
 
 def take_place(new: Path, target: Path) -> None:
-    """Put what lies at ``new`` in the place of ``target``, once it is on disk.
+    """Put what lies at ``new`` in the place of ``target``, once it is on disk; a file never replaces a folder (`InputError`).
 
     A file replaces the old one in one step; an old folder is moved aside first and deleted last, so that either the old or
-    the new one is always whole on disk. A folder is never replaced by a file.
-
-    Raises:
-        InputError: the target is a folder, and the new one a file.
+    the new one is always whole on disk.
     """
     if target.is_dir() and not new.is_dir():
         raise InputError(f"{target}: is a folder; expected the path of a file to write")
@@ -164,11 +157,7 @@ def remove(path: Path) -> None:
 
 
 def require_folder(folder: Path) -> None:
-    """Make sure that a folder can be made and written to, before there is work to lose; nothing is left of the trial.
-
-    Raises:
-        InputError: it cannot.
-    """
+    """Raise `InputError` unless a folder can be made and written to; nothing is left of the trial."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -184,11 +173,7 @@ def require_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(target: str | os.PathLike[str], *, wait: bool) -> Iterator[None]:
-    """Only one process at a time writes ``target``; the lock goes with the process that holds it.
-
-    Args:
-        target: the file or folder, which need not exist.
-        wait: for the process that holds it now.
+    """Only one process at a time writes ``target``, which need not exist; the lock goes with the process that holds it.
 
     Raises:
         InputError: without ``wait``, another process is at it; or its folder cannot be written to.

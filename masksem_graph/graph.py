@@ -35,13 +35,7 @@ def input_columns(topology: Topology, joints: tuple[str, ...]) -> Int64[Tensor, 
 
 @dataclass(frozen=True)
 class Grid:
-    """Which nodes a whole body has.
-
-    Args:
-        topology: the joints.
-        segments: Te.
-        prepared: how the clips were, where it is known; encoders compare it with their own.
-    """
+    """Which nodes a whole body has: joints of a topology in Te segments; and how its clip was prepared, where it is known."""
 
     topology: Topology
     segments: int
@@ -54,6 +48,34 @@ class Grid:
 
     def __repr__(self) -> str:
         return f"{self.topology.name} x {self.segments}"
+
+
+def nodes_of(clips: Float[Tensor, "B T J C"], topology: Topology) -> Float[Tensor, "B T V C"]:
+    """The joints that are nodes, of all input joints."""
+    if not topology.context:
+        return clips
+    return clips[:, :, input_columns(topology, topology.joints, device=clips.device)]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far the edges of a subgraph reach; an object, since torch_geometric's loader turns numbers into tensors."""
+
+    reach: int
+
+
+def _stored(name: str) -> property:
+    """A field that may be missing. Edges of a subgraph are made when somebody asks for them: attention needs none."""
+
+    def read(data: SkeletonData) -> Tensor | None:
+        if name != "nodes":
+            data._make_edges()
+        return data._store.get(name)
+
+    def write(data: SkeletonData, value: Tensor | None) -> None:
+        data._store[name] = value
+
+    return property(read, write)
 
 
 class SkeletonData(Data):
@@ -94,9 +116,7 @@ class SkeletonData(Data):
             topology: whose bones join the joints.
             segment: l, frames of a node.
             sequence: the clip of each body, from 0, ascending; all one clip where omitted.
-            y: label of each clip; -1 where omitted.
-            velocity, acceleration: see the attributes.
-            prepared: how the clips were, see `prepared`.
+            y, velocity, acceleration, prepared: see the attributes.
         """
         values = to_segments(nodes_of(frames, topology), segment)
         device = frames.device
@@ -114,32 +134,17 @@ class SkeletonData(Data):
             data.velocity, data.acceleration = velocity, acceleration
         return data
 
-    @property
-    def edge_index(self) -> Tensor:
-        """Edges of a subgraph are made when somebody asks for them: attention needs none."""
-        self._make_edges()
-        return self._store["edge_index"]
-
-    @edge_index.setter
-    def edge_index(self, value: Tensor) -> None:
-        self._store.edge_index = value
-
-    @property
-    def edge_attr(self) -> Tensor:
-        """See `edge_index`."""
-        self._make_edges()
-        return self._store["edge_attr"]
-
-    @edge_attr.setter
-    def edge_attr(self, value: Tensor) -> None:
-        self._store.edge_attr = value
+    edge_index, edge_attr, nodes = (_stored(name) for name in ("edge_index", "edge_attr", "nodes"))
 
     def _make_edges(self) -> None:
-        if "edge_index" not in self._store and (nodes := self._store.get("nodes")) is not None:
-            hops = self._store["hops"]
-            reach = hops[0].reach if isinstance(hops, list) else hops.reach  # as of `layout`
-            index, attributes = edges_near(self.topology, nodes, reach)
-            self._store["edge_index"], self._store["edge_attr"] = index, attributes
+        if "edge_index" not in self._store and self.nodes is not None:
+            reach = self._listed("hops")[0].reach
+            self.edge_index, self.edge_attr = edges_near(self.topology, self.nodes, reach)
+
+    def _listed(self, name: str) -> list[Any]:
+        # torch_geometric's loader lists what is no tensor.
+        found = self._store[name]
+        return found if isinstance(found, list) else [found]
 
     @property
     def edge_stores(self) -> list[EdgeStorage]:
@@ -149,25 +154,18 @@ class SkeletonData(Data):
 
     @property
     def layout(self) -> Grid:
-        """Joints and segments of a whole body.
-
-        Raises:
-            InputError: a loader put clips on several skeletons together.
-        """
-        grid = self._store["grid"]
-        if not isinstance(grid, list):
-            return grid
-        # torch_geometric's loader lists what is no tensor.
-        if others := [other for other in grid if other != grid[0]]:
-            found = f"{grid[0].topology.name} and {others[0].topology.name}"
-            raise InputError(f"batch: expected clips on one skeleton, found {found}")
-        return grid[0]
+        """Joints and segments of a whole body; an `InputError` where a loader put clips on several skeletons together."""
+        first, *others = self._listed("grid")
+        for other in others:
+            if other != first:
+                found = f"{first.topology.name} and {other.topology.name}"
+                raise InputError(f"batch: expected clips on one skeleton, found {found}")
+        return first
 
     @property
     def prepared(self) -> list[Any]:
         """How the clips were: an `InputSpec` of each, as far as it is known."""
-        grid = self._store["grid"]
-        return [one.prepared for one in (grid if isinstance(grid, list) else [grid]) if one.prepared is not None]
+        return [grid.prepared for grid in self._listed("grid") if grid.prepared is not None]
 
     @property
     def topology(self) -> Topology:
@@ -178,15 +176,6 @@ class SkeletonData(Data):
     def segments(self) -> int:
         """Te of a whole body."""
         return self.layout.segments
-
-    @property
-    def nodes(self) -> Int64[Tensor, "B n"] | None:
-        """Which nodes of a whole body are there, in graph order; None for all."""
-        return self._store.get("nodes")
-
-    @nodes.setter
-    def nodes(self, value: Int64[Tensor, "B n"] | None) -> None:
-        self._store.nodes = value
 
     @property
     def num_bodies(self) -> int:
@@ -281,17 +270,3 @@ class SkeletonBatch(SkeletonData):
         out: SkeletonBatch = super().from_frames(frames, **options)  # type: ignore[assignment]
         out.batch = out.sequence.repeat_interleave(out.nodes_per_body)
         return out
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How far the edges of a subgraph reach; an object, since torch_geometric's loader turns numbers into tensors."""
-
-    reach: int
-
-
-def nodes_of(clips: Float[Tensor, "B T J C"], topology: Topology) -> Float[Tensor, "B T V C"]:
-    """The joints that are nodes, of all input joints."""
-    if not topology.context:
-        return clips
-    return clips[:, :, input_columns(topology, topology.joints, device=clips.device)]

@@ -1,7 +1,5 @@
 """A command line, sorted into groups, files and dotted fields; nothing heavy is imported for it."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,15 +9,11 @@ from typing import Any
 from masksem_graph import trust
 from masksem_graph.compose import CLASS_PATH, GROUPS, Composed, compose, parts_in
 from masksem_graph.declared import declared_fields
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, meant
 from masksem_graph.plain_yaml import parse_yaml
 
-HOMES = {name: group.home for name, group in GROUPS.items() if group.home} | {
-    "device": "masksem_graph.training.devices.DeviceConfig"
-}
-
-
-_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+HOMES = {name: group.home for name, group in GROUPS.items() if group.home}
+HOMES["device"] = "masksem_graph.training.devices.DeviceConfig"
 
 
 @dataclass(frozen=True)
@@ -37,21 +31,16 @@ class Options:
     overrides: dict[str, Any]
 
     def compose(self, **options: Any) -> Composed:
-        """The configuration; classes that stand on the command line itself are allowed to be imported."""
+        """The configuration; classes that the user names in the options themselves are allowed to be imported."""
         composed = compose(self.groups, self.files, self.overrides, **options)
-        allow_given(composed, [*self.groups.values(), *self.overrides.values()])
+        data = composed.fields.get("data")
+        format = data.get("format") if isinstance(data, Mapping) else None
+        known = {part[CLASS_PATH] for _, part in parts_in(composed.fields)} | ({format} if "." in str(format) else set())
+        for value in (*self.groups.values(), *self.overrides.values()):
+            value = value.get(CLASS_PATH) if isinstance(value, Mapping) else value
+            if isinstance(value, str) and value in known:
+                trust.allow_class(value, "class_path")
         return composed
-
-
-def allow_given(composed: Composed, given: Iterable[Any]) -> None:
-    """Trust the classes among what a user has given, on the command line or in Python."""
-    named = {part[CLASS_PATH]: None for part in parts_in(composed.fields)}
-    data = composed.fields.get("data")
-    formats = [data.get("format") if isinstance(data, Mapping) else None]
-    for value in given:
-        value = value.get(CLASS_PATH) if isinstance(value, Mapping) else value
-        if isinstance(value, str) and (value in named or (value in formats and "." in value)):
-            trust.allow_class(value, "class_path")
 
 
 def read_options(argv: Sequence[str], root: str, groups: Sequence[str]) -> Options:
@@ -65,24 +54,19 @@ def read_options(argv: Sequence[str], root: str, groups: Sequence[str]) -> Optio
     Raises:
         InputError: an option that does not exist, that stands twice, or that has no value.
     """
-    chosen: dict[str, Any] = {}
+    found = Options({}, (), {})
     files: list[str] = []
-    overrides: dict[str, Any] = {}
     for name, text in _pairs(argv, root):
         if name == "config":
             files.append(text)
-        else:
-            _check_option(name, root, groups)
-            kind = field_type(root, name)
-            value: Any = text if name in groups else as_value(text, kind)
-            if name not in groups and kind and _names_a_class(kind) and isinstance(value, str) and _DOTTED.fullmatch(value):
-                value = {CLASS_PATH: value}
-            target = chosen if name in groups else overrides
-            name = name.removesuffix(f".{CLASS_PATH}")
-            if name in target and target[name] != value:
-                raise InputError(f"--{name}: given twice, with {target[name]!r} and {value!r}")
-            target[name] = value
-    return Options(chosen, tuple(files), overrides)
+            continue
+        _check_option(name, root, groups)
+        target = found.groups if name in groups else found.overrides
+        value = text if name in groups else _field_value(text, field_type(root, name))
+        name = name.removesuffix(f".{CLASS_PATH}")
+        if target.setdefault(name, value) != value:
+            raise InputError(f"--{name}: given twice, with {target[name]!r} and {value!r}")
+    return Options(found.groups, tuple(files), found.overrides)
 
 
 def _pairs(argv: Sequence[str], root: str) -> Iterator[tuple[str, str]]:
@@ -108,16 +92,17 @@ def _check_option(name: str, root: str, groups: Sequence[str]) -> None:
     first, _, inner = name.partition(".")
     sections = [*groups, *(field_name for field_name in declared_fields(root) if field_name not in groups)]
     if first not in sections or (inner and first in GROUPS and GROUPS[first].path != (first,)):
-        section_of = [group for group in sections if group in GROUPS and GROUPS[group].home]
         last = name.rpartition(".")[2]
-        inside = [f"{group}.{last}" for group in section_of if last in declared_fields(str(GROUPS[group].home))]
+        inside = [f"{one}.{last}" for one in sections if one in GROUPS and last in _fields_of(one)]
         near = inside or difflib.get_close_matches(name, [*sections, "config", "trust"], n=1)
         raise InputError(f"--{name}: no such option" + (f"; did you mean --{near[0]}?" if near else ""))
-    home = HOMES.get(first)
-    if inner and home and (key := inner.partition(".")[0]) not in declared_fields(home):
-        near = difflib.get_close_matches(key, declared_fields(home), n=1)
-        hint = f"did you mean --{first}.{near[0]}?" if near else f"expected one of {', '.join(declared_fields(home))}"
-        raise InputError(f"--{name}: no such field of {first}; {hint}")
+    key = inner.partition(".")[0]
+    if key and first in HOMES and key not in _fields_of(first):
+        raise InputError(f"--{name}: no such field of {first}; {meant(key, _fields_of(first), prefix=f'--{first}.')}")
+
+
+def _fields_of(section: str) -> Iterable[str]:
+    return declared_fields(HOMES[section]) if section in HOMES else ()
 
 
 def field_type(root: str, name: str) -> str | None:
@@ -138,5 +123,11 @@ def as_value(text: str, kind: str | None = None) -> Any:
         return text
 
 
-def _names_a_class(kind: str) -> bool:
-    return any(part.strip()[:1].isupper() and "[" not in part for part in kind.split("|") if part.strip() != "None")
+def _field_value(text: str, kind: str | None) -> Any:
+    """As `as_value`; a dotted path where the field takes a class is one."""
+    value = as_value(text, kind)
+    takes_a_class = any(
+        part.strip()[:1].isupper() and "[" not in part for part in (kind or "").split("|") if "None" not in part
+    )
+    dotted_path = isinstance(value, str) and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", value)
+    return {CLASS_PATH: value} if takes_a_class and dotted_path else value
