@@ -64,8 +64,9 @@ def read_options(argv: Sequence[str], root: str, groups: Sequence[str]) -> Optio
         target = found.groups if name in groups else found.overrides
         value = text if name in groups else _field_value(text, field_type(root, name))
         name = name.removesuffix(f".{CLASS_PATH}")
-        if target.setdefault(name, value) != value:
+        if name in target and target[name] != value:
             raise InputError(f"--{name}: given twice, with {target[name]!r} and {value!r}")
+        target[name] = value
     return Options(found.groups, tuple(files), found.overrides)
 
 

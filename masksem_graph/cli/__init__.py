@@ -1,7 +1,6 @@
 """The command line: one module a command, found by its name."""
 
-from __future__ import annotations
-
+import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,11 +11,8 @@ from masksem_graph.errors import InputError
 
 def commands() -> dict[str, str]:
     """Name -> one line of every command."""
-    found = {}
-    for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
-        summary = path.read_text().split('"""')[1].strip().splitlines()[0]
-        found[path.stem] = summary
-    return found
+    paths = sorted(Path(__file__).parent.glob("[a-z]*.py"))
+    return {path.stem: path.read_text().split('"""')[1].strip().splitlines()[0] for path in paths}
 
 
 def _trusting(arguments: Sequence[str]) -> list[str]:
@@ -38,13 +34,28 @@ def _trusting(arguments: Sequence[str]) -> list[str]:
     return rest
 
 
+def print_usage(usage: str, lines: dict[str, str]) -> None:
+    """What a command prints that only chooses among others."""
+    print(f"usage: masksem-graph {usage} [--help] ...\n")
+    print("\n".join(f"  {name:<14} {about}" for name, about in lines.items()))
+
+
+def format_of(argv: list[str]) -> str | None:
+    """The format, which decides which other options there are."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    first.add_argument("--format")
+    try:
+        return first.parse_known_args(argv)[0].format
+    except argparse.ArgumentError as error:
+        raise InputError(str(error)) from None
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command; a user's mistake becomes one line on stderr and exit code 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     known = commands()
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: masksem-graph COMMAND [--help] ...\n")
-        print("\n".join(f"  {name:<10} {summary}" for name, summary in known.items()))
+        print_usage("COMMAND", known)
         return
     if arguments[0] == "--version":
         from masksem_graph import __version__
@@ -55,14 +66,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments[0] not in known:
             raise InputError(f"{arguments[0]}: no such command, expected one of {', '.join(known)}")
         import_module(f"masksem_graph.cli.{arguments[0]}").main(_trusting(arguments[1:]))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("stopped; the same command goes on from what is on disk", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:
         raise
-    except OSError as error:  # a full disk, a folder without permission
+    except (InputError, OSError) as error:  # the latter: a full disk, a folder without permission
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

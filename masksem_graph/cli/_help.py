@@ -1,20 +1,16 @@
 """What ``--help`` of a command with a whole configuration prints, at once: nothing heavy is imported for it."""
 
-from __future__ import annotations
-
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from masksem_graph.compose import GROUPS, group_names
 from masksem_graph.declared import Field, declared_fields
 from masksem_graph.options import HOMES
 
-WIDTH = 110
-
 
 def print_help(command: str, about: str | None, example: str, root: str, groups: Sequence[str]) -> NoReturn:
-    """Print the groups with their shipped names, and every field of every section.
+    """Print the groups with their shipped names, and every field of every section; exit as argparse does.
 
     Args:
         command: its name.
@@ -22,9 +18,6 @@ def print_help(command: str, about: str | None, example: str, root: str, groups:
         example: arguments that work.
         root: the dataclass of the configuration, by its dotted path.
         groups: the groups that the command takes.
-
-    Raises:
-        SystemExit: always, as argparse does.
     """
     print(f"usage: masksem-graph {command} [--GROUP NAME] [--SECTION.FIELD VALUE] ...\n\n{about}\n")
     print(f"  masksem-graph {example}\n")
@@ -35,24 +28,23 @@ def print_help(command: str, about: str | None, example: str, root: str, groups:
         _print(f"--{name} NAME", f"{GROUPS[name].help}{f': {shipped}' if shipped else ''}")
     _print("--trust MODULE", "import parts from this module too, where a file names them")
     print("\nFields; they win over files")
-    for field in declared_fields(root).values():
-        if field.name not in HOMES and field.name not in groups:
-            _print_field(f"--{field.name}", field)
+    top = declared_fields(root)
+    _print_fields("--", [field for field in top.values() if field.name not in HOMES and field.name not in groups])
     for name, home in HOMES.items():
-        if name in declared_fields(root):
+        if name in top:
             print()
-            for field in declared_fields(home).values():
-                _print_field(f"--{name}.{field.name}", field)
+            _print_fields(f"--{name}.", declared_fields(home).values())
     raise SystemExit(0)
 
 
-def _print_field(option: str, field: Field) -> None:
-    default = "" if field.default is None else f", default {field.default}"
-    _print(option, f"{field.help} ({field.type}{default})")
+def _print_fields(prefix: str, fields: Iterable[Field]) -> None:
+    for field in fields:
+        default = "" if field.default is None else f", default {field.default}"
+        _print(prefix + field.name, f"{field.help} ({field.type}{default})")
 
 
 def _print(option: str, text: str) -> None:
-    lines = textwrap.wrap(text, WIDTH - 32) or [""]
-    print(f"  {option:<29} {lines[0]}" if len(option) < 30 else f"  {option}\n{'':32}{lines[0]}")
-    for line in lines[1:]:
+    first, *rest = textwrap.wrap(text, 78) or [""]
+    print(f"  {option:<29} {first}" if len(option) < 30 else f"  {option}\n{'':32}{first}")
+    for line in rest:
         print(f"{'':32}{line}")

@@ -1,11 +1,8 @@
 """Run a recipe or an ablation: every step that is not finished yet, then the tables."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,7 @@ from masksem_graph.experiments import ExperimentPlan, Stopped, arguments, finish
 from masksem_graph.files import require_folder
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Run ``run NAME --output DIR [--on NAME] [--seeds 0,1,2] [--data.root DIR] [--set a=b] [--a.b value]``."""
     plain, dotted = _split(argv)
     parser = Parser(prog="masksem-graph run", description=f"{__doc__} Every --a.b VALUE is an option of the train steps.")
@@ -35,10 +32,9 @@ def main(argv: Sequence[str]) -> None:
     if found.jobs < 1:
         raise InputError(f"--jobs: expected at least 1, found {found.jobs}")
     for given in found.set:
-        name, equals, value = given.partition("=")
-        if not equals:
+        if "=" not in given:
             raise InputError(f"--set: expected OPTION=VALUE, found {given}")
-        dotted[name] = value
+        dotted |= [given.split("=", 1)]
     roots = {name.removeprefix("roots."): dotted.pop(name) for name in list(dotted) if name.startswith("roots.")}
     roots |= {"data": dotted.pop("data.root")} if "data.root" in dotted else {}
     if found.seeds is not None and not re.fullmatch(r"\d+(,\d+)*", found.seeds):
@@ -84,7 +80,7 @@ def _run(plan: ExperimentPlan, output: Path, *, jobs: int, keep_going: bool) -> 
         sys.exit(1)
 
 
-def _split(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+def _split(argv: list[str]) -> tuple[list[str], dict[str, Any]]:
     """The command's own arguments, and the dotted options with their values."""
     plain: list[str] = []
     dotted: dict[str, Any] = {}

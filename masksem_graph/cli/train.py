@@ -1,7 +1,5 @@
 """Pre-train an encoder on a data set."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +16,7 @@ DEFAULT_AUGMENT = "rotate"
 EXAMPLE = "train --data demo_xsub --model tiny --method masksem --backbone gps --train.epochs 20 --output runs/first"
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(argv):
         print_help("train", __doc__, EXAMPLE, ROOT, GROUPS)
@@ -64,8 +62,7 @@ def resolve_roots(fields: dict[str, Any]) -> None:
     """Make the paths of the data absolute, so that a run can be evaluated from another folder."""
     data = fields.get("data")
     also = data.get("also") if isinstance(data, dict) else None
-    sections = [data, *(also.values() if isinstance(also, dict) else ())]
-    for section in sections:
+    for section in (data, *(also.values() if isinstance(also, dict) else ())):
         for name in ("root", "splits"):
             if isinstance(section, dict) and isinstance(section.get(name), str):
                 section[name] = str(Path(section[name]).expanduser().resolve())
