@@ -124,11 +124,7 @@ def evaluate(
 
 
 def data_section(data: Any) -> Any:
-    """What ``data`` means: a name stays one, several data sets become the first and those beside it.
-
-    Raises:
-        InputError: it is nothing of the kind.
-    """
+    """What ``data`` means: a name stays one, several data sets become the first and those beside it."""
     if isinstance(data, str):
         return data
     if isinstance(data, Mapping):

@@ -1,12 +1,4 @@
-"""YAML files, options of a group and dotted fields in; one nested configuration out.
-
-The order of the options never matters. From weakest to strongest:
-
-1. ``--config FILE``: whole experiments, made of sections;
-2. ``--model NAME`` and the other groups: a file of a group takes the place of the experiment's section;
-3. what a file of a group ``requires`` of other groups;
-4. ``--model.width 64``: dotted fields.
-"""
+"""YAML files, options of a group and dotted fields in, in any order; one nested configuration out (docs/architecture.md)."""
 
 import difflib
 import os
@@ -27,10 +19,7 @@ CLASS_PATH, INIT_ARGS, REQUIRES = "class_path", "init_args", "requires"
 
 
 class Group(NamedTuple):
-    """A choice that is one option: it fills the section at ``path``, whose dataclass is ``home``.
-
-    ``home`` is None for a part that is given by its class, or a list of such parts.
-    """
+    """An option that fills the section at ``path``: a dataclass, ``home``, or where that is None a part, or a list of them."""
 
     path: Path_
     home: str | None
@@ -49,7 +38,6 @@ GROUPS = {
     "labels": Group(("labels",), "masksem_graph.protocols.labels.LabelsConfig", "the labelled share, such as 1%"),
 }
 """By option; a group that fills a part of another's section comes after it."""
-
 
 SCALE = ("depth", "heads")
 """Options of a backbone that stay when another class takes its place: how large a model is, is the model's business."""
@@ -74,11 +62,8 @@ class Competed(NamedTuple):
 class Composed:
     """A configuration as plain data, before its types are checked.
 
-    Args:
-        fields: nested; parts as ``class_path`` and ``init_args``.
-        origin: where each leaf comes from, by its dotted name.
-        competed: fields that two sources set.
-        scale: depth and heads of a class that another one replaced, by the name of the field.
+    ``fields`` are nested, parts as ``class_path`` and ``init_args``. By dotted name, ``origin`` has the source of each leaf,
+    and ``scale`` depth and heads of a class that another one replaced.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
@@ -107,12 +92,9 @@ class Composed:
             self.put((*path, inner), entry, source)
 
     def put_beside(self, leaf: str, value: Any, source: str, by_option: set[str], decided: Sequence[str]) -> None:
-        """Set a field of an experiment beside what a file of a group says; an `InputError` where the two do not agree.
+        """Set a field of an experiment beside what a file of a group says.
 
-        Args:
-            leaf, value, source: its dotted name, what the experiment says, and the experiment.
-            by_option: the files that options name; what the experiment itself names, it may change.
-            decided: fields that the user sets in any case.
+        An `InputError` where it changes what a file says that an option names, unless the user has ``decided``.
         """
         known, other = flatten(self.fields), self.source_of(leaf)
         if any(leaf == one or leaf.startswith(f"{one}.") for one in decided):
@@ -182,11 +164,7 @@ def compose(
         groups: by option of `GROUPS`, a shipped name, a path, a dotted class path, or the section's content itself.
         files: whole experiments. Two that set the same field differently are refused.
         overrides: values by dotted field; they always win.
-        base: sections to start from, weaker than all else.
-        base_source: where they come from.
-
-    Raises:
-        InputError: a file or a field that is not there, a field in the wrong file, or two files that disagree.
+        base, base_source: sections to start from, weaker than all else, and where they come from.
     """
     out = Composed()
     for name, value in (base or {}).items():
@@ -236,16 +214,7 @@ def _is_whole(name: str, section: Any) -> bool:
 
 
 def load_group(name: str, value: Any, source: str) -> tuple[Any, str]:
-    """The content of a group's section, and where it comes from.
-
-    Args:
-        name: of the group.
-        value: a shipped name, a path, a dotted class path, or the content itself.
-        source: who says so.
-
-    Raises:
-        InputError: no such file, or one with fields that are not this group's.
-    """
+    """The content of a group's section, and where it comes from: of a shipped name, a path, a class path, or the content."""
     group = GROUPS[name]
     if not isinstance(value, str):
         content = plain_copy(value)

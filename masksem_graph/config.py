@@ -114,12 +114,9 @@ def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str 
 
 
 def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Composed], None]) -> tuple[Config, dict[str, Any]]:
-    """A configuration with its types checked and its parts made, and the same as plain data with every default filled in.
+    """A dataclass with its types checked and its parts made, and the same as plain data with every default filled in.
 
-    Args:
-        kind: the dataclass to fill.
-        composed: its fields.
-        complete: adds what follows from several fields together, before the types are checked.
+    ``complete`` adds what follows from several fields together, before the types are checked.
 
     Raises:
         InputError: a missing, unknown or mistyped field; the line names the file or the option that set it.

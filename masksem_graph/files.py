@@ -26,11 +26,7 @@ def shipped(kind: str) -> Path:
 
 
 def find_yaml(name_or_path: str | os.PathLike[str], kind: str) -> Path:
-    """The YAML file that a path or the name of a shipped one means: ``ntu25``, ``data/demo_xsub``.
-
-    Args:
-        name_or_path: ``my/graph.yaml``, or a shipped name, with or without its folder ``kind`` and its ending.
-        kind: ``graphs`` or ``configs``.
+    """The YAML file that a path or the name of a shipped one of ``graphs`` or ``configs`` means, say ``ntu25``.
 
     Raises:
         InputError: neither a file nor a shipped name; the line lists the shipped ones.
@@ -173,11 +169,7 @@ def require_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(target: str | os.PathLike[str], *, wait: bool) -> Iterator[None]:
-    """Only one process at a time writes ``target``, which need not exist; the lock goes with the process that holds it.
-
-    Raises:
-        InputError: without ``wait``, another process is at it; or its folder cannot be written to.
-    """
+    """Only one process at a time writes ``target``; without ``wait``, an `InputError` where another one is at it."""
     target = Path(target).absolute()
     lock = FileLock(target.with_name(f".{target.name}.lock"), blocking=wait)
     try:

@@ -211,11 +211,9 @@ class SkeletonData(Data):
         return out
 
     def subgraph(self, kept: Int64[Tensor, "B n"], hops: int = 1) -> SkeletonData:
-        """The graph of some nodes of each body; what the others hold enters it by no path.
+        """The graph of the ``kept`` nodes of each body, in graph order; what the others hold enters it by no path.
 
-        Args:
-            kept: which nodes, in graph order, as many in every body.
-            hops: kept nodes are joined where so many bones and steps in time, both together, lead from one to the other.
+        They are joined where at most so many bones and steps in time, both together, lead from one to the other.
         """
         if self.nodes is not None:
             raise ValueError("subgraph: expected whole bodies, found a subgraph")

@@ -14,13 +14,9 @@ FILES = ("encoder.safetensors", "encoder.yaml", "head.safetensors", "head.yaml",
 
 
 def local(run: str | os.PathLike[str]) -> Path:
-    """The folder of a run; of one on the hub its copy in the library's cache, fetched first where it is not there yet.
+    """A folder as it is; of ``hf://owner/name`` or ``hf://owner/name@revision`` the copy in the library's cache.
 
-    Args:
-        run: a folder, ``hf://owner/name`` or ``hf://owner/name@revision``. With ``HF_HUB_OFFLINE=1`` nothing is fetched.
-
-    Raises:
-        InputError: there is no such run, or it cannot be reached.
+    It is fetched first where it is not there yet, unless ``HF_HUB_OFFLINE=1``; an `InputError` where it cannot be.
     """
     found = re.fullmatch(r"hf:/{1,2}([^@]+)(?:@(.+))?", os.fspath(run))  # a Path has made one slash of two
     if found is None:
@@ -30,14 +26,7 @@ def local(run: str | os.PathLike[str]) -> Path:
 
 
 def upload(folder: Path, name: str, *, private: bool) -> str:
-    """Make the contents of a folder those of the model ``owner/name`` on the hub, with the token that the library knows.
-
-    Returns:
-        its address.
-
-    Raises:
-        InputError: the hub refuses, or cannot be reached.
-    """
+    """Make a folder's contents those of the model ``owner/name`` on the hub, with the library's token; its address."""
     with _told(f"{name}: cannot be pushed") as library:
         api = library.HfApi()
         address = api.create_repo(name, private=private, exist_ok=True)

@@ -28,13 +28,8 @@ def normalised_adjacency(
     r""":math:`D^{-1/2} (A_k + I) D^{-1/2}`, where :math:`A_k` links joints at most ``hops`` bones apart.
 
     At ``hops=1`` this is the propagation matrix of GCN (Kipf and Welling, ICLR 2017). It does not keep a flat score flat: hubs
-    go up, leaves go down. ``row`` is :math:`D^{-1} (A_k + I)`, transposed since scores stand on its left, which does.
-
-    Args:
-        topology: the skeleton.
-        hops: k.
-        normalise: ``symmetric`` or ``row``.
-        segments: Te; more than one for the whole spatio-temporal graph of N = Te * V nodes.
+    go up, leaves go down. ``row`` is :math:`D^{-1} (A_k + I)`, transposed since scores stand on its left, which does. With
+    more than one of Te ``segments`` it is of the whole spatio-temporal graph of N = Te * V nodes.
     """
     graph = reach_graph(topology, segments, hops)
     if normalise == "symmetric":

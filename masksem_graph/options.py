@@ -18,13 +18,7 @@ HOMES["device"] = "masksem_graph.training.devices.DeviceConfig"
 
 @dataclass(frozen=True)
 class Options:
-    """What a command line says, sorted by kind.
-
-    Args:
-        groups: `GROUPS` by name.
-        files: of ``--config``.
-        overrides: by dotted field.
-    """
+    """What a command line says: groups of `GROUPS`, files of ``--config``, and values by dotted field."""
 
     groups: dict[str, Any]
     files: tuple[str, ...]
@@ -44,12 +38,7 @@ class Options:
 
 
 def read_options(argv: Sequence[str], root: str, groups: Sequence[str]) -> Options:
-    """Sort a command line; nothing heavy is imported.
-
-    Args:
-        argv: options alone, each with one value.
-        root: the dataclass whose fields they set, by its dotted path.
-        groups: the groups that this command takes.
+    """Sort a command line of options with one value each: ``groups``, and fields of the dataclass ``root``, a dotted path.
 
     Raises:
         InputError: an option that does not exist, that stands twice, or that has no value.

@@ -81,11 +81,7 @@ for _tag, _scalar, _first in (
 
 
 def read_yaml(path: Path, *, as_text: bool = False) -> Any:
-    """The plain data in a YAML file of UTF-8 text, with or without a byte-order mark.
-
-    Args:
-        path: the file.
-        as_text: every scalar is the text that stands there: ``yes`` is no truth value, ``01`` is not 1.
+    """The plain data in a YAML file of UTF-8 text; ``as_text``, every scalar is the text that stands there.
 
     Raises:
         InputError: it cannot be read, is larger, deeper or by its aliases longer than any description, or says a key twice.
@@ -107,15 +103,7 @@ def read_plain(path: Path) -> Any:
 
 
 def parse_yaml(text: str, source: object) -> Any:
-    """The plain data that a YAML text holds, its scalars read after YAML 1.2.
-
-    Args:
-        text: the YAML.
-        source: where it comes from, for the error line.
-
-    Raises:
-        InputError: it is not readable, names a field twice, or has aliases.
-    """
+    """The plain data that a YAML text holds, its scalars read after YAML 1.2; no aliases, and no field twice."""
     try:
         return yaml.load(text, Loader=_Plain)
     except DAMAGE as error:

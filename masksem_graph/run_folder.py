@@ -33,15 +33,9 @@ class RunFolder:
 
     A marker in it says that it is ours, and what it holds. Nothing is ever removed from a folder without one.
 
-    Args:
-        path: the folder, which need not exist.
-
     Attributes:
         config, checkpoint, previous, figures, page, results: paths of the resolved configuration, of what a training goes on
             from, of the checkpoint before that, of the pictures, of the page, and of what an evaluation found.
-
-    Raises:
-        InputError: no path, or the path of a file.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -103,11 +97,9 @@ class RunFolder:
             raise InputError(f"--output: {self} holds {own}; expected a folder of its own for {wanted}")
 
     def refuse_results(self, *, overwrite: bool, **asked: Any) -> None:
-        """Raise `InputError` where there are results, but for those of the same evaluation, stopped before its page.
+        """Raise `InputError` where there are results, unless they may be overwritten.
 
-        Args:
-            overwrite: they may be replaced in any case.
-            asked: fields that ``results.json`` of the same evaluation has.
+        Those of the same evaluation, stopped before its page, may: ``results.json`` then has the fields that are ``asked``.
         """
         if overwrite or not self.results.is_file():
             return
@@ -120,11 +112,7 @@ class RunFolder:
 
     @contextmanager
     def writing(self, kind: Kind) -> Iterator[None]:
-        """Hold the folder for this process, and mark it as ours.
-
-        Raises:
-            InputError: it holds something else, or another process is writing it.
-        """
+        """Hold the folder for this process, and mark it as ours; an `InputError` where another process is writing it."""
         remove_leftovers(followed(self.path))
         self.require_ours(kind)
         new = self.kind is None

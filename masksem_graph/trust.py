@@ -34,11 +34,9 @@ jsonargparse.set_loader("yaml", lambda text: parse_yaml(text, "option"), excepti
 
 
 def allow(*names: str, beside: Sequence[Path] = ()) -> None:
-    """Import from these modules, or these classes, too. Call it for what the user has named, never for what a file says.
+    """Import from these modules, or these classes, too: what the user has named, never what a file says.
 
-    Args:
-        names: dotted paths; an `InputError` where they are none.
-        beside: folders to find them in, after the current one.
+    They are found in the current folder, and in those of ``beside``.
     """
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")) or name.split(".")[0] == "jsonargparse":
@@ -71,11 +69,7 @@ def refusal(path: str) -> str:
 
 
 def import_class(path: str, kind: type[Kind], *, field: str) -> type[Kind]:
-    """The class that a dotted path names.
-
-    Raises:
-        InputError: it may not be imported, is not there, or is no subclass of ``kind``; the line begins with ``field``.
-    """
+    """The class that a dotted path names; an `InputError` of ``field`` where it may not be imported or is no ``kind``."""
     if not is_allowed(path):
         raise InputError(f"{field}: {refusal(path)}")
     found = _import(path, field)

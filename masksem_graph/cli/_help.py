@@ -10,15 +10,7 @@ from masksem_graph.options import HOMES
 
 
 def print_help(command: str, about: str | None, example: str, root: str, groups: Sequence[str]) -> NoReturn:
-    """Print the groups with their shipped names, and every field of every section; exit as argparse does.
-
-    Args:
-        command: its name.
-        about: what it does.
-        example: arguments that work.
-        root: the dataclass of the configuration, by its dotted path.
-        groups: the groups that the command takes.
-    """
+    """Print the groups with their shipped names, and every field of every section of the dataclass ``root``; exit."""
     print(f"usage: masksem-graph {command} [--GROUP NAME] [--SECTION.FIELD VALUE] ...\n\n{about}\n")
     print(f"  masksem-graph {example}\n")
     print("Choices, in any order: the name of a shipped file, or the path of your own")

@@ -69,12 +69,7 @@ def parse(argv: Sequence[str], run: Mapping[str, Any] | None = None) -> tuple[An
 def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any], list[Any]]:
     """The configuration of an evaluation, the same as plain data, and the fields that two sources set.
 
-    Args:
-        options: of the command line.
-        run: the configuration of the run to evaluate, in place of its ``config.yaml``: for a run that is yet to be made.
-
-    Raises:
-        InputError: something in it is missing or wrong.
+    ``run`` stands in for the ``config.yaml`` of a run that is yet to be made.
     """
     named = options.compose().fields
     if not named.get("run"):

@@ -42,11 +42,7 @@ def parse(argv: Sequence[str]) -> tuple[Any, dict[str, Any], list[Any]]:
 
 
 def read(options: Options) -> tuple[Any, dict[str, Any], list[Any]]:
-    """The configuration of a run, the same as plain data, and the fields that two sources set.
-
-    Raises:
-        InputError: something in it is missing or wrong.
-    """
+    """The configuration of a run, the same as plain data, and the fields that two sources set."""
     augment, _ = load_group("augment", DEFAULT_AUGMENT, "the defaults")
     composed = options.compose(base={"augment": augment})
 
