@@ -97,7 +97,7 @@ class Composed:
         An `InputError` where it changes what a file says that an option names, unless the user has ``decided``.
         """
         known, other = flatten(self.fields), self.source_of(leaf)
-        if any(leaf == one or leaf.startswith(f"{one}.") for one in decided):
+        if any(_is_inside(leaf, one) for one in decided):
             return
         if leaf in known and known[leaf] != value and other in by_option:
             raise InputError(
@@ -109,7 +109,7 @@ class Composed:
     def source_of(self, name: str) -> str | None:
         """Where a field comes from, or a field inside it, or the one that holds it."""
         for candidate in (name, *(name.rsplit(".", i)[0] for i in range(1, name.count(".") + 1))):
-            found = {self.origin[leaf] for leaf in self.origin if leaf == candidate or leaf.startswith(f"{candidate}.")}
+            found = {source for leaf, source in self.origin.items() if _is_inside(leaf, candidate)}
             if found:
                 return found.pop() if len(found) == 1 else None
         return None
@@ -127,9 +127,9 @@ class Composed:
 
     def _change_class(self, node: dict[str, Any], path: Path_) -> None:
         name, options = dotted(path), node.pop(INIT_ARGS, {})
-        self.scale[name] = {**self.scale.get(name, {}), **{key: options[key] for key in SCALE if key in options}}
-        for leaf in [leaf for leaf in self.origin if leaf.startswith(f"{name}.") and leaf != f"{name}.{CLASS_PATH}"]:
-            del self.origin[leaf]
+        self.scale[name] = self.scale.get(name, {}) | {key: options[key] for key in SCALE if key in options}
+        gone = [leaf for leaf in self.origin if _is_inside(leaf, name) and leaf not in (name, f"{name}.{CLASS_PATH}")]
+        self.origin = {leaf: source for leaf, source in self.origin.items() if leaf not in gone}
 
     def _replace(self, node: dict[str, Any], path: Path_, value: Any, source: str) -> None:
         before, name = node.get(path[-1]), dotted(path)
@@ -138,9 +138,12 @@ class Composed:
             self.competed = [one for one in self.competed if one.field != name]
             self.competed.append(Competed(name, value, source, before, other))
         node[path[-1]] = plain_copy(value)
-        for leaf in [leaf for leaf in self.origin if leaf == name or leaf.startswith(f"{name}.")]:
-            del self.origin[leaf]
+        self.origin = {leaf: other for leaf, other in self.origin.items() if not _is_inside(leaf, name)}
         self.origin |= dict.fromkeys(flatten(value, name), source)
+
+
+def _is_inside(leaf: str, field: str) -> bool:
+    return leaf == field or leaf.startswith(f"{field}.")
 
 
 def _options(node: dict[str, Any], name: str) -> dict[str, Any]:

@@ -54,8 +54,6 @@ class Parser(jsonargparse.ArgumentParser):
     def _suggestion(self, line: str) -> str:
         if "did you mean" in line:
             return ""
-        if "--checkpoint" in line:
-            return "; it is called --run now"
         unknown = r"(?:unrecognized arguments?: --|no such option: )([\w.]+)|^--([\w.]+): no such option$"
         found = re.search(unknown, line) or re.search(r"[Kk]ey '([\w.]+)'", line)
         known = [option[2:] for action in self._actions for option in action.option_strings if option.startswith("--")]

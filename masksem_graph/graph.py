@@ -118,18 +118,12 @@ class SkeletonData(Data):
             sequence: the clip of each body, from 0, ascending; all one clip where omitted.
             y, velocity, acceleration, prepared: see the attributes.
         """
-        values = to_segments(nodes_of(frames, topology), segment)
-        device = frames.device
-        sequence = torch.zeros(frames.shape[0], dtype=torch.int64, device=device) if sequence is None else sequence
+        values, bodies, device = to_segments(nodes_of(frames, topology), segment), len(frames), frames.device
+        sequence = torch.zeros(bodies, dtype=torch.int64, device=device) if sequence is None else sequence
+        y = torch.full((1,), -1, device=device) if y is None else y
         grid = Grid(topology, values.shape[1], prepared)
-        data = cls(
-            x=values.flatten(0, 2),
-            frames=frames,
-            **bodies_of(topology, grid.segments, 1, device)(frames.shape[0]),
-            sequence=sequence,
-            y=torch.full((1,), -1, device=device) if y is None else y,
-            grid=grid,
-        )
+        graph = bodies_of(topology, grid.segments, 1, device)(bodies)
+        data = cls(x=values.flatten(0, 2), frames=frames, **graph, sequence=sequence, y=y, grid=grid)
         if velocity is not None:
             data.velocity, data.acceleration = velocity, acceleration
         return data
@@ -218,27 +212,16 @@ class SkeletonData(Data):
         if self.nodes is not None:
             raise ValueError("subgraph: expected whole bodies, found a subgraph")
         inside = (kept + self.layout.nodes * torch.arange(self.num_bodies, device=kept.device)[:, None]).flatten()
-        out = SkeletonBatch(
-            x=self.x[inside],
-            joint=self.joint[inside],
-            segment=self.segment[inside],
-            body=self.body[inside],
-            sequence=self.sequence,
-            y=self.y,
-            grid=self.layout,
-            nodes=kept,
-            hops=Reach(hops),
-        )
-        if "batch" in self._store:
-            out.batch = self.batch[inside]
-        return out
+        names = [name for name in ("x", "joint", "segment", "body", "batch") if name in self._store]
+        of_nodes = {name: self._store[name][inside] for name in names}
+        of_bodies = {"sequence": self.sequence, "y": self.y, "grid": self.layout}
+        return SkeletonBatch(**of_nodes, **of_bodies, nodes=kept, hops=Reach(hops))
 
     def over(self, hops: int) -> SkeletonData:
         """The same nodes, joined over so many bones and steps in time together."""
         out = copy.copy(self)
         if self.nodes is None:
-            device = self.joint.device
-            edges = bodies_of(self.topology, self.segments, hops, device)(self.num_bodies)
+            edges = bodies_of(self.topology, self.segments, hops, self.joint.device)(self.num_bodies)
             out.edge_index, out.edge_attr = edges["edge_index"], edges["edge_attr"]
         else:
             for name in ("edge_index", "edge_attr"):

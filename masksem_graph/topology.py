@@ -25,21 +25,17 @@ FIELDS = {"name", "source", "units", "centre", "joints", "context", "bones", "pa
 class Topology:
     """A skeleton: named joints, the bones between them, and what is known of their places.
 
+    docs/topologies.md describes the fields.
+
     Args:
-        name: what the topology is called.
+        name, source, units, centre: as in the file.
         joints: names of the joints that are nodes, in the order of the data's joint axis.
         bones: (child, parent) pairs of joint names.
         parts: body part -> its joints; every joint is in exactly one part.
         mirror: input joint -> its counterpart on the other side; a joint without one maps to itself.
-        centre: the joint that the bone stream starts from and that clips are centred on.
-        units: unit of the coordinates, ``metres`` for Kinect data; ``pixels`` are those of an image, x to the right and y
-            downwards, and a third channel is then the joint's score.
-        source: where the joint order and the bones come from.
         inputs: all joints on the data's joint axis, in its order: `joints` and `context`.
-        rest_pose: joint -> (x, y, z) of a person who stands at rest: x to the person's right, y up, z to the back, in any
-            unit; empty where it is not known.
-        frame: ``centre``, ``spine`` and ``hips`` (right, left) -> the joints that say how a body stands and where it looks; of
-            several for the centre or the spine, the mean. Empty where they are not known.
+        rest_pose: joint -> (x, y, z): x to the person's right, y up, z to the back, in any unit; empty where it is not known.
+        frame: ``centre``, ``spine`` and ``hips`` (right, left) -> joints, of which the mean counts; empty where not known.
     """
 
     name: str

@@ -1,16 +1,12 @@
 """Draw a run: saliency, smoothing, masks, reconstruction, features."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from masksem_graph.cli import print_usage
 from masksem_graph.config import Parser, parse_mapping
 from masksem_graph.errors import InputError
 from masksem_graph.options import read_options
-
-if TYPE_CHECKING:
-    from masksem_graph.data.config import DataConfig
 
 KINDS = {
     "saliency": "Where a clip differs from the average motion",
@@ -19,17 +15,6 @@ KINDS = {
     "reconstruction": "What the decoder says of hidden nodes beside what is true",
     "embedding": "A map of the features of the test clips, by class",
 }
-
-
-@dataclass(frozen=True)
-class OtherData:
-    """Clips that are not the run's.
-
-    Args:
-        data: which.
-    """
-
-    data: "DataConfig"
 
 
 def main(argv: list[str]) -> None:
@@ -86,11 +71,11 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _other_data(argv: list[str], run: str | None) -> Any:
-    from masksem_graph.cli.evaluate import config_of_run, sections_of_run
+    from masksem_graph.cli.evaluate import ROOT, config_of_run, sections_of_run
     from masksem_graph.cli.train import resolve_roots
     from masksem_graph.data.config import DataConfig
 
-    options = read_options(argv, f"{__name__}.OtherData", ("data",))
+    options = read_options(argv, ROOT, ("data",))
     own_data = "format" in (options.compose().fields.get("data") or {})
     of_run = sections_of_run(config_of_run(Path(run)) if run else {}, own_data=own_data)
     composed = options.compose(base={"data": of_run.get("data", {})}, base_source=str(run))
