@@ -16,7 +16,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
     options = parser.parse_args(argv)
 
-    from rich.table import Table
+    from tabulate import tabulate
 
     from masksem_graph import evaluate, pretrain
     from masksem_graph.console import console
@@ -24,25 +24,20 @@ def main(argv: list[str]) -> None:
     console.rule("1. pre-training on the embedded data set, cross-subject")
     again = {"seed": options.seed, "overwrite": True}
     run = pretrain("demo_xsub", "tiny", "masksem", epochs=options.epochs, output=options.output, **again)
-    console.rule("2. evaluation of the frozen encoder")
-    table = Table("encoder", title="Embedded data set, cross-subject: top-1 accuracy (%)", title_justify="left")
-    for name in PROTOCOLS.values():
-        table.add_column(name, justify="right")
-    top1: dict[str, list[float]] = {}
+    console.rule("2. evaluation of the frozen encoder: top-1 accuracy (%), cross-subject")
+    top1: dict[str, list[float]] = {name: [] for name in ENCODERS}
     floors: dict[str, float] = {}
-    for encoder, name in ENCODERS.items():
-        top1[encoder] = []
+    for encoder in ENCODERS:
         for protocol in PROTOCOLS:
             folder, trained = Path(options.output) / f"{protocol}_{encoder}", encoder == "pretrained"
             with_floors = trained and protocol == "linear"
             found = evaluate(run, protocol, untrained=not trained, floors=with_floors, output=folder, **again)
             top1[encoder].append(found.top1)
             floors |= found.floors if with_floors else {}
-        table.add_row(name, *(f"{value:.1f}" for value in top1[encoder]))
-    table.add_section()
+    rows = [[name, *top1[encoder]] for encoder, name in ENCODERS.items()]
     gains = [after - before for after, before in zip(top1["pretrained"], top1["untrained"], strict=True)]
-    table.add_row("gain by pre-training, points", *(f"{gain:+.1f}" for gain in gains), style="bold")
-    console.print(table)
+    rows.append(["gain by pre-training, points", *gains])
+    console.print(tabulate(rows, ["encoder", *PROTOCOLS.values()], floatfmt=".1f"), markup=False, highlight=False)
     told = ", ".join(f"{name.replace('_', ' ')} {value:.1f}" for name, value in floors.items())
     console.print(
         f"Floors, by a ridge classifier on the same clips: {told}. docs/protocols.md says what they are.", markup=False

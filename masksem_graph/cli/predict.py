@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
         for row in [*rows, *({"clip": name, "error": error} for name, error in failed.items())]:
             sys.stdout.write(json.dumps(row) + "\n")
     elif rows:
-        _print_table(rows)
+        print(_table(rows))
     for error in failed.values():
         print(f"error: {error}", file=sys.stderr)
     if failed:
@@ -70,26 +70,19 @@ def predict(
                 more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
                 failed[names[0]] = f"{names[0]}{more}: {error}"
                 continue
-            values, labels = probabilities.topk(min(top, len(classifier.classes)), dim=1)
-            for name, some, p in zip(names, labels.tolist(), values.tolist(), strict=True):
-                guesses = [{"class": classifier.classes[i], "probability": value} for i, value in zip(some, p, strict=True)]
-                rows.append({"clip": name, "top": guesses})
+            for name, of_clip in zip(names, probabilities, strict=True):
+                best = of_clip.topk(min(top, len(of_clip)))
+                guesses = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+                rows.append({"clip": name, "top": [{"class": classifier.classes[i], "probability": p} for i, p in guesses]})
     return rows, failed
 
 
-def _print_table(rows: Sequence[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    from tabulate import tabulate
 
-    from masksem_graph.console import print_whole
-
-    table = Table()
-    table.add_column("clip", overflow="fold")
+    heads, lines = ["clip"], [[row["clip"]] for row in rows]
     for place in range(len(rows[0]["top"])):
-        table.add_column(f"{place + 1}.")
-        table.add_column("%", justify="right")
-    for row in rows:
-        cells = [cell for guess in row["top"] for cell in (Text(guess["class"]), f"{100 * guess['probability']:.1f}")]
-        table.add_row(Text(row["clip"]), *cells)
-    print_whole(Console(), table)
+        heads += [f"{place + 1}.", "%"]
+        for line, row in zip(lines, rows, strict=True):
+            line += [row["top"][place]["class"], f"{100 * row['top'][place]['probability']:.1f}"]
+    return tabulate(lines, heads, disable_numparse=True)
