@@ -74,8 +74,8 @@ class Composed:
     def put(self, path: Path_, value: Any, source: str) -> None:
         """Set a field. A mapping is merged into what is there; another class starts with no options."""
         node = self.fields
-        for depth, name in enumerate(path[:-1]):
-            node = self._inside(node, name, path[: depth + 1])
+        for depth, name in enumerate(path[:-1], 1):
+            node = _inside(node, name, path[:depth])
         name = path[-1]
         node = _options(node, name)
         if name == CLASS_PATH and node.get(name, value) != value:
@@ -114,17 +114,6 @@ class Composed:
                 return found.pop() if len(found) == 1 else None
         return None
 
-    def _inside(self, node: dict[str, Any], name: str, path: Path_) -> dict[str, Any]:
-        node = _options(node, name)
-        inner = node.get(name)
-        if inner is None or isinstance(inner, str):
-            inner = node[name] = {CLASS_PATH: inner} if inner else {}
-        if not isinstance(inner, dict):
-            raise InputError(
-                f"--{dotted(path)}: is a {type(inner).__name__}, which has no fields; expected it to be given whole"
-            )
-        return inner
-
     def _change_class(self, node: dict[str, Any], path: Path_) -> None:
         name, options = dotted(path), node.pop(INIT_ARGS, {})
         self.scale[name] = self.scale.get(name, {}) | {key: options[key] for key in SCALE if key in options}
@@ -151,6 +140,16 @@ def _options(node: dict[str, Any], name: str) -> dict[str, Any]:
     if is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
         node[INIT_ARGS] = node = node.get(INIT_ARGS) or {}
     return node
+
+
+def _inside(node: dict[str, Any], name: str, path: Path_) -> dict[str, Any]:
+    node = _options(node, name)
+    inner = node.get(name)
+    if inner is None or isinstance(inner, str):
+        inner = node[name] = {CLASS_PATH: inner} if inner else {}
+    if not isinstance(inner, dict):
+        raise InputError(f"--{dotted(path)}: is a {type(inner).__name__}, which has no fields; expected it to be given whole")
+    return inner
 
 
 def compose(

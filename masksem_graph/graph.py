@@ -81,8 +81,8 @@ def _stored(name: str) -> property:
 class SkeletonData(Data):
     """Skeleton graphs of the bodies of a clip: a torch_geometric `Data`, accepted by its layers, loaders and transforms.
 
-    torch_geometric's loader makes a batch of several; `SkeletonBatch` is the same, made at once. Every body has the same
-    number n of nodes.
+    torch_geometric's loader makes a batch of several; `SkeletonBatch` is the same, made at once. Each of B = `num_bodies` has
+    the same number n = `nodes_per_body` of nodes; S = `num_sequences`, and a whole body has Te = `segments`.
 
     Attributes:
         x: node values, [B * n, l * C].
@@ -163,27 +163,22 @@ class SkeletonData(Data):
 
     @property
     def topology(self) -> Topology:
-        """The skeleton, the same for every body."""
         return self.layout.topology
 
     @property
     def segments(self) -> int:
-        """Te of a whole body."""
         return self.layout.segments
 
     @property
     def num_bodies(self) -> int:
-        """B."""
         return self.sequence.shape[0]
 
     @property
     def num_sequences(self) -> int:
-        """S."""
         return self.y.shape[0]
 
     @property
     def nodes_per_body(self) -> int:
-        """The number n of nodes that each body has here."""
         return self.layout.nodes if self.nodes is None else self.nodes.shape[1]
 
     @property

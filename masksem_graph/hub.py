@@ -34,20 +34,14 @@ def upload(folder: Path, name: str, *, private: bool) -> str:
     return str(address)
 
 
-def require_library() -> ModuleType:
-    """``huggingface_hub``; an `InputError` where it is not installed."""
+@contextmanager
+def _told(what: str) -> Iterator[ModuleType]:
+    """The library, whose faults become one line."""
     try:
         import huggingface_hub
     except ImportError:
         raise InputError("needs huggingface_hub, not installed here; expected pip install 'masksem-graph[hub]'") from None
-    return huggingface_hub
-
-
-@contextmanager
-def _told(what: str) -> Iterator[ModuleType]:
-    """The library, whose faults become one line."""
-    library = require_library()
     try:
-        yield library
+        yield huggingface_hub
     except (OSError, ValueError) as error:  # the library's own errors are of one or the other
         raise InputError(f"{what}: {' '.join(str(error).split())[:300]}") from None
