@@ -1,14 +1,15 @@
-"""A command line, sorted into groups, files and dotted fields; nothing heavy is imported for it."""
+"""A command line with a whole configuration, sorted, and its ``--help``; nothing heavy is imported for it."""
 
 import difflib
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from masksem_graph import trust
-from masksem_graph.compose import CLASS_PATH, GROUPS, Composed, compose, parts_in
-from masksem_graph.declared import declared_fields
+from masksem_graph.compose import CLASS_PATH, GROUPS, Composed, compose, group_names, parts_in
+from masksem_graph.declared import Field, declared_fields
 from masksem_graph.errors import InputError, meant
 from masksem_graph.plain_yaml import parse_yaml
 
@@ -116,8 +117,40 @@ def as_value(text: str, kind: str | None = None) -> Any:
 def _field_value(text: str, kind: str | None) -> Any:
     """As `as_value`; a dotted path where the field takes a class is one."""
     value = as_value(text, kind)
-    takes_a_class = any(
-        part.strip()[:1].isupper() and "[" not in part for part in (kind or "").split("|") if "None" not in part
-    )
+    kinds = [one.strip() for one in (kind or "").split("|")]
+    takes_a_class = any(one[:1].isupper() and "[" not in one and one != "None" for one in kinds)
     dotted_path = isinstance(value, str) and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", value)
     return {CLASS_PATH: value} if takes_a_class and dotted_path else value
+
+
+def print_help(command: str, about: str | None, example: str, root: str, groups: Sequence[str]) -> NoReturn:
+    """Print the groups with their shipped names, and every field of every section of the dataclass ``root``; exit."""
+    print(f"usage: masksem-graph {command} [--GROUP NAME] [--SECTION.FIELD VALUE] ...\n\n{about}\n")
+    print(f"  masksem-graph {example}\n")
+    print("Choices, in any order: the name of a shipped file, or the path of your own")
+    _print("--config FILE", "a whole experiment, made of sections; weaker than all other options")
+    for name in groups:
+        shipped = ", ".join(group_names(name))
+        _print(f"--{name} NAME", f"{GROUPS[name].help}{f': {shipped}' if shipped else ''}")
+    _print("--trust MODULE", "import parts from this module too, where a file names them")
+    print("\nFields; they win over files")
+    top = declared_fields(root)
+    _print_fields("--", [field for field in top.values() if field.name not in HOMES and field.name not in groups])
+    for name, home in HOMES.items():
+        if name in top:
+            print()
+            _print_fields(f"--{name}.", declared_fields(home).values())
+    raise SystemExit(0)
+
+
+def _print_fields(prefix: str, fields: Iterable[Field]) -> None:
+    for field in fields:
+        default = "" if field.default is None else f", default {field.default}"
+        _print(prefix + field.name, f"{field.help} ({field.type}{default})")
+
+
+def _print(option: str, text: str) -> None:
+    first, *rest = textwrap.wrap(text, 78) or [""]
+    print(f"  {option:<29} {first}" if len(option) < 30 else f"  {option}\n{'':32}{first}")
+    for line in rest:
+        print(f"{'':32}{line}")

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from masksem_graph.cli._help import print_help
 from masksem_graph.cli.train import resolve_roots
 from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
 from masksem_graph.hub import local
-from masksem_graph.options import Options, read_options
+from masksem_graph.options import Options, print_help, read_options
 from masksem_graph.run_folder import RunFolder
 
 ROOT = "masksem_graph.evaluation.config.EvaluateConfig"

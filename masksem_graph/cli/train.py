@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from masksem_graph.cli._help import print_help
 from masksem_graph.compose import load_group
 from masksem_graph.console import console
-from masksem_graph.options import Options, read_options
+from masksem_graph.options import Options, print_help, read_options
 
 ROOT = "masksem_graph.training.config.RunConfig"
 GROUPS = ("data", "model", "method", "backbone", "encodings", "augment", "train")
