@@ -137,9 +137,7 @@ def data_section(data: Any) -> Any:
     if getattr(data, "_indices", None) is not None:
         raise InputError("data: found some of a SkeletonDataset's clips, expected the whole of it")
     if data.transform is not None:
-        raise InputError(
-            "data: found a SkeletonDataset with a transform, expected none; transforms are given as augment=[...]"
-        )
+        raise InputError("data: found a SkeletonDataset with a transform, expected none; give transforms as augment=[...]")
     fields = {"format": data.store.format, "split": data.split, "root": str(data.store.path)}
     return fields | {name: data.options[name] for name in PREPARED if name in data.options}
 
@@ -182,9 +180,8 @@ def _place(name: str, root: str, also: str) -> str:
     if len(found) > 1:
         raise InputError(f"{name}: expected one of {', '.join(found)}, given as **{{'{found[0]}': ...}}")
     if not found:
-        raise InputError(
-            f"{name}: no such field; {meant(name, [*top, *(key for fields in homes.values() for key in fields)])}"
-        )
+        known = [*top, *(key for fields in homes.values() for key in fields)]
+        raise InputError(f"{name}: no such field; {meant(name, known)}")
     return found[0]
 
 

@@ -100,10 +100,8 @@ class Composed:
         if any(_is_inside(leaf, one) for one in decided):
             return
         if leaf in known and known[leaf] != value and other in by_option:
-            raise InputError(
-                f"{leaf}: {source} says {value}, {other} says {known[leaf]}; expected one of them: "
-                f"--{leaf.removesuffix(f'.{CLASS_PATH}')} decides, or the name of the file in {source}"
-            )
+            option = leaf.removesuffix(f".{CLASS_PATH}")
+            raise InputError(f"{leaf}: {source} says {value}, {other} says {known[leaf]}; expected one, or --{option}")
         self.put(tuple(leaf.split(".")), value, source)
 
     def source_of(self, name: str) -> str | None:

@@ -88,10 +88,8 @@ class RunFolder:
         ours = re.compile(rf"\.lock|\.{re.escape(MARKER)}\.\d+\.partial")  # the last: killed while it was marked
         there = [name for name in there if not ours.fullmatch(name)]
         if self.kind is None and there:
-            raise InputError(
-                f"--output: {self} holds {', '.join(there[:3])}{', ...' if len(there) > 3 else ''}, and no {MARKER} that "
-                "says that they are a run's; expected a new or an empty folder"
-            )
+            found = ", ".join(there[:3] + ["..."] * (len(there) > 3))
+            raise InputError(f"--output: {self} holds {found}, and no {MARKER} of a run; expected a new or an empty folder")
         if there and self.kind != kind:
             own, wanted = (f"an {one}" if one == "evaluation" else f"a {one}" for one in (self.kind, kind))
             raise InputError(f"--output: {self} holds {own}; expected a folder of its own for {wanted}")

@@ -143,10 +143,7 @@ def reconstruction(
     """
     describe_encoder(run)
     if not has_method(Path(run)):
-        raise InputError(
-            f"--run: {run} cannot reconstruct: it holds no decoder with the targets that it was trained on, "
-            "as a converted run or an evaluation; expected a run of train.py"
-        )
+        raise InputError(f"--run: {run} cannot reconstruct: it holds no decoder with its targets; expected a run of train.py")
     with _opened(Path(run), clip, task=load_task(Path(run)), **options) as (task, shown, _):
         targets = of_reconstruction.reconstruct(task, shown, seed=seed, standardised=standardised)
         pictures = of_reconstruction.reconstruction_pictures(shown, targets, list(joints), shared=shared)
@@ -239,10 +236,8 @@ def _find_clip(store: Store, split: str, part: Part, wanted: str) -> int:
     for i, name in enumerate(store.name):
         if name == wanted:
             return i
-    raise InputError(
-        f"--clip: {wanted}: expected a number below {len(clips)}, the {part} clips of {split}, "
-        f"the name of a clip such as {store.name[clips[0]] if len(clips) else store.name[0]}, or a file"
-    )
+    known = f"a number below {len(clips)}, the {part} clips of {split}, a clip's name such as {store.name[0]}, or a file"
+    raise InputError(f"--clip: {wanted}: expected {known}")
 
 
 def _written(pictures: list[Picture], output: Where | None) -> list[Picture]:

@@ -97,9 +97,7 @@ def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, d
     root = data.get("root")
     gone = isinstance(root, str) and not Path(root).exists() and not is_embedded(str(data.get("format")))
     if gone and composed.source_of("data.root") == str(named["run"]):
-        raise InputError(
-            f"{named['run']}: the clips of this run were in {root}, which is gone; expected --data.root with their place"
-        )
+        raise InputError(f"{named['run']}: the clips of this run were in {root}, which is gone; expected --data.root")
     resolve_roots(fields)
     return *typed(EvaluateConfig, composed, complete=complete_backbones), composed.competed
 

@@ -66,8 +66,7 @@ def _attention_heads(file: Path, found: Published, given: int | None) -> int:
     heads = next((number for number in (own, given, usual) if number is not None), None)
     if heads is None:
         raise InputError(
-            f"{file}: nothing in it says how many attention heads it has; expected --heads N "
-            f"(the published models, of width {PUBLISHED_WIDTH}, have {PUBLISHED_HEADS}; this one is of width {width})"
+            f"{file}: nothing in it says how many attention heads it has; expected --heads N (this one is of width {width})"
         )
     if heads < 1 or width % heads:
         raise InputError(f"--heads: expected a divisor of the width {width}, found {heads}")
