@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -50,8 +50,6 @@ class _Text(_OneOfEach, yaml.CBaseLoader):
 class _Plain(_OneOfEach, yaml.SafeLoader):
     """Scalars as people mean them, after YAML 1.2: ``yes`` and ``01`` are text, ``1e-3`` is a number."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
-
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):  # a few hundred bytes of them stand for gigabytes
             raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=self.peek_event().start_mark)
@@ -69,6 +67,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+_Plain.yaml_implicit_resolvers = {}
 _FLOAT = r"[-+]?(?:(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)"
 for _tag, _scalar, _first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),

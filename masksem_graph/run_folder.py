@@ -22,8 +22,9 @@ Kind = Literal["run", "evaluation", "conversion"]
 MARKER, LOCK = ".masksem_graph", ".lock"
 NETWORKS = ("encoder.safetensors", "encoder.yaml", "head.safetensors", "head.yaml")
 TRAINING = ("last.pt", "previous.pt", "metrics.csv", "reference.safetensors")
-FILES = (*TRAINING, "config.yaml", "data.yaml", "provenance.yaml", "report.html", "scores.npz", "labelled.csv", *NETWORKS)
-FILES += ("results.json",)  # last: what is removed begins with the least and ends with the result
+DESCRIBING = ("config.yaml", "data.yaml", "provenance.yaml", "report.html", "scores.npz", "labelled.csv")
+FILES = (*TRAINING, *DESCRIBING, *NETWORKS, "results.json")
+"""What is removed begins with the least and ends with the result."""
 DRAWN = ("confusion", "curves", "embedding", "masks", "reconstruction", "saliency", "smoothing")
 """What the names of our pictures begin with."""
 

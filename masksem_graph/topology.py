@@ -245,7 +245,8 @@ def _bones(bones: tuple[tuple[str, str], ...], joints: tuple[str, ...], fault: F
             raise fault("bones", f"the bone {a} - {b} stands twice")
         graph.add_edge(a, b)
     if not nx.is_connected(graph):
-        apart = sorted(min(nx.connected_components(graph), key=len), key=joints.index)
+        smallest = min(nx.connected_components(graph), key=len)
+        apart = sorted(smallest, key=joints.index)
         raise fault("bones", f"the skeleton is not connected: {', '.join(apart)} cannot be reached from the other joints")
     return bones
 

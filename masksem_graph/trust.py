@@ -82,7 +82,7 @@ def import_class(path: str, kind: type[Kind], *, field: str) -> type[Kind]:
 
 def own_parts(fields: Any) -> dict[str, str]:
     """The classes that plain data names and that are no part of `PACKAGES`, with the SHA-256 of the file of each."""
-    found = {}
+    found: dict[str, str] = {}
     for value in fields.values() if isinstance(fields, dict) else fields if isinstance(fields, list) else ():
         found |= own_parts(value)
     path = fields.get("class_path") if isinstance(fields, dict) else None

@@ -35,7 +35,8 @@ def main(argv: list[str]) -> None:
 
     if results is not None:
         print_results(console, results, Path(output))
-    leave_together()
+    if not fusing:
+        leave_together()
 
 
 def _evaluate(argv: list[str]) -> tuple[dict[str, Any] | None, str]:
