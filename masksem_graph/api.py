@@ -145,7 +145,7 @@ def data_section(data: Any) -> Any:
 def _several(sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if not sections:
         raise InputError("data: expected at least one data set, found an empty list")
-    first, also = sections[0], {}
+    first, also = sections[0], dict[str, Any]()
     for section in sections[1:]:
         for name, value in section.items():
             if name not in OF_FURTHER_DATA and value != first.get(name):

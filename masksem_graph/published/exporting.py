@@ -5,7 +5,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from masksem_graph.backbones import Transformer
+from masksem_graph.backbones.transformer import Attention
 from masksem_graph.config import parse_mapping
 from masksem_graph.encodings import Learned
 from masksem_graph.errors import InputError
@@ -98,13 +101,17 @@ def _theirs(run: Path, part: str, weights: Weights, places: Layout) -> Weights:
 
 def _model_arguments(run: Path, encoder: SkeletonEncoder, sizes: Sizes) -> dict[str, Any]:
     """Constructor arguments of MAMP's model; a weight's shape tells all of them but the attention heads."""
-    heads = encoder.backbone.blocks[0].attention.heads
+
+    def heads_of(network: nn.Module) -> int:
+        return next(module.heads for module in network.modules() if isinstance(module, Attention))
+
+    heads = heads_of(encoder.backbone)
     if sizes.decoder_depth:
         model = parse_mapping(ModelConfig, describe_encoder(run).model, source=run / "encoder.yaml")
         decoder: Any = build_part(model.decoder, width=sizes.width, topologies=encoder.topologies)
         if type(decoder) is not Transformer:
             raise _misfit(run, "model.decoder", "Transformer", type(decoder).__name__)
-        if (found := decoder.blocks[0].attention.heads) != heads:
+        if (found := heads_of(decoder)) != heads:
             raise _misfit(run, "model.decoder.heads", f"{heads} as in the encoder", str(found))
     return {
         "dim_in": sizes.channels,
