@@ -98,11 +98,7 @@ def _made(kind: type[Config], parser: Parser, parsed: Any) -> Config:
 
 
 def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str | os.PathLike[str]) -> Config:
-    """A dataclass from plain data, parts in it as ``class_path`` and ``init_args``.
-
-    Raises:
-        InputError: a missing, unknown or mistyped field, or a part that cannot be imported; the line names the ``source``.
-    """
+    """A dataclass from plain data, parts in it as ``class_path`` and ``init_args``; a fault's line names the ``source``."""
     parser = Parser(prog=str(source), exit_on_error=True)
     parser.add_class_arguments(kind, fail_untyped=True)
     try:
@@ -114,10 +110,8 @@ def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str 
 def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Composed], None]) -> tuple[Config, dict[str, Any]]:
     """A dataclass with its types checked and its parts made, and the same as plain data with every default filled in.
 
-    ``complete`` adds what follows from several fields together, before the types are checked.
-
-    Raises:
-        InputError: a missing, unknown or mistyped field; the line names the file or the option that set it.
+    ``complete`` adds what follows from several fields together, before the types are checked. The line of an `InputError`
+    names the file or the option that set the field.
     """
     parser = Parser(prog=kind.__name__)
     parser.add_class_arguments(kind, fail_untyped=True)

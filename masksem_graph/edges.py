@@ -1,8 +1,7 @@
 """Edges of the spatio-temporal skeleton graph: `skeleton_graph` is the one source of them.
 
-A node is one joint during one segment of ``l`` frames. Nodes are segment-major: node ``te * V + v`` of a body is joint ``v``
-in segment ``te``. Bones join nodes within a segment, time joins a joint to itself in the next segment, both in both
-directions.
+A node is one joint during one segment of ``l`` frames: node ``te * V + v`` of a body is joint ``v`` in segment ``te``. Bones
+join nodes within a segment, time joins a joint to itself in the next segment, both in both directions.
 """
 
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import coalesce, to_networkx
+from torch_geometric.utils import to_networkx
 
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
@@ -46,34 +45,25 @@ def skeleton_graph(topology: Topology, segments: int = 1) -> Data:
         ``segment`` of each node, [Te * V].
     """
     joints = len(topology)
-    pairs = torch.tensor([[topology.index[a], topology.index[b]] for a, b in topology.bones], dtype=torch.int64)
-    bones = torch.cat([pairs.reshape(-1, 2), pairs.reshape(-1, 2).flip(1)]).T
+    joints, places = len(topology), torch.arange(segments * len(topology))
+    bones = torch.from_numpy(nx.to_numpy_array(topology.graph, nodelist=topology.joints, dtype="float32"))
+    onwards = torch.diag(torch.ones(segments - 1), 1)
+    adjacency = torch.kron(onwards + onwards.T, torch.eye(joints)) + torch.kron(torch.eye(segments), bones)
+    target, source = adjacency.nonzero().T
+    joint, segment = places % joints, places // joints
     hops = nx.single_source_shortest_path_length(topology.graph, topology.centre)
-    depth = torch.tensor([hops[joint] for joint in topology.joints])
-    steps = torch.zeros_like(bones[0])
-    of_bones = torch.stack([torch.ones_like(steps), steps, depth[bones[1]] - depth[bones[0]]], 1)
-    offset = joints * torch.arange(segments)
-    in_space = (bones[:, None, :] + offset[None, :, None]).reshape(2, -1)
-    now = torch.arange((segments - 1) * joints)
-    in_time = torch.stack([torch.cat([now, now + joints]), torch.cat([now + joints, now])])
-    forwards = torch.tensor([0, 1, 0]).expand(len(now), 3)
-    index, attributes = coalesce(
-        torch.cat([in_space, in_time], 1),
-        torch.cat([of_bones.repeat(segments, 1), forwards, -forwards]),
-        num_nodes=segments * joints,
-        sort_by_row=False,
-    )
-    places = torch.arange(segments * joints)
-    return Data(edge_index=index, edge_attr=attributes, joint=places % joints, segment=places // joints, num_nodes=len(places))
+    depth = torch.tensor([hops[one] for one in topology.joints])[joint]
+    steps = segment[target] - segment[source]
+    attributes = torch.stack([(steps == 0).long(), steps, depth[target] - depth[source]], 1)
+    index = torch.stack([source, target])
+    return Data(edge_index=index, edge_attr=attributes, joint=joint, segment=segment, num_nodes=len(places))
 
 
 @of_topology
 def hop_distance(topology: Topology) -> Int64[Tensor, "V V"]:
     """Bones on the shortest path between two joints."""
-    distance = torch.zeros(len(topology), len(topology), dtype=torch.int64)
-    for joint, reached in nx.all_pairs_shortest_path_length(to_networkx(skeleton_graph(topology), to_undirected=True)):
-        distance[joint, list(reached)] = torch.tensor(list(reached.values()))
-    return distance
+    graph = to_networkx(skeleton_graph(topology), to_undirected=True)
+    return torch.from_numpy(nx.floyd_warshall_numpy(graph)).long()
 
 
 @lru_cache(maxsize=64)

@@ -26,11 +26,7 @@ def shipped(kind: str) -> Path:
 
 
 def find_yaml(name_or_path: str | os.PathLike[str], kind: str) -> Path:
-    """The YAML file that a path or the name of a shipped one of ``graphs`` or ``configs`` means, say ``ntu25``.
-
-    Raises:
-        InputError: neither a file nor a shipped name; the line lists the shipped ones.
-    """
+    """The YAML file that a path means, or the name of a shipped one of the ``kind`` ``graphs`` or ``configs``: ``ntu25``."""
     path = Path(name_or_path)
     if path.is_file():
         return path
@@ -53,10 +49,8 @@ def write_beside(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Write to a temporary path beside ``target``; on success it takes the target's place, on failure it is removed.
 
     The body may create a file or a folder at the path it is given. What it wrote is on disk, with the permissions that the
-    user's umask gives, before it takes the target's place. What processes that died left beside the target is removed.
-
-    Raises:
-        InputError: it cannot be written: a full disk, a folder without permission.
+    user's umask gives, before it takes the target's place. What processes that died left beside the target is removed. A
+    full disk, or a folder without permission, is an `InputError`.
     """
     target = followed(target)
     partial = beside(target, "partial")

@@ -29,8 +29,7 @@ def to_segments(clips: Float[Tensor, "B T V C"], length: int) -> Float[Tensor, "
 @of_topology
 def input_columns(topology: Topology, joints: tuple[str, ...]) -> Int64[Tensor, " n"]:
     """Where joints stand among all input joints: the nodes among them, or the context."""
-    place = {joint: i for i, joint in enumerate(topology.inputs)}
-    return torch.tensor([place[joint] for joint in joints], dtype=torch.int64)
+    return torch.tensor([topology.inputs.index(joint) for joint in joints], dtype=torch.int64)
 
 
 @dataclass(frozen=True)

@@ -42,12 +42,9 @@ def normalised_adjacency(
 
 
 class Operator(nn.Module, ABC):
-    """Smooths a score over the nodes of each segment: ``eta @ matrix``. A new one is one file with one subclass.
+    """Smooths scores of nodes, [B, Te, V], in each segment: ``eta @ matrix``. A new one is one file with one subclass.
 
     Masks are drawn without a gradient, so an operator has no weights that learn; the task refuses one that has.
-
-    Shapes:
-        eta: [B, Te, V] -> [B, Te, V]
     """
 
     @abstractmethod
@@ -55,7 +52,6 @@ class Operator(nn.Module, ABC):
         """The matrix on the joints of one segment; asked for once for each topology and device."""
 
     def forward(self, eta: Float[Tensor, "B Te V"], batch: SkeletonData) -> Float[Tensor, "B Te V"]:
-        """Smooth one score a node of a batch."""
         return eta @ matrix_of(batch.topology, self, device=eta.device)
 
 
@@ -100,11 +96,8 @@ class PartAverage(Operator):
     """The mean over the joints of a body part, given to each of them (the operator of the authors' MaskSem code)."""
 
     def matrix(self, topology: Topology) -> Float[Tensor, "V V"]:
-        matrix = torch.zeros(len(topology), len(topology))
-        for joints in topology.parts.values():
-            members = torch.tensor([topology.index[joint] for joint in joints])
-            matrix[members[:, None], members[None, :]] = 1 / len(members)
-        return matrix
+        member = torch.tensor([[joint in part for joint in topology.joints] for part in topology.parts.values()]).float()
+        return member.T @ (member / member.sum(1, keepdim=True))
 
 
 class PersonalisedPageRank(Operator):

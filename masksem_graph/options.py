@@ -39,11 +39,7 @@ class Options:
 
 
 def read_options(argv: Sequence[str], root: str, groups: Sequence[str]) -> Options:
-    """Sort a command line of options with one value each: ``groups``, and fields of the dataclass ``root``, a dotted path.
-
-    Raises:
-        InputError: an option that does not exist, that stands twice, or that has no value.
-    """
+    """Sort a command line of options with one value each: ``groups``, and fields of the dataclass ``root``, a dotted path."""
     found = Options({}, (), {})
     files: list[str] = []
     for name, text in _pairs(argv, root):
@@ -123,9 +119,9 @@ def _field_value(text: str, kind: str | None) -> Any:
     return {CLASS_PATH: value} if takes_a_class and dotted_path else value
 
 
-def print_help(command: str, about: str | None, example: str, root: str, groups: Sequence[str]) -> NoReturn:
+def print_help(about: str | None, example: str, root: str, groups: Sequence[str]) -> NoReturn:
     """Print the groups with their shipped names, and every field of every section of the dataclass ``root``; exit."""
-    print(f"usage: masksem-graph {command} [--GROUP NAME] [--SECTION.FIELD VALUE] ...\n\n{about}\n")
+    print(f"usage: masksem-graph {example.split()[0]} [--GROUP NAME] [--SECTION.FIELD VALUE] ...\n\n{about}\n")
     print(f"  masksem-graph {example}\n")
     print("Choices, in any order: the name of a shipped file, or the path of your own")
     _print("--config FILE", "a whole experiment, made of sections; weaker than all other options")

@@ -82,8 +82,7 @@ for _tag, _scalar, _first in (
 def read_yaml(path: Path, *, as_text: bool = False) -> Any:
     """The plain data in a YAML file of UTF-8 text; ``as_text``, every scalar is the text that stands there.
 
-    Raises:
-        InputError: it cannot be read, is larger, deeper or by its aliases longer than any description, or says a key twice.
+    An `InputError` where it is larger, deeper or by its aliases longer than any description, or says a key twice.
     """
     text = _read(path)
     try:

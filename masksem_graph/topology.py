@@ -116,10 +116,7 @@ class Topology:
 
 
 def load_topology(name_or_path: str | os.PathLike[str]) -> Topology:
-    """Load and validate a topology.
-
-    Args:
-        name_or_path: a YAML file, or the name of one in ``graphs/`` (``ntu25``, ``kinect20``, ...).
+    """Load and validate a topology: a YAML file, or the name of one in ``graphs/`` (``ntu25``, ``kinect20``, ...).
 
     Raises:
         InputError: the file is missing or breaks a rule; the line names the file, the field and the fault.

@@ -1,7 +1,5 @@
-"""Which classes may be imported because a file or an option names them.
-
-A run's folder or a configuration may come from a stranger. Parts of this package and of ``torch_geometric.nn`` are always
-imported. Any other module has to be named by the user: with ``--trust MODULE``, or by giving a class on the command line.
+"""Which classes may be imported because a file, which may be a stranger's, names them: those of `PACKAGES`, and those that
+the user names, with ``--trust MODULE`` or by giving a class on the command line.
 """
 
 import difflib

@@ -26,7 +26,7 @@ def main(argv: list[str]) -> None:
     """The command."""
     fusing = any(argument.partition("=")[0] == "--fuse" for argument in argv)
     if {"-h", "--help"} & set(argv) and not fusing:
-        print_help("evaluate", __doc__, EXAMPLE, ROOT, GROUPS)
+        print_help(__doc__, EXAMPLE, ROOT, GROUPS)
     results, output = _fuse(argv) if fusing else _evaluate(argv)
 
     from masksem_graph.console import console

@@ -18,7 +18,7 @@ EXAMPLE = "train --data demo_xsub --model tiny --method masksem --backbone gps -
 def main(argv: list[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(argv):
-        print_help("train", __doc__, EXAMPLE, ROOT, GROUPS)
+        print_help(__doc__, EXAMPLE, ROOT, GROUPS)
     config, plain, competed = parse(argv)
 
     from masksem_graph.training.pretrain import Interrupted

@@ -50,8 +50,7 @@ class Published:
 def read_published(path: Path) -> Published:
     """Read a checkpoint of MAMP or MaskSem: from pre-training, the linear probe or fine-tuning.
 
-    Raises:
-        InputError: not such a file, damaged, or with anything in it but tensors, plain data and ``argparse.Namespace``.
+    Anything in it but tensors, plain data and ``argparse.Namespace`` is refused.
     """
     content = _load(path)
     inner = next((content[name] for name in WRAPPED if isinstance(content.get(name), Mapping)), content)
