@@ -1,8 +1,7 @@
 """The command line: one module a command, found by its name."""
 
-import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -15,20 +14,33 @@ def commands() -> dict[str, str]:
     return {path.stem: path.read_text().split('"""')[1].strip().splitlines()[0] for path in paths}
 
 
+def set_apart(argv: Sequence[str], wanted: Callable[[str], bool]) -> tuple[list[str], list[tuple[str, str]]]:
+    """The arguments without the options of wanted names, and these, each with its value."""
+    rest: list[str] = []
+    apart: list[tuple[str, str]] = []
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name.startswith("--") or not wanted(name[2:]):
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "--")
+        if not equals and value.startswith("--"):
+            raise InputError(f"{name}: expected a value after it")
+        apart.append((name[2:], value))
+    return rest, apart
+
+
 def _trusting(arguments: Sequence[str]) -> list[str]:
     """The arguments without ``--trust MODULE``, whose modules may be imported from now on.
 
     They are found in the current folder, and beside the YAML files that the command line names.
     """
-    rest, modules = [], []
-    for argument, before in zip(arguments, ["", *arguments], strict=False):
-        if before == "--trust" or argument.startswith("--trust="):
-            modules += argument.removeprefix("--trust=").split(",")
-        elif argument != "--trust":
-            rest.append(argument)
-    if modules:
+    rest, given = set_apart(arguments, lambda name: name == "trust")
+    if given:
         from masksem_graph.trust import allow
 
+        modules = [module for _, names in given for module in names.split(",")]
         files = [argument.rpartition("=")[2] for argument in rest if argument.endswith((".yaml", ".yml"))]
         allow(*modules, beside=[Path(file).parent for file in files])
     return rest
@@ -40,14 +52,9 @@ def print_usage(usage: str, lines: dict[str, str]) -> None:
     print("\n".join(f"  {name:<14} {about}" for name, about in lines.items()))
 
 
-def format_of(argv: list[str]) -> str | None:
+def format_of(argv: Sequence[str]) -> str | None:
     """The format, which decides which other options there are."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    first.add_argument("--format")
-    try:
-        return first.parse_known_args(argv)[0].format
-    except argparse.ArgumentError as error:
-        raise InputError(str(error)) from None
+    return dict(set_apart(argv, lambda name: name == "format")[1]).get("format")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

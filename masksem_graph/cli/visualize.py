@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from masksem_graph.cli import print_usage
+from masksem_graph.cli import print_usage, set_apart
 from masksem_graph.config import Parser, parse_mapping
 from masksem_graph.errors import InputError
 from masksem_graph.options import read_options
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
     kind = argv[0]
     if kind not in KINDS:
         raise InputError(f"visualize {kind}: no such kind of picture, expected one of {', '.join(KINDS)}")
-    own, of_data = _split(argv[1:])
+    own, of_data = set_apart(argv[1:], lambda name: name.partition(".")[0] in ("data", "config"))
     # What is not given is the function's own default.
     options = {name: value for name, value in vars(_parser(kind).parse_args(own)).items() if value is not None}
     output, show, seed = Path(options.pop("output")), options.pop("show"), options.pop("seed")
@@ -57,25 +57,12 @@ def main(argv: list[str]) -> None:
         show_pictures(pictures)
 
 
-def _split(argv: list[str]) -> tuple[list[str], list[str]]:
-    """The options of the pictures, and those of other data."""
-    own: list[str] = []
-    of_data: list[str] = []
-    target = own
-    for argument in argv:
-        if argument.startswith("--"):
-            name = argument[2:].partition("=")[0]
-            target = of_data if name in ("data", "config") or name.startswith("data.") else own
-        target.append(argument)
-    return own, of_data
-
-
-def _other_data(argv: list[str], run: str | None) -> Any:
+def _other_data(given: list[tuple[str, str]], run: str | None) -> Any:
     from masksem_graph.cli.evaluate import ROOT, config_of_run, sections_of_run
     from masksem_graph.cli.train import resolve_roots
     from masksem_graph.data.config import DataConfig
 
-    options = read_options(argv, ROOT, ("data",))
+    options = read_options([f"--{name}={value}" for name, value in given], ROOT, ("data",))
     own_data = "format" in (options.compose().fields.get("data") or {})
     of_run = sections_of_run(config_of_run(Path(run)) if run else {}, own_data=own_data)
     composed = options.compose(base={"data": of_run.get("data", {})}, base_source=str(run))
