@@ -9,7 +9,7 @@ from typing import Any
 from masksem_graph import trust
 from masksem_graph.cli import evaluate as evaluation
 from masksem_graph.cli import train
-from masksem_graph.compose import CLASS_PATH, GROUPS, INIT_ARGS, load_group
+from masksem_graph.compose import CLASS_PATH, GROUPS, INIT_ARGS, load_group, plain_copy
 from masksem_graph.declared import declared_fields
 from masksem_graph.errors import InputError, meant
 from masksem_graph.options import HOMES, Options
@@ -191,10 +191,8 @@ def _plain(value: Any, name: str) -> Any:
         path = f"{value.__module__}.{value.__qualname__}"
         trust.allow(path)
         return {CLASS_PATH: path}
-    if isinstance(value, Mapping):
-        return {key: _plain(entry, name) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry, name) for entry in value]
+    if isinstance(value, Mapping | list | tuple):
+        return plain_copy(value, lambda entry: _plain(entry, name))
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if value is None or isinstance(value, str | int | float):

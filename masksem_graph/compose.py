@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
@@ -341,11 +341,11 @@ def part_line(part: Any) -> str:
     return f"{part[CLASS_PATH].rpartition('.')[2]}({options})"
 
 
-def plain_copy(value: Any) -> Any:
-    """The same plain data, to change; tuples become lists."""
+def plain_copy(value: Any, leaf: Callable[[Any], Any] = lambda one: one) -> Any:
+    """The same plain data, to change: names are text, tuples lists, and ``leaf`` makes the rest."""
     if isinstance(value, Mapping):
-        return {name: plain_copy(entry) for name, entry in value.items()}
-    return [plain_copy(entry) for entry in value] if isinstance(value, list | tuple) else value
+        return {str(name): plain_copy(entry, leaf) for name, entry in value.items()}
+    return [plain_copy(entry, leaf) for entry in value] if isinstance(value, list | tuple) else leaf(value)
 
 
 def parts_in(fields: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

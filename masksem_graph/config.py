@@ -4,7 +4,6 @@ import difflib
 import inspect
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -62,7 +61,7 @@ class Parser(jsonargparse.ArgumentParser):
 
     def parse_args(self, args: Sequence[str] | None = None, **options: Any) -> Any:  # type: ignore[override]
         try:
-            return super().parse_args(sys.argv[1:] if args is None else args, **options)
+            return super().parse_args(args, **options)
         except ValueError as error:
             if isinstance(error, InputError) or "fail_untyped" not in str(error):
                 raise

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from masksem_graph.compose import plain_copy
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.errors import InputError
 from masksem_graph.files import digest, write_beside
@@ -111,7 +112,7 @@ def _head(found: Published) -> Head:
 
 def _config(file: Path, found: Published, model: dict[str, Any]) -> dict[str, Any]:
     """What is known of how the model was trained; evaluation takes its defaults from here."""
-    told = {"kind": found.kind, "epoch": found.epoch, "arguments": _plain(found.arguments)}
+    told = {"kind": found.kind, "epoch": found.epoch, "arguments": plain_copy(found.arguments, _plain)}
     return {
         "converted": {"file": file.name, "sha256": digest(file), **told},
         "data": {"absent_frames": "zero"},
@@ -121,10 +122,5 @@ def _config(file: Path, found: Published, model: dict[str, Any]) -> dict[str, An
 
 
 def _plain(value: Any) -> Any:
-    """The same as mappings, lists, numbers and strings; anything else as its text."""
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
     value = value.item() if isinstance(value, np.generic) else value
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
