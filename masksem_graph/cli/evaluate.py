@@ -25,29 +25,28 @@ KEPT_ON_OTHER_DATA = ("stream", "absent_frames", "residency", "view", "view_of")
 def main(argv: list[str]) -> None:
     """The command."""
     fusing = any(argument.partition("=")[0] == "--fuse" for argument in argv)
-    if {"-h", "--help"} & set(argv) and not fusing:
-        print_help(__doc__, EXAMPLE, ROOT, GROUPS)
-    results, output = _fuse(argv) if fusing else _evaluate(argv)
+    if fusing:
+        results, output = _fuse(argv)
+    else:
+        if {"-h", "--help"} & set(argv):
+            print_help(__doc__, EXAMPLE, ROOT, GROUPS)
+        config, plain, competed = parse(argv)
+
+        from masksem_graph.evaluation.folds import evaluate_all
+
+        results, output = evaluate_all(config, plain, competed), Path(config.output)
 
     from masksem_graph.console import console
     from masksem_graph.report.evaluation import print_results
     from masksem_graph.training.processes import leave_together
 
     if results is not None:
-        print_results(console, results, Path(output))
+        print_results(console, results, output)
     if not fusing:
         leave_together()
 
 
-def _evaluate(argv: list[str]) -> tuple[dict[str, Any] | None, str]:
-    config, plain, competed = parse(argv)
-
-    from masksem_graph.evaluation.folds import evaluate_all
-
-    return evaluate_all(config, plain, competed), config.output
-
-
-def _fuse(argv: list[str]) -> tuple[dict[str, Any], str]:
+def _fuse(argv: list[str]) -> tuple[dict[str, Any] | None, Path]:
     parser = Parser(prog="evaluate.py --fuse", description="Add up the class scores of evaluations of the same test clips.")
     parser.add_argument("--fuse", type=str, nargs="+", required=True, help="folders of evaluations, one a stream")
     parser.add_argument("--weights", type=list[float], default=None, help="of each one's scores; all alike by default")
@@ -58,7 +57,7 @@ def _fuse(argv: list[str]) -> tuple[dict[str, Any], str]:
     from masksem_graph.evaluation.fuse import fuse
 
     runs, output = [Path(run) for run in found.fuse], Path(found.output)
-    return fuse(runs, output, weights=found.weights, overwrite=found.overwrite), found.output
+    return fuse(runs, output, weights=found.weights, overwrite=found.overwrite), output
 
 
 def parse(argv: Sequence[str], run: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any], list[Any]]:
