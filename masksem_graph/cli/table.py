@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
     found = parser.parse_args(argv)
     table = build_table(found.style, collect([Path(run) for run in found.runs]), load_published(), found.benchmarks)
 
-    def write(file: TextIO, width: int | None = None) -> None:
+    def write(file: Any, width: int | None = None) -> None:
         if found.format == "terminal":
             print_whole(Console(file=file, width=width), table.terminal())
         else:
