@@ -28,11 +28,12 @@ from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.exporting.classifier import OnnxClassifier
 from masksem_graph.exporting.runtime import OnnxModel
 from masksem_graph.exporting.write import export
-from masksem_graph.files import read_yaml, shipped
+from masksem_graph.files import shipped
 from masksem_graph.live.lines import parse_line
 from masksem_graph.live.recogniser import Recogniser
 from masksem_graph.models.heads import LinearHead
 from masksem_graph.models.io import EncoderDescription, create_encoder, save_head
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.topology import load_topology
 
 FPS = 30

@@ -18,9 +18,9 @@ from masksem_graph.console import console
 from masksem_graph.data.config import DataConfig
 from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.views import central_view
-from masksem_graph.files import read_yaml
 from masksem_graph.masking import Motion, Uniform
 from masksem_graph.operators import Adjacency
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.saliency import GradCam
 from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.pretrain import RandomNumbers, alone

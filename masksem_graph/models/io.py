@@ -21,11 +21,12 @@ from torch import Tensor, nn
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.errors import InputError
-from masksem_graph.files import read_yaml, require_regular, write_beside
+from masksem_graph.files import require_regular, write_beside
 from masksem_graph.hub import local
 from masksem_graph.models.build import LARGEST, ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head, HeadFactory
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.topology import Topology, joint_columns, parse_topology
 
 FORMAT = 2

@@ -9,7 +9,8 @@ from typing import Any
 
 from masksem_graph.config import parse_mapping
 from masksem_graph.errors import InputError
-from masksem_graph.files import find_yaml, read_yaml
+from masksem_graph.files import find_yaml
+from masksem_graph.plain_yaml import read_yaml
 
 TRANSFER = "transfer"
 FACTS = ("stream", "pool", "epochs", "chosen", "note")

@@ -18,7 +18,8 @@ from tabulate import tabulate
 
 from masksem_graph.compose import REQUIRES
 from masksem_graph.errors import InputError
-from masksem_graph.files import read_yaml, shipped
+from masksem_graph.files import shipped
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.report import names
 from masksem_graph.report.evaluation import read_results
 from masksem_graph.report.published import TRANSFER, PublishedRow, PublishedTables

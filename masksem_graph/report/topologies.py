@@ -17,15 +17,15 @@ from rich.text import Text
 from torch import Tensor
 
 from masksem_graph.edges import hop_distance
-from masksem_graph.operators import heat_kernel, normalised_adjacency, personalised_pagerank
+from masksem_graph.operators import Adjacency, Heat, PersonalisedPageRank
 from masksem_graph.report.names import cell, drawn
 from masksem_graph.report.skeleton import MANY, draw_matrix, draw_skeleton, is_dense, part_legend, topology_title, write_names
 from masksem_graph.topology import Topology
 
 SMOOTHING: dict[str, Callable[[Topology], Tensor]] = {
-    "adjacency, 1 hop": normalised_adjacency,
-    "personalised PageRank, restart 0.15": personalised_pagerank,
-    "heat, time 1": heat_kernel,
+    "adjacency, 1 hop": Adjacency().matrix,
+    "personalised PageRank, restart 0.15": PersonalisedPageRank().matrix,
+    "heat, time 1": Heat().matrix,
 }
 FIRST, SECOND = "#0072B2", "#D55E00"
 

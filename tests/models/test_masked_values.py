@@ -13,11 +13,12 @@ from torch_geometric.nn.models import GIN, PNA
 from masksem_graph.backbones import GAT, GCN, GPS, STGCN, BackboneFactory, GraphModel, Transformer
 from masksem_graph.config import parse_mapping
 from masksem_graph.encodings import HopBias, Laplacian, Learned, RandomWalk, RestPose, Sinusoidal
-from masksem_graph.files import find_yaml, read_yaml, shipped
+from masksem_graph.files import find_yaml, shipped
 from masksem_graph.graph import SkeletonBatch
 from masksem_graph.methods.ha_cm import PoincareBall
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.topology import load_topology
 
 TINY, NTU, KINECT, LIMBS = (load_topology(name) for name in ("tiny5", "ntu25", "kinect20", "ntu25_limbs"))

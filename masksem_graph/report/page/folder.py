@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import digest, read_yaml
+from masksem_graph.files import digest
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.report.evaluation import OPTIONAL, REQUIRED, SCORES, encoder_name, read_results
 from masksem_graph.report.figures import NEIGHBOURS
 from masksem_graph.report.page.filters import MISSING, at, duration, joined, number, short
