@@ -87,7 +87,7 @@ def smoothing(
         shared: rows are shares of one largest value instead of their own.
     """
     from masksem_graph.pictures import operators as matrices
-    from masksem_graph.pictures import smoothing as drawing
+    from masksem_graph.pictures import saliency as drawing
 
     if skeleton is None and run is None:
         raise InputError("--topology: expected the name or path of a topology, or a --run")
@@ -103,7 +103,7 @@ def smoothing(
         eta = raw_saliency(scored, opened.clip)
         values = drawing.smoothed(eta, own.joints, named or own, chosen, scored.scores.after_smoothing, shared=shared)
         pictures = pictures or matrices.operator_pictures(own, chosen, list(joints))
-        pictures += drawing.saliency_pictures(opened.clip, values, topology=named, shared=shared, moving=gif)
+        pictures += drawing.smoothing_pictures(opened.clip, values, topology=named, shared=shared, moving=gif)
     return _written(pictures, output)
 
 

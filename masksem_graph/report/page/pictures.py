@@ -32,66 +32,45 @@ KNOWN = {
 
 
 def find_pictures(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
-    """The pictures below a folder's ``figures``, in the order of `KNOWN`, unknown ones last.
+    """The pictures below a folder's ``figures``, in the order of `KNOWN`, unknown ones last; a note on each empty file.
 
     A still picture that is there as PNG and as SVG is shown as the smaller of the two, after it an animation of the same name.
-
-    Returns:
-        for each its name, kind, title, caption, ``source`` (a data URI, or None where it is linked), link and size in bytes;
-        a note is added on each file that is empty.
+    ``source`` is a data URI, or None where the picture is linked.
     """
     by_name: dict[str, dict[str, Path]] = defaultdict(dict)
-    for path in _files(folder):
+    for path in sorted((folder / FIGURES).rglob("*")):
+        if not path.is_file() or path.suffix.lower() not in MEDIA or path.name.startswith("."):
+            continue
         if path.stat().st_size == 0:
             notes.append(f"{path.relative_to(folder)}: an empty file, left out")
         else:
-            by_name[_name(folder, path)][path.suffix.lower()] = path
-    found = []
-    for name in sorted(by_name, key=lambda name: (list(KNOWN).index(known) if (known := kind(name)) else len(KNOWN), name)):
+            by_name[path.relative_to(folder / FIGURES).with_suffix("").as_posix()][path.suffix.lower()] = path
+    order, found = list(KNOWN), []
+    for name in sorted(by_name, key=lambda name: (order.index(known) if (known := kind(name)) else len(order), name)):
         moving = by_name[name].pop(".gif", None)
         # Of two of one size the PNG.
         stills = sorted(by_name[name].values(), key=lambda path: (path.stat().st_size, list(MEDIA).index(path.suffix.lower())))
-        found += [_picture(folder, name, path) for path in (*stills[:1], *([moving] if moving else []))]
+        found += [_picture(folder, name, path) for path in (*stills[:1], moving) if path is not None]
     return found
-
-
-def clear_pictures(folder: Path) -> None:
-    """Remove a folder's pictures of the kinds in `KNOWN`, so that none of an earlier run is taken for a new one's."""
-    for path in _files(folder):
-        if kind(_name(folder, path)) is not None:
-            path.unlink()
 
 
 def kind(name: str) -> str | None:
     """The longest name of `KNOWN` that a picture's name is or begins with; None for an unknown picture."""
-    fitting = [known for known in KNOWN if name == known or name.startswith(f"{known}_")]
-    return max(fitting, key=len, default=None)
-
-
-def _files(folder: Path) -> list[Path]:
-    """The pictures, hidden files aside."""
-    below = sorted((folder / FIGURES).rglob("*"))
-    return [path for path in below if path.is_file() and path.suffix.lower() in MEDIA and not path.name.startswith(".")]
-
-
-def _name(folder: Path, path: Path) -> str:
-    return path.relative_to(folder / FIGURES).with_suffix("").as_posix()
+    return max((known for known in KNOWN if f"{name}_".startswith(f"{known}_")), key=len, default=None)
 
 
 def _picture(folder: Path, name: str, path: Path) -> dict[str, Any]:
-    moving, known = path.suffix.lower() == ".gif", kind(name)
+    ending, size, known = path.suffix.lower(), path.stat().st_size, kind(name)
     title, caption = KNOWN[known] if known else (path.name, "")
     if known and (rest := name.removeprefix(known).strip("_")):
         title += f": {rest}"
-    source = None
-    if not moving or path.stat().st_size < GIF_LIMIT:
-        source = f"data:{MEDIA[path.suffix.lower()]};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+    linked = ending == ".gif" and size >= GIF_LIMIT
     return {
         "name": name,
         "kind": known,
-        "title": f"{title}, animated" if moving else title,
+        "title": f"{title}, animated" if ending == ".gif" else title,
         "caption": caption,
-        "source": source,
+        "source": None if linked else f"data:{MEDIA[ending]};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}",
         "link": quote(path.relative_to(folder).as_posix(), errors="surrogateescape"),
-        "size": path.stat().st_size,
+        "size": size,
     }
