@@ -17,7 +17,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.pictures.picture import Animation, Picture, shown_frames
 from masksem_graph.report.names import drawn, shown
-from masksem_graph.report.skeleton import draw_bones, draw_dots, joint_names, part_edges, part_order
+from masksem_graph.report.skeleton import draw_bones, draw_dots, part_order
 from masksem_graph.topology import Topology
 
 COLOURS = "viridis_r"
@@ -51,16 +51,15 @@ def draw_map(
     colours: str | Colormap = COLOURS,
 ) -> Any:
     """Joints downwards, part by part, segments to the right, on top with a ``clock``; returns the image, for a colour bar."""
-    topology, (segments, joints) = clip.topology, values.shape
-    image = axes.imshow(values[:, part_order(topology)].T, cmap=colours, norm=norm, aspect="auto", interpolation="nearest")
-    edges, middles = part_edges(topology)
-    for edge in edges[1:-1]:
+    order, (segments, joints) = part_order(clip.topology), values.shape
+    image = axes.imshow(values[:, order.joints].T, cmap=colours, norm=norm, aspect="auto", interpolation="nearest")
+    for edge in order.edges[1:-1]:
         axes.axhline(edge - 0.5, color="white", linewidth=1.6)
     if names == "joints":
-        axes.set_yticks(range(joints), joint_names(topology), fontsize=7 if joints > 20 else 8)
+        axes.set_yticks(range(joints), order.names, fontsize=7 if joints > 20 else 8)
     else:
-        parts = {place: shown(part) for place, part in zip(middles, topology.parts, strict=True) if names == "parts"}
-        axes.set_yticks(list(parts), list(parts.values()), fontsize=7)
+        parts = [shown(part) for part in clip.topology.parts] if names == "parts" else []
+        axes.set_yticks(order.middles if parts else [], parts, fontsize=7)
     step = -(-segments // 10)
     axes.set_xticks(range(0, segments, step), [str(i) for i in range(1, segments + 1, step)], fontsize=8)
     axes.tick_params(length=2 if names == "joints" else 0)
@@ -139,13 +138,13 @@ def draw_nodes(axes: Axes, places: Float[np.ndarray, "n 2"], values: Any, norm: 
     return draw_dots(axes, places, s=sizes, c=values, norm=norm, cmap=COLOURS, **EDGE)
 
 
-def hidden_or_seen(hidden: Bool[np.ndarray, "B Te V"], size: float = 30) -> Paint:
+def hidden_or_seen(hidden: Bool[np.ndarray, "B Te V"]) -> Paint:
     """Nodes that are hidden as crosses, the others as full dots."""
 
     def paint(axes: Axes, places: Float[np.ndarray, "V 2"], body: int, segment: int) -> None:
         own = hidden[body, segment]
-        draw_dots(axes, places[own], s=0.5 * size, c="#56B4E9", marker="x", linewidths=0.9, zorder=2)
-        draw_dots(axes, places[~own], s=size, c="black", marker="o", edgecolors="white", linewidths=0.5, zorder=3)
+        draw_dots(axes, places[own], s=15, c="#56B4E9", marker="x", linewidths=0.9, zorder=2)
+        draw_dots(axes, places[~own], s=30, c="black", marker="o", edgecolors="white", linewidths=0.5, zorder=3)
 
     return paint
 

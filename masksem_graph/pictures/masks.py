@@ -22,7 +22,7 @@ from masksem_graph.pictures.clip import ShownClip, file_of
 from masksem_graph.pictures.picture import Picture
 from masksem_graph.pictures.tasks import scored, with_scores
 from masksem_graph.report.names import drawn
-from masksem_graph.report.skeleton import joint_names, part_order
+from masksem_graph.report.skeleton import part_order
 from masksem_graph.saliency import GradCam, ReleasedGradCam
 from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.pretrain import Pretrain
@@ -51,7 +51,7 @@ class Masks(NamedTuple):
 def strategies(task: Pretrain, semantic: Pretrain, *, known: bool = True) -> dict[str, Pretrain]:
     """The run's own strategy, and beside it semantic, motion-aware and uniform masks, by what they are called.
 
-    ``semantic`` is the same networks with semantic scores, or the run's own task; ``known``: the run says what its strategy is.
+    ``semantic`` is the same networks with semantic scores, or the run's own task; ``known``: whether its strategy is.
     """
     own = TITLES.get(type(task.scores), type(task.scores).__name__)
     chosen = {f"{own}, this run's" if known else own: task}
@@ -128,12 +128,12 @@ def maps_figure(clip: ShownClip, masks: Mapping[str, Masks], *, draws: int, body
 
 def _draw_profiles(figure: Figure, axes: Axes, clip: ShownClip, masks: Mapping[str, Masks], body: int) -> None:
     """Each joint's mean frequency; the legend stands below the figure, clear of the axis."""
-    order = part_order(clip.topology)
+    order, joints = part_order(clip.topology), len(clip.topology)
     for (name, found), (colour, marker, line) in zip(masks.items(), cycle(LOOKS), strict=False):
-        means = found.frequency[body].mean(0)[order]
-        axes.plot(means, range(len(order)), line, color=colour, marker=marker, ms=3.5, lw=1, label=drawn(name))
-    axes.set_yticks(range(len(order)), joint_names(clip.topology), fontsize=7 if len(order) > 20 else 8)
-    axes.set_ylim(len(order) - 0.5, -0.5)
+        means = found.frequency[body].mean(0)[order.joints]
+        axes.plot(means, range(joints), line, color=colour, marker=marker, ms=3.5, lw=1, label=drawn(name))
+    axes.set_yticks(range(joints), order.names, fontsize=7 if joints > 20 else 8)
+    axes.set_ylim(joints - 0.5, -0.5)
     axes.set_xlabel("hidden, mean share", fontsize=9)
     axes.tick_params(axis="x", labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)

@@ -108,10 +108,10 @@ def _by_frame(nodes: Float[Tensor, "B N F"], clip: ShownClip) -> Float[np.ndarra
     return split.reshape(bodies, clip.frames, joints, -1).cpu().numpy()
 
 
-def moving_joints(clip: ShownClip, body: int = 0, count: int = JOINTS) -> list[str]:
+def moving_joints(clip: ShownClip, body: int = 0) -> list[str]:
     """The joints of a body that go the longest way."""
     way = np.linalg.norm(np.diff(clip.coordinates[body], axis=0), axis=-1).sum(0)
-    return [clip.topology.joints[joint] for joint in np.argsort(-way, kind="stable")[:count]]
+    return [clip.topology.joints[joint] for joint in np.argsort(-way, kind="stable")[:JOINTS]]
 
 
 def reconstruction_pictures(

@@ -30,16 +30,6 @@ class Benchmark:
     split: str
     clips: list[int]
 
-    def names(self, data_set: Mapping[str, Any], split: str) -> bool:
-        """Whether a data set, as `masksem_graph.data.config.identity` describes it, calls itself this one."""
-        found = data_set["topology"], data_set["classes"], split
-        return data_set["format"] in self.formats and found == (self.topology, self.classes, self.split)
-
-    def counts(self, clips: int, test: int | None = None) -> bool:
-        """Whether so many clips, and so many test clips where that is known, are this one's."""
-        pairs = (clips, sum(self.clips)), (self.clips[1] if test is None else test, self.clips[1])
-        return all(abs(found - own) <= 0.03 * own for found, own in pairs)
-
 
 class PublishedRow(NamedTuple):
     """A method, benchmark (``source>target`` for transfer) -> per cent, and where that is from and how it came about."""
@@ -58,17 +48,29 @@ class PublishedTables(NamedTuple):
     def benchmark(self, data_set: Mapping[str, Any], split: str, test: int | None = None) -> str:
         """Short name of the benchmark that was evaluated or trained on; of another data set its format and split.
 
-        What calls itself a benchmark and has other clips is told by their number. ``test`` is how many clips were tested on.
+        What calls itself a benchmark and has other clips is told by their number. ``data_set`` is as
+        `masksem_graph.data.config.identity` describes it, ``test`` is how many clips were tested on, where that is known.
         """
-        alike = {name: one for name, one in self.benchmarks.items() if one.names(data_set, split)}
-        own = f"{data_set['format'].rpartition('.')[2]}_{split}" + (f", {data_set['clips']} clips" if alike else "")
-        return next((name for name, one in alike.items() if one.counts(data_set["clips"], test)), own)
+        called = data_set["topology"], data_set["classes"], split
+        alike = {
+            name: one
+            for name, one in self.benchmarks.items()
+            if data_set["format"] in one.formats and called == (one.topology, one.classes, one.split)
+        }
+        for name, one in alike.items():
+            if _close(data_set["clips"], sum(one.clips)) and (test is None or _close(test, one.clips[1])):
+                return name
+        return f"{data_set['format'].rpartition('.')[2]}_{split}" + (f", {data_set['clips']} clips" if alike else "")
 
     def title(self, name: str) -> str:
         """What heads the column of a benchmark, or of a pair ``source>target``."""
         source, arrow, target = name.rpartition(">")
         title = self.benchmarks[target].title if target in self.benchmarks else target
         return f"{self.title(source)} to {title}" if arrow else title
+
+
+def _close(found: int, own: int) -> bool:
+    return abs(found - own) <= 0.03 * own
 
 
 def load_published(path: Path | None = None) -> PublishedTables:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
@@ -160,20 +160,21 @@ def write_names(axes: Axes, topology: Topology, places: Places, *, fontsize: flo
     return texts
 
 
-def part_edges(topology: Topology) -> tuple[list[int], list[float]]:
-    """Where parts begin and end when joints are ordered by them, and their middles."""
+class PartOrder(NamedTuple):
+    """Joints part by part: their numbers, their names as a reader sees them, where parts begin and end, and their middles."""
+
+    joints: list[int]
+    names: list[str]
+    edges: list[int]
+    middles: list[float]
+
+
+def part_order(topology: Topology) -> PartOrder:
+    """The order of `draw_matrix`."""
+    names = [joint for joints in topology.parts.values() for joint in joints]
     edges = [0, *accumulate(len(joints) for joints in topology.parts.values())]
-    return edges, [(low + high - 1) / 2 for low, high in pairwise(edges)]
-
-
-def part_order(topology: Topology) -> list[int]:
-    """Joints part by part."""
-    return [topology.index[joint] for joints in topology.parts.values() for joint in joints]
-
-
-def joint_names(topology: Topology) -> list[str]:
-    """In `part_order`, as a reader sees them."""
-    return [shown(topology.joints[joint]) for joint in part_order(topology)]
+    middles = [(low + high - 1) / 2 for low, high in pairwise(edges)]
+    return PartOrder([topology.index[joint] for joint in names], [shown(joint) for joint in names], edges, middles)
 
 
 def draw_matrix(
@@ -183,17 +184,17 @@ def draw_matrix(
 
     Below the columns stand the parts' names, or those of the joints. ``look`` are colours, for ``imshow``.
     """
-    order, (edges, middles), fontsize = part_order(topology), part_edges(topology), 6.5 if len(topology) > 16 else 8
-    image = axes.imshow(values[np.ix_(order, order)], interpolation="nearest", **look)
-    for edge in edges[1:-1]:
+    order, fontsize = part_order(topology), 6.5 if len(topology) > 16 else 8
+    image = axes.imshow(values[np.ix_(order.joints, order.joints)], interpolation="nearest", **look)
+    for edge in order.edges[1:-1]:
         axes.axhline(edge - 0.5, color="#808080", linewidth=0.6)
         axes.axvline(edge - 0.5, color="#808080", linewidth=0.6)
     if parts:
         told = [shown(part) for part in topology.parts]
-        axes.set_xticks(middles, told, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+        axes.set_xticks(order.middles, told, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
     else:
-        axes.set_xticks(range(len(order)), joint_names(topology), rotation=90, fontsize=fontsize)
-    axes.set_yticks(range(len(order)) if names else [], joint_names(topology) if names else [], fontsize=fontsize)
+        axes.set_xticks(range(len(topology)), order.names, rotation=90, fontsize=fontsize)
+    axes.set_yticks(range(len(topology)) if names else [], order.names if names else [], fontsize=fontsize)
     axes.tick_params(length=0)
     return image
 

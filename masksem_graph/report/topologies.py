@@ -26,7 +26,6 @@ SMOOTHING: dict[str, Callable[[Topology], Tensor]] = {
     "personalised PageRank, restart 0.15": personalised_pagerank,
     "heat, time 1": heat_kernel,
 }
-FIRST, SECOND = "#0072B2", "#D55E00"
 
 
 def spectrum(topology: Topology) -> Float[np.ndarray, " V"]:
@@ -122,11 +121,7 @@ def compare_figure(one: Topology, other: Topology) -> Figure:
     for row, topology, against in ((rows[0], one, other), (rows[1], other, one)):
         _draw_row(row, topology, against, hops=largest, strength=strongest)
     left, right = rows[2].subplots(1, 2)
-    _draw_spectra(left, one, other)
-    _draw_hops(right, one, other)
-    for axes in (left, right):
-        axes.legend(frameon=False)
-        axes.spines[["top", "right"]].set_visible(False)
+    _draw_spectra(left, right, one, other)
     return figure
 
 
@@ -152,21 +147,23 @@ def _draw_row(row: FigureBase, topology: Topology, against: Topology, *, hops: i
         row.colorbar(image, ax=axes, shrink=0.7, location="bottom", label=unit, pad=0.02, ticks=ticks)
 
 
-def _draw_spectra(axes: Axes, one: Topology, other: Topology) -> None:
-    for topology, colour, marker, face in ((one, FIRST, "o", FIRST), (other, SECOND, "s", "white")):
-        values = spectrum(topology)
-        look: dict[str, Any] = {"color": colour, "marker": marker, "markerfacecolor": face, "markersize": 5, "lw": 1}
-        axes.plot(np.linspace(0, 1, len(values)), values, label=drawn(topology.name), **look)
-    axes.set(xlabel="eigenvalue's place, from the first to the last", ylabel="eigenvalue", ylim=(-0.05, 2.05))
-    axes.set_title("Spectrum of the symmetric normalised Laplacian", fontsize=11)
-
-
-def _draw_hops(axes: Axes, one: Topology, other: Topology) -> None:
-    for shift, topology, colour, face, hatch in ((-0.2, one, FIRST, FIRST, ""), (0.2, other, SECOND, "white", "////")):
-        pairs = hop_distance(topology).numpy()[np.triu_indices(len(topology), 1)]
-        counts = np.bincount(pairs, minlength=2)[1:]
-        look: dict[str, Any] = {"facecolor": face, "edgecolor": colour, "hatch": hatch, "label": drawn(topology.name)}
-        axes.bar(np.arange(1, len(counts) + 1) + shift, 100 * counts / max(counts.sum(), 1), 0.4, **look)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="hops between two joints", ylabel="pairs of joints (%)")
-    axes.set_title("How far joints are apart", fontsize=11)
+def _draw_spectra(left: Axes, right: Axes, one: Topology, other: Topology) -> None:
+    """The spectra of both, and how far their joints are apart."""
+    for topology, shift, colour, face, marker, hatch in (
+        (one, -0.2, "#0072B2", "#0072B2", "o", ""),
+        (other, 0.2, "#D55E00", "white", "s", "////"),
+    ):
+        values, name = spectrum(topology), drawn(topology.name)
+        line: dict[str, Any] = {"color": colour, "marker": marker, "markerfacecolor": face, "markersize": 5, "lw": 1}
+        left.plot(np.linspace(0, 1, len(values)), values, label=name, **line)
+        counts = np.bincount(hop_distance(topology).numpy()[np.triu_indices(len(topology), 1)], minlength=2)[1:]
+        bars: dict[str, Any] = {"facecolor": face, "edgecolor": colour, "hatch": hatch, "label": name}
+        right.bar(np.arange(1, len(counts) + 1) + shift, 100 * counts / max(counts.sum(), 1), 0.4, **bars)
+    left.set(xlabel="eigenvalue's place, from the first to the last", ylabel="eigenvalue", ylim=(-0.05, 2.05))
+    left.set_title("Spectrum of the symmetric normalised Laplacian", fontsize=11)
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    right.set(xlabel="hops between two joints", ylabel="pairs of joints (%)")
+    right.set_title("How far joints are apart", fontsize=11)
+    for axes in (left, right):
+        axes.legend(frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)

@@ -14,18 +14,10 @@ from masksem_graph.report.figures import neighbours
 from masksem_graph.report.names import MISSING, duration, joined, number, short
 from masksem_graph.report.page.pictures import find_pictures
 from masksem_graph.report.published import load_published
-from masksem_graph.report.tables import part_name, protocol_title
+from masksem_graph.report.tables import protocol_title
 from masksem_graph.training.metrics import read_metrics
 from masksem_graph.training.provenance import PROVENANCE
 
-MACHINE = {
-    "Commit": "commit",
-    "Device": "device_name",
-    "Kind of device": "device",
-    "Processes": "processes",
-    "Threads a process": "threads",
-}
-"""Label -> field of a start."""
 NO_LOSS = ("epoch", "loss", "gradient_norm", "lr", "seconds", "sequences_per_second")
 TOLD = ("encoder", "unit", "mean", "train_clips", "processes", "threads")
 METRICS, RESULTS = "metrics.csv", "results.json"
@@ -84,15 +76,13 @@ def _shared(folder: Path, starts: Any, notes: list[str]) -> dict[str, Any]:
         return joined([at(start, *path) for start in starts])
 
     versions = [found for start in starts if isinstance(found := start.get("versions"), dict)]
-    packages = dict.fromkeys(str(name) for found in versions for name in found)
-    machines = [(label, every(name)) for label, name in MACHINE.items()]
     evaluations = _evaluations(folder, notes)
     return {
         "name": folder.resolve().name,
         "starts": starts,
         "every": every,
         "commits": joined([short(start.get("commit")) for start in starts]),
-        "machines": [*machines, *((name, every("versions", name)) for name in packages)] if starts else [],
+        "packages": list(dict.fromkeys(name for found in versions for name in found)),
         "evaluations": [list(row.values()) for row in evaluations],
         "columns_of_evaluations": [name for row in evaluations[:1] for name in row],
         "pictures": find_pictures(folder, notes),
@@ -215,12 +205,6 @@ def at(fields: Any, *path: str) -> Any:
     for name in path:
         fields = fields.get(name) if isinstance(fields, dict) else None
     return fields
-
-
-def run_name(config: Any) -> str:
-    """Method and model of a run's configuration."""
-    method, model = part_name("method", config), part_name("model", config)
-    return ", ".join(filter(None, (method, model and f"model {model}")))
 
 
 # A page names the data of each of its evaluations, and reading the file takes longer than all the rest.

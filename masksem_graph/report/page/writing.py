@@ -14,7 +14,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.files import locked, write_beside
 from masksem_graph.report.figures import curves_figure, drawing, save_figure
 from masksem_graph.report.names import REPLACEMENT, duration, joined, line, number
-from masksem_graph.report.page.folder import METRICS, RESULTS, at, metrics, read_evaluation, read_run, run_name
+from masksem_graph.report.page.folder import METRICS, RESULTS, at, metrics, read_evaluation, read_run
 from masksem_graph.report.page.pictures import FIGURES, find_pictures
 from masksem_graph.report.tables import part_name, protocol_title
 
@@ -78,7 +78,7 @@ def render(template: str, **found: Any) -> str:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, **space)
     environment.filters |= {"number": number, "duration": duration, "joined": joined, "protocol_title": protocol_title}
     environment.filters["yaml"] = lambda fields: yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
-    environment.globals |= {"at": at, "part_name": part_name, "run_name": run_name}
+    environment.globals |= {"at": at, "part_name": part_name}
     # Sections enter themselves in the list of links.
     return NOT_HTML.sub(REPLACEMENT, environment.get_template(template).render(nav=[], **found))
 
