@@ -194,16 +194,17 @@ def _draw_weights(axes: Axes, where: Float[np.ndarray, "V 2"], weights: Float[np
 def _impulses(topology: Topology, responses: Mapping[str, Response], norm: Normalize, impulses: Sequence[str]) -> Figure:
     """What becomes of one unit of saliency at a joint: a row a joint, a column an operator."""
     down, across = [f"1 at {shown(joint)}" for joint in impulses], [drawn(name).replace(", ", ",\n") for name in responses]
-    cells = [[(response, joint) for response in responses.values()] for joint in impulses]
-    if len(responses) == 1:  # joints side by side, rather than below each other
-        down, across, cells = across, down, [list(column) for column in zip(*cells, strict=True)]
+    side_by_side = len(responses) == 1  # joints, rather than below each other
+    if side_by_side:
+        down, across = across, down
     figure = Figure(figsize=(1.75 * len(across) + 1.2, 2.1 * len(down) + 0.8), layout="constrained")
     grid = figure.subplots(len(down), len(across), squeeze=False)
-    for row, told, found in zip(grid, down, cells, strict=True):
-        for axes, (response, joint) in zip(row, found, strict=True):
+    for row, joint in zip(grid.T if side_by_side else grid, impulses, strict=True):
+        for axes, response in zip(row, responses.values(), strict=True):
             dots = _draw_impulse(axes, topology, response[topology.index[joint]], joint, norm)
-        look: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "right", "fontsize": 9}
-        row[0].text(-0.06, 0.5, told, transform=row[0].transAxes, **look)
+    look: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "right", "fontsize": 9}
+    for axes, told in zip(grid[:, 0], down, strict=True):
+        axes.text(-0.06, 0.5, told, transform=axes.transAxes, **look)
     for axes, told in zip(grid[0], across, strict=True):
         axes.set_title(told, fontsize=9)
     figure.suptitle(skeleton.topology_title(topology), fontsize=10)

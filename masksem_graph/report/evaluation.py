@@ -31,7 +31,7 @@ class ClassScores(NamedTuple):
 def write_results(folder: Path, results: dict[str, Any], scores: ClassScores, *, classes: tuple[str, ...]) -> None:
     """Write an evaluation's figures, ``results.json`` after the scores; then draw the confusion matrix, if that works."""
     with write_beside(folder / SCORES) as partial, partial.open("wb") as file:
-        np.savez(file, classes=np.array(classes), **scores._asdict())
+        np.savez(file, **scores._asdict(), classes=np.array(classes))
     with write_beside(folder / "results.json") as partial:
         partial.write_text(json.dumps(results, indent=1) + "\n")
     runs = len(results["seeds"])

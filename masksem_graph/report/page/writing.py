@@ -14,8 +14,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.files import locked, write_beside
 from masksem_graph.report.figures import curves_figure, drawing, save_figure
 from masksem_graph.report.names import REPLACEMENT, duration, joined, line, number
-from masksem_graph.report.page.folder import METRICS, RESULTS, at, metrics, read_evaluation, read_run
-from masksem_graph.report.page.pictures import FIGURES, find_pictures
+from masksem_graph.report.page.folder import FIGURES, METRICS, RESULTS, at, find_pictures, metrics, read_evaluation, read_run
 from masksem_graph.report.tables import part_name, protocol_title
 
 NAME = "report.html"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from masksem_graph.report.page.pictures import GIF_LIMIT, KNOWN, find_pictures, kind
+from masksem_graph.report.page.folder import GIF_LIMIT, KNOWN, find_pictures, kind
 
 
 def put(folder: Path, **sizes: int) -> None:
