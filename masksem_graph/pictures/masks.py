@@ -66,19 +66,20 @@ def strategies(task: Pretrain, semantic: Pretrain, *, known: bool = True) -> dic
 @torch.no_grad()
 def draw_masks(task: Pretrain, clip: ShownClip, *, seed: int = 0, draws: int) -> Masks:
     """Draw a clip's masks many times and keep the first; strategies with one seed get the same uniform numbers."""
-    bodies, segments, joints = shape = len(clip.places), clip.segments, len(clip.topology)
+    bodies, nodes = len(clip.places), clip.segments * len(clip.topology)
     eta = task.scores.after_smoothing(task.operator(scored(task, clip), clip.batch)).cpu()
     generator = keyed_generator(seed, Purpose.PICTURE_MASKS)
-    count = torch.zeros(shape)
+    count = torch.zeros(bodies, nodes)
     for done in range(0, draws, AT_ONCE):
         now = min(AT_ONCE, draws - done)
-        uniform = torch.rand(now * bodies, segments * joints, generator=generator)
+        uniform = torch.rand(now * bodies, nodes, generator=generator)
         masked = task.sampler(eta.repeat(now, 1, 1), uniform).mask.masked
-        hidden = torch.zeros_like(uniform).scatter_(1, masked, 1).view(now, *shape)
+        hidden = torch.zeros_like(uniform).scatter_(1, masked, 1).view(now, bodies, nodes)
         if not done:
-            first = hidden[0].bool().numpy()
+            first = hidden[0].bool()
         count += hidden.sum(0)
-    return Masks(first, (count / draws).numpy())
+    shape = bodies, clip.segments, len(clip.topology)
+    return Masks(first.view(shape).numpy(), (count / draws).view(shape).numpy())
 
 
 def speed(clip: ShownClip, coordinates: Float[np.ndarray, "B T V C"]) -> Float[np.ndarray, "B Te V"]:

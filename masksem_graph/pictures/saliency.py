@@ -81,8 +81,8 @@ def smoothed(
 
 def saliency_pictures(clip: ShownClip, values: Values, *, smoothing: str = "", moving: bool = True) -> list[Picture]:
     """A strip of skeletons over a map of all nodes, and the same on the moving skeleton; the title names the ``smoothing``."""
-    told, unit = drawn(f"smoothed by {smoothing}" if smoothing else ""), UNIT.format("the clip's")
-    pictures = [Picture("saliency", saliency_figure(clip, values, title=f"{clip.title}\n{told}".strip()))]
+    told, unit = f"smoothed by {smoothing}" if smoothing else "", UNIT.format("the clip's")
+    pictures = [Picture("saliency", saliency_figure(clip, values, title=f"{clip.title}\n{drawn(told)}".strip()))]
     if moving:
         pictures.append(moving_picture("saliency", clip, {told: shaded(values, 70)}, unit=unit))
     return pictures

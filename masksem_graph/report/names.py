@@ -108,8 +108,10 @@ def number(value: Any, digits: int = 1) -> str:
 
 def duration(seconds: Any) -> str:
     """``5.2 s``, ``58 s``, ``3 min 31 s``, ``2 h 5 min``."""
-    if (text := number(seconds)) == MISSING or seconds < 10:
-        return text if text == MISSING else f"{text} s"
+    if number(seconds) == MISSING:
+        return MISSING
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     minutes, left = divmod(round(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
