@@ -35,7 +35,6 @@ from masksem_graph.pictures import masks as of_masks
 from masksem_graph.pictures import operators as of_operators
 from masksem_graph.pictures import reconstruction as of_reconstruction
 from masksem_graph.pictures import saliency as of_saliency
-from masksem_graph.pictures import smoothing as of_smoothing
 from masksem_graph.pictures.clip import ShownClip, show_clip
 from masksem_graph.pictures.picture import Picture, write_pictures
 from masksem_graph.pictures.tasks import average_motion, operator_name, semantic, task_of
@@ -95,9 +94,9 @@ def smoothing(
     with _opened(Path(run), clip, **options) as (task, shown, scored):
         own, scoring = task.student.topology, scored()
         eta = of_saliency.raw_saliency(scoring, shown)
-        values = of_smoothing.smoothed(eta, own.joints, named or own, chosen, scoring.scores.after_smoothing, shared=shared)
+        values = of_saliency.smoothed(eta, own.joints, named or own, chosen, scoring.scores.after_smoothing, shared=shared)
         pictures = pictures or of_operators.operator_pictures(own, chosen, list(joints))
-        pictures += of_smoothing.saliency_pictures(shown, values, topology=named, shared=shared, moving=gif)
+        pictures += of_saliency.smoothing_pictures(shown, values, topology=named, shared=shared, moving=gif)
     return _written(pictures, output)
 
 

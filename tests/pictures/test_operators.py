@@ -10,8 +10,6 @@ from masksem_graph.operators import Heat, Identity, SpatioTemporal, normalised_a
 from masksem_graph.pictures.operators import (
     SIDE_BY_SIDE,
     far_joints,
-    impulse_figure,
-    matrices_figure,
     named_operator,
     operator_pictures,
     spread,
@@ -68,11 +66,11 @@ def test_joints_far_apart() -> None:
 
 def test_an_unknown_joint() -> None:
     with pytest.raises(InputError, match="--joints: tiny5 has no joint called 'tail', expected some of hip, head"):
-        impulse_figure(TINY, {"heat": spread(Heat(), TINY)}, ["tail"])
+        operator_pictures(TINY, {"heat": Heat()}, ["tail"])
 
 
 def test_every_panel_says_what_it_is() -> None:
-    figure = matrices_figure(TINY, {name: spread(operator, TINY) for name, operator in SIDE_BY_SIDE.items()})
+    figure = operator_pictures(TINY, SIDE_BY_SIDE)[0].figure
     panels = [axes for axes in figure.axes if axes.get_title()]
     titles = [axes.get_title() for axes in panels]
     assert titles == [*list(SIDE_BY_SIDE)[1:], "spatio-temporal: to the next segment"], "all but no smoothing"
