@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,38 +12,26 @@ from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
 from masksem_graph.evaluation.prepared import check_options
 from masksem_graph.models.encode import check_units
 from masksem_graph.models.encoder import SkeletonEncoder
-from masksem_graph.models.io import EncoderDescription, create_encoder, load_encoder, new_encoder
-from masksem_graph.plain_yaml import read_plain
-from masksem_graph.run_folder import RunFolder
-from masksem_graph.topology import encoder_topology
+from masksem_graph.models.io import create_encoder, load_encoder, new_encoder
+from masksem_graph.training.run import describe_new
 
 
 def make_encoder(config: EvaluateConfig, plain: dict[str, Any], store: Store, seed: int) -> SkeletonEncoder:
     """The encoder, in eval mode on the CPU.
 
     Args:
-        config: names the run or the model.
-        plain: the same as plain data.
+        config, plain: name the run or the model; the second as plain data.
         store: the clips it is to encode.
         seed: of freshly drawn weights.
 
     Raises:
         InputError: a part of the run's encoder cannot be used on these clips; the line names it.
     """
+    if config.scratch:
+        torch.manual_seed(seed)
     if config.run == SCRATCH:
         assert config.model is not None
-        torch.manual_seed(seed)
-        topology = encoder_topology(config.model.topology, store.topology)
-        described = EncoderDescription(
-            model=plain["model"],
-            topologies=[topology.to_dict()],
-            channels=store.frames.shape[-1],
-            input_spec=config.data.input_spec(store),
-            recorded=[store.topology.to_dict()],
-        )
-        return create_encoder(described).eval()
-    if config.untrained:
-        torch.manual_seed(seed)
+        return create_encoder(describe_new(config.model, plain["model"], config.data, [store])).eval()
     encoder = new_encoder(config.run).eval() if config.untrained else load_encoder(config.run)
     seen = encoder.input_spec
     if config.data.origin is None and store.origin != seen.origin:
@@ -57,14 +44,3 @@ def make_encoder(config: EvaluateConfig, plain: dict[str, Any], store: Store, se
     # What the configuration says of the clips is what this encoder sees from now on.
     encoder.input_spec = config.data.input_spec(store)
     return encoder
-
-
-def pretraining(run: str) -> dict[str, Any] | None:
-    """The configuration that the run was pre-trained with; None where it does not say."""
-    return RunFolder(run).read_config() or None
-
-
-def pretrained_on(run: str) -> dict[str, Any] | None:
-    """The data set and split that the run was pre-trained on; None where it does not say."""
-    path = Path(run) / "data.yaml"
-    return read_plain(path) if path.is_file() else None

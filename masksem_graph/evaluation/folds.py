@@ -22,7 +22,8 @@ from masksem_graph.report.evaluation import ClassScores, read_results, read_scor
 from masksem_graph.report.page import write_pages
 from masksem_graph.run_folder import RunFolder
 
-ALL = "all"
+POOLED = ("per_class_recall", "confusion", "top1_interval", "top1_interval_is")
+"""Figures of the test clips of all folds together."""
 
 
 def evaluate_all(config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[Competed] = ()) -> dict[str, Any] | None:
@@ -35,25 +36,23 @@ def evaluate_all(config: EvaluateConfig, plain: dict[str, Any], competed: Sequen
         return evaluate(config, plain, competed)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("--folds: expected one process; with torchrun, evaluate each fold by --data.split")
-    beginning = re.sub(r"(?<=_)[^_]*$|\d+$", "", config.data.split) if config.folds == ALL else config.folds
+    beginning = re.sub(r"(?<=_)[^_]*$|\d+$", "", config.data.split) if config.folds == "all" else config.folds
     names = folds_of(config.data.open(), beginning)
     folder = RunFolder(config.output)
     with folder.writing("evaluation"):
-        if folder.results.is_file() and not config.overwrite:
-            raise InputError(f"--output: {folder} already holds results; expected another folder, or --overwrite true")
+        folder.refuse_results(overwrite=config.overwrite, config=plain)
         found = {name: _fold(config, plain, competed, name) for name in names}
-        scored = [read_scores(folder / name) for name in names]
+        scored, classes = zip(*(read_scores(folder / name) for name in names), strict=True)
         total = ClassScores(
-            np.concatenate([one.scores for one, _ in scored], axis=1),
-            np.concatenate([one.label for one, _ in scored]),
-            np.concatenate([one.name for one, _ in scored]),
+            np.concatenate([one.scores for one in scored], axis=1),
+            np.concatenate([one.label for one in scored]),
+            np.concatenate([one.name for one in scored]),
         )
-        classes = scored[0][1]
+        pooled = score_figures(torch.from_numpy(total.scores), torch.from_numpy(total.label), classes[0])
         results = mean_of(found) | {"split": f"{beginning.rstrip('_')} ({len(names)} folds)", "config": plain}
-        pooled = score_figures(torch.from_numpy(total.scores), torch.from_numpy(total.label), classes)
-        results |= {name: pooled[name] for name in ("per_class_recall", "confusion", "top1_interval", "top1_interval_is")}
+        results |= {name: pooled[name] for name in POOLED}
         folder.clear(keep=("results.json",))
-        write_results(folder.path, results, total, classes=classes)
+        write_results(folder.path, results, total, classes=classes[0])
         write_pages(folder.path)
     return results
 
@@ -66,16 +65,12 @@ def folds_of(store: Store, beginning: str) -> list[str]:
     """
     names = [name for name in store.splits if name.startswith(beginning) and name != beginning]
     if len(names) < 2:
-        raise InputError(
-            f"--folds: found {', '.join(names) or 'no split'} that begins with {beginning!r}, expected several of "
-            f"{', '.join(store.splits)}"
-        )
+        found = f"{', '.join(names) or 'no split'} that begins with {beginning!r}"
+        raise InputError(f"--folds: found {found}, expected several of {', '.join(store.splits)}")
     tested = np.concatenate([store.splits[name]["test"] for name in names])
     if len(twice := np.flatnonzero(np.bincount(tested, minlength=1) > 1)):
-        raise InputError(
-            f"--folds: {store.name[twice[0]]} is a test clip of several of {', '.join(names)}; expected splits that "
-            "share none, such as --folds fold"
-        )
+        found = f"{store.name[twice[0]]} is a test clip of several of {', '.join(names)}"
+        raise InputError(f"--folds: {found}; expected splits that share none, such as --folds fold")
     return names
 
 
@@ -84,8 +79,8 @@ def mean_of(folds: dict[str, dict[str, Any]]) -> dict[str, Any]:
     every = list(folds.values())
     out = {name: value for name, value in every[0].items() if name not in ("seconds_by_seed", "top1_by_seed")}
     out |= {name: statistics.fmean(one[name] for one in every) for name, value in out.items() if type(value) in (int, float)}
-    shared = every[0]["floors"].keys() & every[-1]["floors"].keys()
-    floors = {name: statistics.fmean(one["floors"][name] for one in every) for name in every[0]["floors"] if name in shared}
+    shared = [name for name in every[0]["floors"] if name in every[-1]["floors"]]
+    floors = {name: statistics.fmean(one["floors"][name] for one in every) for name in shared}
     sums = {name: sum(one[name] for one in every) for name in ("test_clips", "wall_seconds")}
     top1 = {name: one["top1"] for name, one in folds.items()}
     return out | sums | {"floors": floors, "std": statistics.stdev(top1.values()), "top1_by_fold": top1}

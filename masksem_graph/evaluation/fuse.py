@@ -33,11 +33,11 @@ def fuse(
     Raises:
         InputError: they are of other clips, classes, protocols or numbers of runs.
     """
-    target = RunFolder(output)
-    if output.resolve() in [folder.resolve() for folder in folders]:
+    target, paths = RunFolder(output), [str(folder.resolve()) for folder in folders]
+    if str(output.resolve()) in paths:
         raise InputError(f"--output: {output} is one of the evaluations to add up; expected another folder")
     target.require_ours("evaluation")
-    target.refuse_results(overwrite=overwrite, fused=[str(folder.resolve()) for folder in folders])
+    target.refuse_results(overwrite=overwrite, fused=paths)
     weights = [1.0] * len(folders) if weights is None else list(weights)
     if len(folders) < 2:
         raise InputError(f"--fuse: expected at least two evaluations, found {len(folders)}")
@@ -45,37 +45,33 @@ def fuse(
         raise InputError(f"--weights: expected {len(folders)} numbers, one an evaluation, found {len(weights)}")
     found = [read_results(folder) for folder in folders]
     scored = [read_scores(folder) for folder in folders]
-    for folder, results, (scores, classes) in zip(folders[1:], found[1:], scored[1:], strict=True):
-        _check_alike(folders[0], folder, found[0], results)
-        first, first_classes = scored[0]
-        if classes != first_classes or not np.array_equal(scores.name, first.name) or len(scores.scores) != len(first.scores):
+    first, classes = scored[0]
+    for folder, results, (scores, names) in zip(folders, found, scored, strict=True):
+        for name in ALIKE:
+            if (a := found[0][name]) != (b := results[name]):
+                raise InputError(f"--fuse: {name}: {folders[0]} has {a!r}, {folder} has {b!r}; expected the same")
+        if names != classes or not np.array_equal(scores.name, first.name) or len(scores.scores) != len(first.scores):
             raise InputError(f"--fuse: {folder} has other test clips, classes or numbers of runs than {folders[0]}")
-    scores, classes = scored[0]
-    total = sum(weight * part.scores for weight, (part, _) in zip(weights, scored, strict=True))
+    total = np.asarray(sum(weight * part.scores for weight, (part, _) in zip(weights, scored, strict=True)))
+    streams = [results["stream"] for results in found]
     results = {
         **{name: found[0][name] for name in ALIKE},
-        "stream": "+".join(results["stream"] for results in found),
+        "stream": "+".join(streams),
         "unit": "per cent",
-        **score_figures(torch.from_numpy(np.asarray(total)), torch.from_numpy(scores.label), classes),
+        **score_figures(torch.from_numpy(total), torch.from_numpy(first.label), classes),
         "seeds": found[0]["seeds"],
-        "test_clips": len(scores.label),
+        "test_clips": len(first.label),
         "untrained": any(results["untrained"] for results in found),
         "pretrained_on": found[0]["pretrained_on"],
         "pretraining": found[0]["pretraining"],
-        "streams": [results["stream"] for results in found],
-        "fused": [str(folder.resolve()) for folder in folders],
+        "streams": streams,
+        "fused": paths,
         "weights": weights,
         "wall_seconds": sum(results["wall_seconds"] for results in found),
         **provenance(torch.device("cpu")),
     }
     with target.writing("evaluation"):
         target.clear(keep=("results.json",))
-        write_results(output, results, ClassScores(np.asarray(total), scores.label, scores.name), classes=classes)
+        write_results(output, results, ClassScores(total, first.label, first.name), classes=classes)
         write_pages(output)
     return results
-
-
-def _check_alike(first: Path, other: Path, a: dict[str, Any], b: dict[str, Any]) -> None:
-    for name in ALIKE:
-        if a[name] != b[name]:
-            raise InputError(f"--fuse: {name}: {first} has {a[name]!r}, {other} has {b[name]!r}; expected the same")

@@ -13,11 +13,8 @@ def variants_figure(
 ) -> Figure:
     """A panel for each evaluation: a curve where one number varies, else a line of points for each variant.
 
-    Args:
-        title: over the picture.
-        axes: names of what varies.
-        labels: of each variant, one an axis.
-        points: evaluation -> for each variant the accuracy of its runs, in per cent; none where none is finished.
+    ``labels`` are those of each variant, one for each of ``axes``; ``points`` has for each evaluation and variant the accuracy
+    of its runs, in per cent, none where none is finished.
     """
     numbers = _numbers(labels) if len(axes) == 1 else None
     height = 3.4 if numbers else max(2.2, 0.42 * len(labels) + 1.4)

@@ -43,12 +43,11 @@ class Summary:
 
     def table(self, *, markdown: bool = False) -> Table:
         """A row a variant, a column an evaluation; of variants, each evaluation's best mean stands out."""
-        bold = "**{}**" if markdown else "[bold]{}[/bold] *"
         title = None if markdown else f"{self.plan.title}: top-1 accuracy (%), mean ± standard deviation"
         table = Table(title=title, title_justify="left", box=MARKDOWN if markdown else HEAVY_HEAD)
         for i, name in enumerate(self.titles):
             table.add_column(name, justify="left" if i < len(self.plan.axes) else "right")
-        for row in self.rows(bold):
+        for row in self.rows("**{}**" if markdown else "[bold]{}[/bold] *"):
             table.add_row(*row)
         return table
 
@@ -59,18 +58,20 @@ class Summary:
 
     def rows(self, best: str) -> Iterator[tuple[str, ...]]:
         """The table's cells; of variants, each evaluation's largest mean is put into ``best``."""
-        means = {name: [_mean(self.found(row, name)) for row in self.figures] for name in self.columns}
-        for i, (row, seeds) in enumerate(self.figures.items()):
+        largest = {name: max(_mean(self.found(row, name)) for row in self.figures) for name in self.columns}
+        for row, seeds in self.figures.items():
             cells = []
             for name in (*self.columns, MINUTES):
-                text, largest = mean_and_deviation(self.found(row, name)), max(means.get(name, [0.0]))
-                marked = self.plan.compares and name in means and text != "-" and means[name][i] == largest
-                cells.append(best.format(text) if marked else text)
+                values = self.found(row, name)
+                wins = self.plan.compares and values and name in largest and _mean(values) == largest[name]
+                cells.append(best.format(_cell(values)) if wins else _cell(values))
             whole = sum(None not in one.values() for one in seeds.values())
             yield *row, *cells, str(whole) if whole == len(seeds) else f"{whole} of {len(seeds)}"
 
     def write(self, output: Path) -> None:
         """Write ``results.csv``, ``table.md``, of variants ``figures/variants``, and ``report.html``."""
+        from masksem_graph.report.page.writing import write_experiment
+
         columns = (*self.columns, MINUTES)
         with write_beside(output / "results.csv") as partial, partial.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -88,12 +89,9 @@ class Summary:
 
             picture = variants_figure(self.plan.title, self.plan.axes, list(self.figures), points)
             save_figure(picture, output / "figures" / "variants")
-        from masksem_graph.report.page.writing import write_experiment
-
         reports = [f"{step.name}/report.html" for step in self.plan.steps if (output / step.name / "report.html").is_file()]
-        kinds = ("text",) * len(self.plan.axes)
-        found = {"kinds": kinds, "columns": self.titles, "rows": [*self.rows("{} (best)")], "reports": reports}
-        write_experiment(output, name=self.plan.title, **found)
+        found = {"kinds": ("text",) * len(self.plan.axes), "columns": self.titles, "rows": [*self.rows("{} (best)")]}
+        write_experiment(output, name=self.plan.title, reports=reports, **found)
 
 
 def summarise(plan: ExperimentPlan, output: Path) -> Summary:
@@ -116,7 +114,7 @@ def summarise(plan: ExperimentPlan, output: Path) -> Summary:
     return Summary(plan, list(columns), {row: dict(seeds) for row, seeds in figures.items()})
 
 
-def mean_and_deviation(values: Sequence[float]) -> str:
+def _cell(values: Sequence[float]) -> str:
     """``71.3 ± 0.4``, the deviation that of the runs (n - 1); the mean alone of one run."""
     deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
     return f"{_mean(values):.1f}{deviation}" if values else "-"

@@ -16,12 +16,7 @@ PART = 1024  # test clips compared at once
 
 
 def knn_scores(
-    train: Float[Tensor, "train D"],
-    labels: Int64[Tensor, " train"],
-    test: Float[Tensor, "test D"],
-    *,
-    k: int,
-    classes: int,
+    train: Float[Tensor, "train D"], labels: Int64[Tensor, " train"], test: Float[Tensor, "test D"], *, k: int, classes: int
 ) -> Float[Tensor, "test classes"]:
     """Share of votes of the ``k`` training clips of largest cosine similarity; the nearest of them breaks ties."""
     train, k = F.normalize(train, dim=1), min(k, train.shape[0])
@@ -47,13 +42,11 @@ class KNN(Protocol):
         self.k, self.pool = list(k), pool
 
     def run(self, evaluation: Evaluation, *, seed: int, progress: Progress) -> Outcome:
-        bar = progress.add_task("k-NN", total=2, note="")
-        train = evaluation.encode_test(evaluation.train, pool=self.pool)
-        progress.advance(bar)
-        test = evaluation.encode_test(evaluation.test, pool=self.pool)
-        progress.advance(bar)
-        labels, truth = evaluation.labels(evaluation.train), evaluation.labels(evaluation.test)
-        classes = len(evaluation.classes)
-        scores = {k: knn_scores(train, labels, test, k=k, classes=classes) for k in self.k}
-        figures = {f"top1_k{k}": 100 * (s.argmax(1) == truth).float().mean().item() for k, s in scores.items()}
+        bar, features = progress.add_task("k-NN", total=2, note=""), []
+        for clips in (evaluation.train, evaluation.test):
+            features.append(evaluation.encode_test(clips, pool=self.pool))
+            progress.advance(bar)
+        labels, classes = evaluation.labels(evaluation.train), len(evaluation.classes)
+        scores = {k: knn_scores(features[0], labels, features[1], k=k, classes=classes) for k in self.k}
+        figures = {f"top1_k{k}": evaluation.accuracy(found) for k, found in scores.items()}
         return Outcome(scores=scores[self.k[0]], figures=figures)

@@ -11,21 +11,12 @@ ALPHAS = tuple(10.0**k for k in range(-3, 8))
 
 
 def ridge_scores(
-    train: Float[Tensor, "train P"],
-    labels: Int64[Tensor, " train"],
-    test: Float[Tensor, "test P"],
-    *,
-    classes: int,
+    train: Float[Tensor, "train P"], labels: Int64[Tensor, " train"], test: Float[Tensor, "test P"], *, classes: int
 ) -> Float[Tensor, "test classes"]:
     """Scores of one-against-all ridge regression on standardised features.
 
     Targets are 1 for a clip's own class and -1 for the others. The penalty is the one of `ALPHAS` with the smallest squared
     leave-one-out error on the training clips, which has a closed form; nothing is chosen on test clips.
-
-    Args:
-        train, test: features.
-        labels: class of each training clip.
-        classes: how many there are.
     """
     mean, std = train.double().mean(0), train.double().std(0, correction=0)
     std = torch.where(std > 1e-9, std, torch.ones_like(std))

@@ -21,7 +21,6 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    """The rows as text, once each is known to be numbers of an epoch."""
     try:
         require_regular(path)
         with path.open(newline="", encoding="utf-8") as file:
@@ -51,11 +50,9 @@ class MetricsLog:
     """
 
     def __init__(self, folder: Path, upto: int = 0) -> None:
-        self.path = folder / "metrics.csv"
-        self.rows: list[dict[str, str]] = []
-        if upto and self.path.is_file():
-            self.rows = [row for row in _rows(self.path) if int(row["epoch"]) <= upto]
-        self.board = None
+        self.path, self.board = folder / "metrics.csv", None
+        kept = _rows(self.path) if upto and self.path.is_file() else []
+        self.rows = [row for row in kept if int(row["epoch"]) <= upto]
         if find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
 

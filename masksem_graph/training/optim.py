@@ -52,10 +52,10 @@ def layer_groups(
     groups: list[dict[str, Any]] = []
     for depth, parameters in enumerate(layers):
         scale = layer_decay ** (len(layers) - 1 - depth)
-        for decays in (True, False):
+        for decay, decays in ((weight_decay, True), (0.0, False)):
             chosen = [p for p in parameters if p.requires_grad and (id(p) not in spared) is decays]
             if chosen:
-                groups.append({"params": chosen, "weight_decay": weight_decay if decays else 0.0, "scale": scale})
+                groups.append({"params": chosen, "weight_decay": decay, "scale": scale})
     return groups
 
 
@@ -65,14 +65,7 @@ def build_adamw(module: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 
 
 def warmup_cosine(step: int, *, steps: int, warmup: int, peak: float, final: float) -> float:
-    """Learning rate of a step: linear from 0 to ``peak`` over ``warmup`` steps, then a cosine down to ``final``.
-
-    Args:
-        step: from 0.
-        steps: of the whole training.
-        warmup: steps of warm-up.
-        peak, final: learning rates.
-    """
+    """Learning rate of a step: linear from 0 to ``peak`` over ``warmup`` steps, then a cosine down to ``final`` at the end."""
     if step < warmup:
         return peak * (step + 1) / warmup
     progress = (step - warmup) / max(steps - warmup - 1, 1)
