@@ -115,7 +115,7 @@ def evaluate(
         InputError: something cannot be used; the line names the field.
     """
     from masksem_graph.cli.evaluate import read
-    from masksem_graph.evaluation.folds import evaluate_all as run_protocol
+    from masksem_graph.evaluation.several import evaluate_all as run_protocol
 
     data = None if data is None else data_section(data)
     groups = {

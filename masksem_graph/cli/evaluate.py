@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> None:
     config, plain, competed = parse(argv)
 
     from masksem_graph.console import console
-    from masksem_graph.evaluation.folds import evaluate_all
+    from masksem_graph.evaluation.several import evaluate_all
     from masksem_graph.report.evaluation import print_results
     from masksem_graph.training.processes import leave_together
 
@@ -140,7 +140,7 @@ def _fuse(argv: Sequence[str]) -> None:
     found = parser.parse_args(argv)
 
     from masksem_graph.console import console
-    from masksem_graph.evaluation.fuse import fuse
+    from masksem_graph.evaluation.several import fuse
     from masksem_graph.report.evaluation import print_results
 
     results = fuse([Path(run) for run in found.fuse], Path(found.output), weights=found.weights, overwrite=found.overwrite)

@@ -43,11 +43,7 @@ class Classifier:
         return torch.cat(scores)
 
     def loader(self, store: Store, device: torch.device | str = "cpu") -> SkeletonLoader:
-        """Reads clips as the network was trained to see them.
-
-        Raises:
-            InputError: the clips have other joints or coordinates than the encoder.
-        """
+        """Reads clips as the network was trained to see them; those with other joints or coordinates are refused."""
         encoder = self.network.encoder
         trained = topology_for(encoder, self.prepared.topology)
         if topology_for(encoder, store.topology).joints != trained.joints:  # the encoder may go on, what its head saw may not
@@ -64,11 +60,7 @@ def load_classifier(path: Path) -> Classifier | OnnxClassifier:
 
 
 def read_classifier(folder: Path) -> Classifier:
-    """What an evaluation that trains a head saved, or what was converted with its head.
-
-    Raises:
-        InputError: the folder holds no head, or a damaged one.
-    """
+    """What an evaluation that trains a head saved, or what was converted with its head; `InputError` without a head."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder, expected an evaluation's")
     if (saved := load_head(folder)) is None:

@@ -41,11 +41,7 @@ class Prepared:
 
 
 def prepared_as(folder: Path, encoder: SkeletonEncoder) -> Prepared:
-    """How the clips of a run or of an evaluation were prepared; a converted one does not say more than its encoder.
-
-    Raises:
-        InputError: ``data.yaml`` or ``config.yaml`` is damaged.
-    """
+    """How the clips of a run or of an evaluation were prepared; a converted one does not say more than its encoder."""
     path, fields = _preparation(folder)
     kinds = {"format": str, "options": dict, "units": str, "topology": dict}
     found = {name: fields.get(name) or None for name in kinds} if isinstance(fields, dict) else {"options": fields}
@@ -57,12 +53,9 @@ def prepared_as(folder: Path, encoder: SkeletonEncoder) -> Prepared:
 
 
 def check_options(run: str | os.PathLike[str], store: Store, named: Mapping[str, Any]) -> None:
-    """Whether the clips of a store were read as a run's own; of another format than the run's, nothing is compared.
+    """Refuse clips of the run's format that were read with another value of an option that changes coordinates.
 
-    ``named`` are options of the reader that the user gives: what is named is meant.
-
-    Raises:
-        InputError: an option that changes coordinates had another value.
+    ``named`` are options that the user gives: what is named is meant.
     """
     _, fields = _preparation(Path(run))
     options = fields.get("options") if isinstance(fields, dict) and fields.get("format") == store.format else None

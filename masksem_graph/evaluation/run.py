@@ -24,13 +24,12 @@ from masksem_graph.data.config import DataConfig, identity, open_on_first, prepa
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
-from masksem_graph.evaluation.encoders import make_encoder
-from masksem_graph.evaluation.prepared import pretrained_on, records_of
+from masksem_graph.evaluation.prepared import check_options, pretrained_on, records_of
 from masksem_graph.files import digest, write_beside
 from masksem_graph.models.compiling import compile_layers
-from masksem_graph.models.encode import loader_for, topology_for
-from masksem_graph.models.heads import Head
-from masksem_graph.models.io import load_head, save_head, twin
+from masksem_graph.models.encode import check_units, loader_for, topology_for
+from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.io import create_encoder, load_encoder, load_head, new_encoder, save_head, twin
 from masksem_graph.pictures.embedding import Embedding, embed, embedding_picture
 from masksem_graph.pictures.picture import write_pictures
 from masksem_graph.protocols import KNN, Evaluation, Linear, OwnHead
@@ -43,24 +42,14 @@ from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.classify import Classify
 from masksem_graph.training.devices import launch
 from masksem_graph.training.provenance import provenance
-from masksem_graph.training.run import print_start
+from masksem_graph.training.run import describe_new, print_start
 
 MAPPED_CLIPS = 1000  # on the map of features; k-NN counts them all
 
 
 @dataclass(frozen=True)
 class Run:
-    """One seed's part of an evaluation.
-
-    Args:
-        seed: of the run.
-        labelled: positions of the training clips whose labels it saw.
-        scores, figures: what the protocol found.
-        classifier: what made the scores, where a head was trained.
-        seconds: wall time.
-        floors: what the same clips give without pre-training, where a frozen encoder is read out.
-        map: of the test clips' features, where one was asked for and the encoder stayed as it was.
-    """
+    """What one seed found, with the labels of some training clips: by a classifier, where a head was trained."""
 
     seed: int
     labelled: Int64[Tensor, " labelled"]
@@ -76,8 +65,7 @@ def evaluate(config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[C
     """Run a protocol and write its folder: results, scores, figures, and the classifier of the last seed.
 
     Args:
-        config: which run, which clips, which protocol, which seeds.
-        plain: the same as plain data, for the record.
+        config, plain: what to do; the second as plain data, for the record.
         competed: fields that two sources set; they are told at the start.
 
     Returns:
@@ -114,11 +102,7 @@ def _start_lines(config: EvaluateConfig, plain: dict[str, Any], store: Store) ->
 
 
 def _warnings(config: EvaluateConfig, store: Store) -> Iterator[tuple[str, str]]:
-    """What to know before the first epoch about clips that are few, or known.
-
-    Raises:
-        InputError: they are too few for any figure.
-    """
+    """What to know before the first epoch about clips that are few, or known; too few for any figure are refused."""
     (train, test), split = labelled_split(config.data, store), config.data.split
     if len(store.classes) < 2:
         one = f"{store.path} has one class, {store.classes[0]}"
@@ -141,9 +125,12 @@ def _warnings(config: EvaluateConfig, store: Store) -> Iterator[tuple[str, str]]
 
 def _run(config: EvaluateConfig, plain: dict[str, Any], store: Store, fabric: Fabric, seed: int, *, compiles: bool) -> Run:
     began = time.monotonic()
-    encoder = make_encoder(config, plain, store, seed).to(fabric.device)
+    encoder = _encoder(config, plain, store, seed).to(fabric.device)
     if compiles:
         compile_layers(encoder)
+    saved = None if config.scratch else load_head(config.run)
+    if saved and isinstance(config.protocol, OwnHead) and saved.classes not in (None, tuple(store.classes)):
+        raise InputError(f"{config.run}: its head was trained on other classes than the data's, or in another order")
     train, test = labelled_split(config.data, store)
     labelled = config.labels.choose(train, torch.from_numpy(np.array(store.label))[train], seed)
     evaluation = Evaluation(
@@ -154,7 +141,7 @@ def _run(config: EvaluateConfig, plain: dict[str, Any], store: Store, fabric: Fa
         classes=store.classes,
         crop=encoder.crop,
         bf16=config.device.precision == "bf16-mixed",
-        head=_own_head(config, fabric.device, store.classes),
+        head=None if saved is None else saved.head.to(fabric.device),
         compile=compiles,
         untrained=partial(twin, encoder),
     )
@@ -173,14 +160,25 @@ def _run(config: EvaluateConfig, plain: dict[str, Any], store: Store, fabric: Fa
     return Run(seed, labelled, outcome.scores.cpu(), figures, classifier, seconds, beside, picture)
 
 
-def _own_head(config: EvaluateConfig, device: torch.device, classes: tuple[str, ...]) -> Head | None:
-    """The run's head; where it is to score the clips as it is, it must have been trained on their classes in this order."""
-    saved = None if config.scratch else load_head(config.run)
-    if saved is None:
-        return None
-    if isinstance(config.protocol, OwnHead) and saved.classes not in (None, tuple(classes)):
-        raise InputError(f"{config.run}: its head was trained on other classes than the data's, or in another order")
-    return saved.head.to(device)
+def _encoder(config: EvaluateConfig, plain: dict[str, Any], store: Store, seed: int) -> SkeletonEncoder:
+    """The encoder, in eval mode on the CPU; ``seed`` is that of freshly drawn weights."""
+    if config.scratch:
+        torch.manual_seed(seed)
+    if config.run == SCRATCH:
+        assert config.model is not None
+        return create_encoder(describe_new(config.model, plain["model"], config.data, [store])).eval()
+    encoder = new_encoder(config.run).eval() if config.untrained else load_encoder(config.run)
+    seen = encoder.input_spec
+    if config.data.origin is None and store.origin != seen.origin:
+        raise InputError(
+            f"data.origin: {store.path} was prepared with {store.origin}, the encoder's own clips with {seen.origin}; "
+            f"expected the same, or --data.origin {store.origin} to say that it is meant"
+        )
+    check_units(encoder, store)
+    check_options(config.run, store, config.data.options)
+    # What the configuration says of the clips is what this encoder sees from now on.
+    encoder.input_spec = config.data.input_spec(store)
+    return encoder
 
 
 def _conclude(
@@ -223,8 +221,10 @@ def _conclude(
     }
     # Old results stay until new ones take their place.
     folder.clear(keep=("results.json",))
-    if not config.labels.all:
-        _write_labelled(folder, store, runs)
+    if not config.labels.all:  # which clips each seed had labels of
+        rows = [(run.seed, store.name[i], store.classes[store.label[i]]) for run in runs for i in run.labelled.tolist()]
+        with write_beside(folder / "labelled.csv") as partial_file, partial_file.open("w", newline="") as file:
+            csv.writer(file).writerows([("seed", "clip", "class"), *rows])
     if (classifier := runs[-1].classifier) is not None:
         _save(folder, classifier, data, store, plain)
     scored = ClassScores(scores.numpy(), truth.numpy(), np.array(store.name[test.numpy()]))
@@ -238,11 +238,7 @@ def _conclude(
 
 
 def labelled_split(data: DataConfig, store: Store) -> tuple[Int64[Tensor, " train"], Int64[Tensor, " test"]]:
-    """Positions of the clips with a known class, to train and to test on.
-
-    Raises:
-        InputError: there are none.
-    """
+    """Positions of the clips with a known class, to train and to test on; `InputError` where there are none."""
     split, known = store.splits[data.split], np.array(store.label) >= 0
     parts = {name: torch.from_numpy(split[name][known[split[name]]]) for name in ("train", "test")}
     for name, clips in parts.items():
@@ -276,13 +272,6 @@ def score_figures(
     runs = [run | more for run, more in zip(runs, further or [{}] * len(runs), strict=True)]
     low, high = bootstrap_interval((scores.argmax(2) == truth).numpy())
     return {**summary(runs), "top1_interval": [low, high], "top1_interval_is": "95 %, bootstrap over test clips"}
-
-
-def _write_labelled(folder: RunFolder, store: Store, runs: Sequence[Run]) -> None:
-    """``labelled.csv``: which clips each seed had labels of."""
-    rows = [(run.seed, store.name[i], store.classes[store.label[i]]) for run in runs for i in run.labelled.tolist()]
-    with write_beside(folder / "labelled.csv") as partial, partial.open("w", newline="") as file:
-        csv.writer(file).writerows([("seed", "clip", "class"), *rows])
 
 
 def _save(folder: RunFolder, network: Classify, data: DataConfig, store: Store, plain: dict[str, Any]) -> None:

@@ -115,19 +115,16 @@ def load_plan(
     else:
         own, axes = mapping(source, "file", fields, RECIPE), ("run",)
         variants = [((), recipe_steps(source, fields["steps"], trust))]
+    runs = own.get("seeds", [0]) if seeds is None else list(seeds)
+    whole = isinstance(runs, list) and all(type(seed) is int and seed >= 0 for seed in runs)
+    if not whole or not runs or len(set(runs)) < len(runs):
+        raise InputError(f"seeds: expected a list of different whole numbers from 0, found {runs!r}")
     expansion = Expansion(
         source=source,
-        seeds=_seeds(own.get("seeds", [0]) if seeds is None else list(seeds)),
+        seeds=runs,
         declared={name: str(text) for name, text in mapping(source, "roots", own.get("roots", {})).items()},
         roots=dict(roots or {}),
         overrides=dict(overrides or {}),
         trust=trust,
     )
     return ExperimentPlan(str(fields.get("title") or path.stem), axes, expansion.steps(variants), compares)
-
-
-def _seeds(found: Any) -> list[int]:
-    whole = isinstance(found, list) and all(type(seed) is int for seed in found)
-    if not whole or not found or len(set(found)) < len(found) or min(found) < 0:
-        raise InputError(f"seeds: expected a list of different whole numbers from 0, found {found!r}")
-    return found

@@ -57,10 +57,7 @@ def run_steps(plan: ExperimentPlan, output: Path, *, jobs: int = 1, keep_going: 
         keep_going: run the steps that do not need a failed one; else stop at the first failure.
 
     Returns:
-        name of each step that failed -> what went wrong, and where its log is.
-
-    Raises:
-        Stopped: SIGTERM or Ctrl-C; the same call goes on from there.
+        name of each step that failed -> what went wrong. After `Stopped` the same call goes on from there.
     """
     with StopRequest() as stop, _alone(output, stop) as lock, progress_bars() as progress:
         runner = _Runner(plan, output, jobs, progress, lock)

@@ -104,9 +104,6 @@ def check_options(source: str, where: str, found: Any, trust: Sequence[str]) -> 
         source, where: the file and the field, for the error.
         found: option -> value.
         trust: packages beside `OWN_CLASSES` whose classes may be named.
-
-    Raises:
-        InputError: not a mapping, an odd name, an option that the planner gives, or a class of another package.
     """
     options = mapping(source, where, found)
     for name, value in options.items():

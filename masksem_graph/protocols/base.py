@@ -151,11 +151,9 @@ def batches(order: Int64[Tensor, " S"], size: int) -> tuple[Int64[Tensor, " _"],
 
 
 def trained_figures(accuracies: list[float], loss: float) -> dict[str, float]:
-    """Figures of a training: the last epoch is the result, the best was chosen on test data and is only told of as such.
+    """Figures from the accuracy after each epoch and the last one's loss.
 
-    Args:
-        accuracies: on the test clips after each epoch, in per cent; 0 where nobody looked.
-        loss: of the last epoch.
+    The last epoch is the result. The best one was chosen on test data and is only told of as such.
     """
     best = max([0.0, *accuracies])
     epoch = [0.0, *accuracies].index(best)
@@ -163,11 +161,7 @@ def trained_figures(accuracies: list[float], loss: float) -> dict[str, float]:
 
 
 def require_least(**limits: tuple[int, int]) -> None:
-    """Refuse an option below its least value; each is given as ``name=(value, least)``.
-
-    Raises:
-        InputError: one is.
-    """
+    """Refuse an option below its least value; each is given as ``name=(value, least)``."""
     for name, (value, least) in limits.items():
         if value < least:
             raise InputError(f"{name}: expected at least {least}, found {value}")

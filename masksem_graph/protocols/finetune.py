@@ -19,7 +19,7 @@ from masksem_graph.models.heads import HeadFactory, MLPHead
 from masksem_graph.protocols.base import Evaluation, Outcome, Protocol, batches, require_least, trained_figures
 from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.classify import Classify
-from masksem_graph.training.optim import layer_groups, undecayed, warmup_cosine
+from masksem_graph.training.optim import layer_groups, set_rate, undecayed
 from masksem_graph.training.processes import my_share, rank, sum_gradients, sum_over_processes
 
 
@@ -126,7 +126,9 @@ class Training:
         view = evaluation.augmented(clips, keyed_generator(Purpose.FINETUNE_VIEW, self.seed, epoch, step))
         mine = my_share(len(clips))
         batch = evaluation.source.load(evaluation.source.plan(view[mine.start : mine.stop]))
-        self._set_rate(epoch * self.steps + step)
+        total, now = recipe.epochs * self.steps, epoch * self.steps + step
+        warmup = round(recipe.warmup * total)
+        set_rate(self.optimiser, now, steps=total, warmup=warmup, peak=recipe.lr, final=recipe.final_lr)
         self.network.train()
         # Dropout and stochastic depth are drawn from the seed, by each process its own, and nobody else's numbers change.
         device = evaluation.source.device
@@ -140,10 +142,3 @@ class Training:
         sum_gradients([p for p in self.network.parameters() if p.requires_grad])
         self.optimiser.step()
         return sum_over_processes(loss.detach())
-
-    def _set_rate(self, step: int) -> None:
-        recipe, total = self.recipe, self.recipe.epochs * self.steps
-        warmup = round(recipe.warmup * total)
-        rate = warmup_cosine(step, steps=total, warmup=warmup, peak=recipe.lr, final=recipe.final_lr)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate * group["scale"]

@@ -43,11 +43,7 @@ class LabelsConfig:
         return self.share == 1 and self.per_class is None
 
     def choose(self, clips: Int64[Tensor, " train"], labels: Int64[Tensor, " train"], seed: int) -> Int64[Tensor, " labelled"]:
-        """The labelled ones of ``clips`` (positions in the store), in their order; which they are depends on the seed alone.
-
-        Raises:
-            InputError: too few clips for what is asked.
-        """
+        """The labelled ones of some clips of the store, in their order; which they are depends on the seed alone."""
         if self.all:
             return clips
         shuffled = torch.randperm(len(clips), generator=keyed_generator(Purpose.LABELLED_SUBSET, seed))

@@ -168,13 +168,10 @@ class Pretrain(nn.Module):
         counts = {"nodes": segments * joints, "scores": self.scores.draws, "predicted": chosen}
         return {name: count for name, count in counts.items() if count}
 
-    def predicted(self, masked: int) -> int:
-        """How many of a body's masked nodes are predicted."""
-        return max(1, round(self.config.predicted * masked))
-
     def asked(self, mask: Mask, numbers: RandomNumbers) -> Mask:
         """The kept nodes, and of the masked ones those that are predicted now, in graph order."""
-        if (count := self.predicted(mask.masked.shape[1])) == mask.masked.shape[1]:
+        masked = mask.masked.shape[1]
+        if (count := max(1, round(self.config.predicted * masked))) == masked:
             return mask
         if numbers.predicted is None:
             raise ValueError("a share of the masked nodes is predicted: RandomNumbers.predicted is needed")
@@ -225,8 +222,7 @@ class Pretrain(nn.Module):
         return self._latents(self.student(batch, mask.kept), batch, mask)
 
     def _latents(self, h: Float[Tensor, "B kept D"], batch: SkeletonBatch, mask: Mask) -> Float[Tensor, "B views D"]:
-        if self.contrast is None:
-            raise ValueError("latents are only made for a contrast")
+        assert self.contrast is not None
         with torch.autocast(h.device.type, enabled=False):
             return self.contrast.latents(h.float(), mask.kept, (batch.segments, len(batch.topology)))
 
@@ -264,7 +260,7 @@ class Pretrain(nn.Module):
         h = self.student(batch, drawn.mask.kept)
         mask = self.asked(drawn.mask, numbers)
         predictions = self.decoder(h, batch, mask.kept, mask.masked)
-        predicted = whole.bodies * self.predicted(self.masked(batch))
+        predicted = whole.bodies * mask.masked.shape[1]
         parts = {name: value / predicted for name, value in self.losses(batch, mask, drawn.pi, predictions).items()}
         loss = torch.stack([parts[name] * weight for name, weight in self.target.weights.items()]).sum()
         if self.contrast is not None:

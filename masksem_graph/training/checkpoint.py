@@ -49,12 +49,7 @@ def write_tensors(path: Path, content: Any) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU.
-
-    Raises:
-        InputError: missing, changed after it was written, of another format, or with anything in it but plain data and
-            tensors of finite numbers.
-    """
+    """Read a checkpoint onto the CPU; see `read_tensors` for what is refused."""
     state = read_tensors(path, "a checkpoint of a run")
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         found = state.get("format") if isinstance(state, dict) else state
@@ -63,11 +58,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def newest_checkpoint(folder: Path) -> dict[str, Any]:
-    """A run's last checkpoint; where that is damaged or gone the one before, and a line says so.
-
-    Raises:
-        InputError: neither can be read.
-    """
+    """A run's last checkpoint; where that is damaged or gone the one before, and a line says so."""
     try:
         return load_checkpoint(folder / "last.pt")
     except InputError as error:
@@ -86,7 +77,7 @@ def read_tensors(path: Path, what: str, *, allow: Sequence[Any] = (), named: str
         allow, named: classes that may be in it beside plain data and tensors, and what error lines call them.
 
     Raises:
-        InputError: missing, changed after it was written, or with anything else in it.
+        InputError: missing, changed after it was written, or with anything in it but plain data and finite numbers.
     """
     try:
         require_regular(path)
@@ -153,11 +144,7 @@ def _tensors_in(content: Any, name: str, depth: int = 0) -> Iterator[tuple[str, 
 
 
 def check_alike(found: Any, expected: Any, name: str) -> None:
-    """Refuse state that is not built as ``expected``, which this program would write: other keys, types, shapes or dtypes.
-
-    Raises:
-        InputError: they differ; the line begins with ``name``.
-    """
+    """Refuse state that is not built as ``expected``, which this program would write: other keys, types, shapes or dtypes."""
     inside: Any = ()
     if isinstance(expected, Tensor):
         right = isinstance(found, Tensor) and found.shape == expected.shape and found.dtype == expected.dtype
@@ -193,11 +180,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: Any) -> None:
-    """Put every global random generator back to `random_state`.
-
-    Raises:
-        InputError: it is no such state.
-    """
+    """Put every global random generator back to `random_state`."""
     try:
         version, internal, gauss = state["python"]
         kind, keys, position, *rest = state["numpy"]

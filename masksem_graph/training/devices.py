@@ -49,11 +49,7 @@ class DeviceConfig:
 
 
 def launch(config: DeviceConfig) -> "lightning_fabric.Fabric":
-    """A started Fabric: one device, or as many processes as torchrun started.
-
-    Raises:
-        InputError: the accelerator is not there.
-    """
+    """A started Fabric: one device, or as many processes as torchrun started; `InputError` where the device is not there."""
     import torch
     from lightning_fabric import Fabric
 

@@ -12,11 +12,7 @@ from masksem_graph.files import require_regular, write_beside
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's ``metrics.csv``; an epoch without a figure has no entry for it.
-
-    Raises:
-        InputError: there is none, or a damaged one.
-    """
+    """The rows of a run's ``metrics.csv``; an epoch without a figure has no entry for it. `InputError` of a damaged file."""
     return [{name: float(value) for name, value in row.items() if value} for row in _rows(folder / "metrics.csv")]
 
 
@@ -39,15 +35,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 class MetricsLog:
-    """A run's figures by epoch.
-
-    Args:
-        folder: the run's folder.
-        upto: epochs whose rows are kept from an earlier start; a resumed run writes the later ones again.
-
-    Raises:
-        InputError: the rows of the earlier start are damaged.
-    """
+    """A run's figures by epoch; the rows of an earlier start are kept ``upto`` an epoch, the later ones are written again."""
 
     def __init__(self, folder: Path, upto: int = 0) -> None:
         self.path, self.board = folder / "metrics.csv", None

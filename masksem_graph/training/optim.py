@@ -42,12 +42,10 @@ def layer_groups(
 
     Args:
         layers: parameters by depth, first to last.
-        spared: parameters without weight decay, see `undecayed`.
+        spared: those without weight decay, see `undecayed`.
         weight_decay: of all others.
-        layer_decay: factor from a layer to the one before it; 1 for one rate everywhere.
-
-    Returns:
-        groups of an optimiser; ``scale``, 1 in the last layer, is what the scheduled rate is to be multiplied by.
+        layer_decay: factor from a layer to the one before it. A group's ``scale``, 1 in the last layer, is what the scheduled
+            rate is to be multiplied by.
     """
     groups: list[dict[str, Any]] = []
     for depth, parameters in enumerate(layers):
@@ -62,6 +60,13 @@ def layer_groups(
 def build_adamw(module: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     """Fused AdamW over `decay_groups`."""
     return torch.optim.AdamW(decay_groups(module, config), lr=config.lr, betas=config.betas, fused=True)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, step: int, **schedule: Any) -> None:
+    """Set the learning rate of a step, see `warmup_cosine`; a group's own is multiplied by its ``scale``."""
+    rate = warmup_cosine(step, **schedule)
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group.get("scale", 1)
 
 
 def warmup_cosine(step: int, *, steps: int, warmup: int, peak: float, final: float) -> float:

@@ -28,7 +28,7 @@ from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain, RandomNumbers
 from masksem_graph.training.checkpoint import check_alike, random_state, restore_random_state, save_checkpoint
 from masksem_graph.training.config import TrainConfig
 from masksem_graph.training.metrics import MetricsLog
-from masksem_graph.training.optim import build_adamw, warmup_cosine
+from masksem_graph.training.optim import build_adamw, set_rate
 from masksem_graph.training.signals import StopRequest
 
 TELL_SECONDS = 20.0
@@ -53,13 +53,14 @@ class NonFiniteLoss(InputError):
 
 
 class Interrupted(Exception):
-    """A signal asked the run to stop; its checkpoint is written."""
+    """A signal, SIGTERM or Ctrl-C, asked the run to stop; a checkpoint of this very step is written."""
 
     def __init__(self, signal: int, progressed: Progressed) -> None:
         super().__init__(f"stopped in epoch {progressed.epoch + 1} after {progressed.step} steps")
         self.signal = signal
 
 
+@dataclass(kw_only=True, eq=False)
 class PretrainLoop:
     """Trains a task; ``progressed`` says how far it is.
 
@@ -75,29 +76,25 @@ class PretrainLoop:
         zero_levels: what predicting zero costs for each target; errors are logged as a share of it too, ``NAME_share``.
     """
 
-    def __init__(
-        self,
-        *,
-        fabric: Fabric,
-        task: Pretrain,
-        sets: Sequence[TrainingSet],
-        config: TrainConfig,
-        crop: CropConfig,
-        folder: Path,
-        save_encoder: Callable[[SkeletonEncoder], None],
-        evaluate: Callable[[SkeletonEncoder], dict[str, float]] | None = None,
-        compile: bool = False,
-        zero_levels: Mapping[str, float] | None = None,
-    ) -> None:
-        self.fabric, self.task, self.sets, self.config, self.crop = fabric, task, tuple(sets), config, crop
-        self.folder, self.checkpoint = folder, folder / "last.pt"
-        self.save_encoder, self.evaluate, self.zero_levels = save_encoder, evaluate, zero_levels or {}
-        self.mixture = Mixture(sets, batch_size=config.batch_size, seed=config.seed)
+    fabric: Fabric
+    task: Pretrain
+    sets: Sequence[TrainingSet]
+    config: TrainConfig
+    crop: CropConfig
+    folder: Path
+    save_encoder: Callable[[SkeletonEncoder], None]
+    evaluate: Callable[[SkeletonEncoder], dict[str, float]] | None = None
+    compile: bool = False
+    zero_levels: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        task, self.checkpoint = self.task, self.folder / "last.pt"
+        self.mixture = Mixture(self.sets, batch_size=self.config.batch_size, seed=self.config.seed)
         self.steps_per_epoch = self.mixture.steps
-        for network in (task.student, task.teacher, task.decoder) if compile else ():
+        for network in (task.student, task.teacher, task.decoder) if self.compile else ():
             if network is not None:
                 compile_layers(network)
-        self.wrapped, self.optimiser = fabric.setup(task, build_adamw(task, config))
+        self.wrapped, self.optimiser = self.fabric.setup(task, build_adamw(task, self.config))
         self.progressed = Progressed()
         self.saved_at = self.told_at = self.agreed_at = time.monotonic()
         self.agree_in = self.steps_since = 1
@@ -108,12 +105,7 @@ class PretrainLoop:
         return self.progressed.epoch >= self.config.epochs
 
     def run(self, progress: Progress) -> None:
-        """Train to the end.
-
-        Raises:
-            NonFiniteLoss: the last good checkpoint stays.
-            Interrupted: SIGTERM or Ctrl-C; a checkpoint of this very step is written.
-        """
+        """Train to the end. Before `NonFiniteLoss` the last good checkpoint stays, before `Interrupted` one is written."""
         log = MetricsLog(self.folder, self.progressed.epoch) if self.fabric.is_global_zero else None
         done = self.progressed.epoch * self.steps_per_epoch + self.progressed.step
         total = self.config.epochs * self.steps_per_epoch
@@ -166,7 +158,10 @@ class PretrainLoop:
         of_batch = self.task.needs_reference and self.task.config.reference == "batch"
         reference = one.source.load(plan).frames.mean(0) if of_batch else None
         whole = GlobalBatch(bodies=bodies, reference=reference, data_set=portion.data_set)
-        self._set_rate(epoch * self.steps_per_epoch + step)
+        config, steps = self.config, self.config.epochs * self.steps_per_epoch
+        warmup = round(config.warmup * config.epochs * self.steps_per_epoch)
+        now = epoch * self.steps_per_epoch + step
+        set_rate(self.optimiser, now, steps=steps, warmup=warmup, peak=config.lr, final=config.final_lr)
         self.task.update_teacher()
         whole = whole._replace(latents=self._batch_latents(one.source, parts, whole))
         for i, (first, part, drawn) in enumerate(parts):
@@ -184,13 +179,6 @@ class PretrainLoop:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return bodies
-
-    def _set_rate(self, step: int) -> None:
-        config, steps = self.config, self.config.epochs * self.steps_per_epoch
-        warmup = round(config.warmup * config.epochs * self.steps_per_epoch)
-        lr = warmup_cosine(step, steps=steps, warmup=warmup, peak=config.lr, final=config.final_lr)
-        for group in self.optimiser.param_groups:
-            group["lr"] = lr
 
     def draw(self, epoch: int, step: int, portion: Portion) -> tuple[BodyPlan, RandomNumbers]:
         """Everything random of a step, for the global batch, keyed by seed, epoch and step alone."""
@@ -231,7 +219,6 @@ class PretrainLoop:
         sums[name] = sums[name] + value.float() if name in sums else value.float()
 
     def _end_epoch(self) -> dict[str, float]:
-        """The epoch's row of figures; the next one begins."""
         state, figures = self.progressed, self._figures()
         figures |= {f"{name}_share": figures[name] / level for name, level in self.zero_levels.items() if level > 0}
         rate = {"lr": self.optimiser.param_groups[0]["lr"], "seconds": state.seconds}
@@ -243,12 +230,9 @@ class PretrainLoop:
         return row
 
     def _figures(self) -> dict[str, float]:
-        """Means per body over the epoch so far, over all processes.
+        """Means per body over the epoch so far, over all processes; `NonFiniteLoss` where one is not finite.
 
         Of several data sets also ``share_NAME`` of the bodies, and ``loss_NAME``, the mean over this share alone.
-
-        Raises:
-            NonFiniteLoss: one of them is not finite.
         """
         state = self.progressed
         totals = torch.stack(list(state.sums.values())) if state.sums else torch.zeros(0)
@@ -264,7 +248,6 @@ class PretrainLoop:
         return figures
 
     def _sum(self, value: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """Summed over the processes."""
         return cast(Tensor, self.fabric.all_reduce(value, reduce_op="sum")) if self.fabric.world_size > 1 else value
 
     def _agree(self, *flags: bool) -> list[bool]:
@@ -302,11 +285,7 @@ class PretrainLoop:
         self.fabric.barrier()
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint.
-
-        Raises:
-            InputError: it is not one of this run.
-        """
+        """Go on from a checkpoint; `InputError` where it is not one of this run."""
         try:
             self._check(state)
             self.task.load_state_dict(state["task"])

@@ -35,10 +35,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
 def record_start(folder: Path, device: torch.device, parts: dict[str, str]) -> None:
     """Note in ``provenance.yaml`` where a run is computed; a run that goes on elsewhere, or by other code, adds an entry.
 
-    Args:
-        folder: of the run.
-        device: where it is computed.
-        parts: classes that are not of this package, with the hash of the file of each.
+    ``parts`` are classes that are not of this package, with the hash of the file of each.
     """
     path = folder / PROVENANCE
     before = read_yaml(path) if path.is_file() else None

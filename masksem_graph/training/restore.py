@@ -21,11 +21,7 @@ def has_method(run: Path) -> bool:
 
 
 def load_task(run: Path) -> Pretrain:
-    """Student, teacher, decoder and method of a run, in eval mode on the CPU.
-
-    Raises:
-        InputError: the run has no method or no checkpoint, or one that does not fit its configuration.
-    """
+    """Student, teacher, decoder and method of a run, in eval mode on the CPU; `InputError` where they do not fit together."""
     described = describe_encoder(run)
     if not has_method(run):
         raise InputError(f"{run}: expected a run of train.py, with its method in config.yaml and its networks in last.pt")

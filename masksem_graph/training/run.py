@@ -54,8 +54,7 @@ def pretrain(config: RunConfig, plain: dict[str, Any], competed: Sequence[Compet
     """Train from the start or from the run's last checkpoint, to the end.
 
     Args:
-        config: what to do.
-        plain: the same as plain data, saved as the run's ``config.yaml``.
+        config, plain: what to do; the second as plain data, saved as the run's ``config.yaml``.
         competed: fields that two sources set; they are told at the start.
 
     Raises:
@@ -92,7 +91,12 @@ def _pretrain(
         console.print(f"going on in {folder} after epoch {loop.progressed.epoch}, step {loop.progressed.step}", markup=False)
     if fabric.is_global_zero:
         if state is None:
-            _prepare_folder(folder, plain, identities, references)
+            folder.clear()
+            folder.write_yaml("config.yaml", plain)
+            folder.write_yaml("data.yaml", identities)
+        if references:
+            with write_beside(folder / "reference.safetensors") as partial_file:
+                partial_file.write_bytes(save(references))
         folder.page.unlink(missing_ok=True)  # its being there says that the run is whole
         record_start(folder.path, fabric.device, trust.own_parts(plain))
     try:
@@ -105,12 +109,14 @@ def _pretrain(
     if fabric.is_global_zero:
         console.print(f"finished {config.train.epochs} epochs: {folder}", markup=False)
         if config.train.figures:
-            _draw(config, task, sets[0], folder)
+            one = sets[0]
+            clip, *_ = *one.source.store.splits[config.data.split]["test"], *one.clips
+            draw_training(task, one.source, train=one.clips, clip=int(clip), folder=folder.figures, seed=config.train.seed)
         write_page(folder.path)
 
 
 def print_start(lines: Iterable[tuple[str, str]], competed: Iterable[Competed]) -> None:
-    """Tell everything that will be done, in one block: a name and what it says, then the fields that two sources set."""
+    """Tell everything that will be done, in one block, and which fields two sources set."""
     for name, text in (*lines, *(("decided", str(one)) for one in competed)):
         console.print(f"{name:<11}{text}", markup=False, highlight=False, soft_wrap=True)
 
@@ -139,12 +145,9 @@ def _start_lines(
 
 
 def build_task(config: RunConfig, model: dict[str, Any], stores: Mapping[str, Store]) -> Pretrain:
-    """The task of a configuration on the skeletons of its stores, freshly initialised.
+    """The task of a configuration, freshly initialised; its model, as plain data too, is saved with the encoder.
 
-    Args:
-        config: the run's.
-        model: its model as plain data, which the encoder saves with itself.
-        stores: of the data sets by name; the first says what the encoder's clips are like.
+    It is on the skeletons of the stores; the first says what the encoder's clips are like.
     """
     described = describe_new(config.model, model, config.data, list(stores.values()))
     topologies = [encoder_topology(config.model.topology, store.topology) for store in stores.values()]
@@ -200,11 +203,7 @@ def zero_levels(config: RunConfig, sets: Sequence[TrainingSet]) -> dict[str, flo
 
 
 def _resumes(folder: RunFolder, plain: dict[str, Any]) -> dict[str, Any] | None:
-    """The checkpoint to go on from; None where there is no run yet.
-
-    Raises:
-        InputError: a whole run, one that has lost its checkpoints, or one of another configuration, is already there.
-    """
+    """The checkpoint to go on from; None where there is no run yet."""
     lose = "expected another folder, or --overwrite true to lose it"
     if folder.lost_checkpoint:
         raise InputError(f"--output: {folder} holds a run whose {folder.checkpoint.name} is gone; {lose}")
@@ -234,26 +233,6 @@ def _check_same_data(folder: RunFolder, identities: dict[str, Any]) -> None:
             )
 
 
-def _prepare_folder(
-    folder: RunFolder, plain: dict[str, Any], identities: dict[str, Any], references: dict[str, torch.Tensor]
-) -> None:
-    """Before the first step: what an earlier run left goes, what this one is made of is written down."""
-    folder.clear()
-    folder.write_yaml("config.yaml", plain)
-    folder.write_yaml("data.yaml", identities)
-    if references:
-        with write_beside(folder / "reference.safetensors") as partial:
-            partial.write_bytes(save(references))
-
-
-def _draw(config: RunConfig, task: Pretrain, one: TrainingSet, folder: RunFolder) -> None:
-    clip, *_ = *one.source.store.splits[config.data.split]["test"], *one.clips
-    try:
-        draw_training(task, one.source, train=one.clips, clip=int(clip), folder=folder.figures, seed=config.train.seed)
-    except Exception as error:  # a run does not die of its pictures
-        console.print(f"not drawn: {type(error).__name__}: {' '.join(str(error).split())[:200]}", markup=False)
-
-
 def _identities(data: DataConfig, stores: Mapping[str, Store]) -> dict[str, Any]:
     """What a run says of its data: of the first data set, and of the others by name."""
     each = {}
@@ -275,19 +254,16 @@ def training_sets(config: RunConfig, stores: Mapping[str, Store], device: torch.
 
 def build_source(store: Store, config: RunConfig, device: torch.device) -> SkeletonLoader:
     """Views of a store as the configuration wants them."""
+    kept = ("residency", "absent_frames", "stream", "view", "view_of")
     return SkeletonLoader(
         store,
         frames=config.model.frames,
         segment=config.model.segment,
         device=device,
-        residency=config.data.residency,
-        absent_frames=config.data.absent_frames,
-        stream=config.data.stream,
         derivatives=config.method.target.before_resize,
         topology=encoder_topology(config.model.topology, store.topology),
         transforms=config.augment,
-        view=config.data.view,
-        view_of=config.data.view_of,
+        **{name: getattr(config.data, name) for name in kept},
     )
 
 
@@ -299,8 +275,7 @@ def whole_plans(source: SkeletonLoader, clips: torch.Tensor) -> Iterator[BodyPla
 def average_clips(task: Pretrain, sets: Sequence[TrainingSet]) -> dict[str, torch.Tensor]:
     """Give the task the average clip of each data set where it needs them.
 
-    Returns:
-        what ``reference.safetensors`` holds: the first one's as ``reference``, the others' as ``reference_NAME``.
+    They are returned as ``reference.safetensors`` holds them: ``reference`` of the first, ``reference_NAME`` of the others.
     """
     found: dict[str, torch.Tensor] = {}
     for i, one in enumerate(sets if task.needs_reference and task.config.reference == "dataset" else []):
@@ -338,12 +313,9 @@ def neighbours(config: RunConfig, sets: Sequence[TrainingSet]) -> Callable[[Skel
 
 
 def initialise_from(task: Pretrain, run: Path) -> None:
-    """Start student, decoder and teacher from an earlier run.
+    """Start student, decoder and teacher from an earlier run; `InputError` where its networks have other shapes.
 
     A teacher that it lacks starts as its student; a decoder that it lacks, as a converted probe does, starts afresh.
-
-    Raises:
-        InputError: no checkpoint there, or networks of other shapes.
     """
     weights = load_checkpoint(run / "last.pt").get("task")
     by_part: dict[str, dict[str, torch.Tensor]] = {"student": {}, "decoder": {}, "teacher": {}}

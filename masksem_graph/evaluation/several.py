@@ -1,4 +1,4 @@
-"""All folds of a data set: an evaluation of each, their mean and the deviation between them."""
+"""Several evaluations as one: all folds of a data set, or several streams of the same clips."""
 
 from __future__ import annotations
 
@@ -21,23 +21,20 @@ from masksem_graph.evaluation.run import evaluate, score_figures
 from masksem_graph.report.evaluation import ClassScores, read_results, read_scores, write_results
 from masksem_graph.report.page import write_pages
 from masksem_graph.run_folder import RunFolder
+from masksem_graph.training.provenance import provenance
 
-POOLED = ("per_class_recall", "confusion", "top1_interval", "top1_interval_is")
-"""Figures of the test clips of all folds together."""
+POOLED = ("per_class_recall", "confusion", "top1_interval", "top1_interval_is")  # of all folds' test clips together
+ALIKE = ("protocol", "data", "split", "data_set")  # in the evaluations that are added up
 
 
 def evaluate_all(config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[Competed] = ()) -> dict[str, Any] | None:
-    """`evaluate`; with ``folds`` each fold in a folder of its own, and their mean in the output. Folds that are done stay.
-
-    Raises:
-        InputError: as `evaluate`, or the splits are no folds.
-    """
+    """`evaluate`; with ``folds`` each fold in a folder of its own, and their mean in the output. Folds that are done stay."""
     if config.folds is None:
         return evaluate(config, plain, competed)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("--folds: expected one process; with torchrun, evaluate each fold by --data.split")
     beginning = re.sub(r"(?<=_)[^_]*$|\d+$", "", config.data.split) if config.folds == "all" else config.folds
-    names = folds_of(config.data.open(), beginning)
+    names = _folds_of(config.data.open(), beginning)
     folder = RunFolder(config.output)
     with folder.writing("evaluation"):
         folder.refuse_results(overwrite=config.overwrite, config=plain)
@@ -49,7 +46,7 @@ def evaluate_all(config: EvaluateConfig, plain: dict[str, Any], competed: Sequen
             np.concatenate([one.name for one in scored]),
         )
         pooled = score_figures(torch.from_numpy(total.scores), torch.from_numpy(total.label), classes[0])
-        results = mean_of(found) | {"split": f"{beginning.rstrip('_')} ({len(names)} folds)", "config": plain}
+        results = _mean_of(found) | {"split": f"{beginning.rstrip('_')} ({len(names)} folds)", "config": plain}
         results |= {name: pooled[name] for name in POOLED}
         folder.clear(keep=("results.json",))
         write_results(folder.path, results, total, classes=classes[0])
@@ -57,12 +54,8 @@ def evaluate_all(config: EvaluateConfig, plain: dict[str, Any], competed: Sequen
     return results
 
 
-def folds_of(store: Store, beginning: str) -> list[str]:
-    """The splits whose names begin alike: folds of one another.
-
-    Raises:
-        InputError: there are fewer than two, or two of them test the same clip.
-    """
+def _folds_of(store: Store, beginning: str) -> list[str]:
+    """The splits whose names begin alike, which are folds of one another: at least two that share no test clip."""
     names = [name for name in store.splits if name.startswith(beginning) and name != beginning]
     if len(names) < 2:
         found = f"{', '.join(names) or 'no split'} that begins with {beginning!r}"
@@ -74,7 +67,7 @@ def folds_of(store: Store, beginning: str) -> list[str]:
     return names
 
 
-def mean_of(folds: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _mean_of(folds: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What folds have in common, and the mean of their figures; ``std`` is the deviation between them."""
     every = list(folds.values())
     out = {name: value for name, value in every[0].items() if name not in ("seconds_by_seed", "top1_by_seed")}
@@ -97,3 +90,60 @@ def _fold(config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[Comp
     one = replace(config, folds=None, output=str(output), data=replace(config.data, split=name))
     evaluate(one, plain | changes, competed)
     return read_results(output)
+
+
+def fuse(
+    folders: Sequence[Path], output: Path, *, weights: Sequence[float] | None = None, overwrite: bool = False
+) -> dict[str, Any]:
+    """Add up the scores of evaluations of the same test clips, and write the sum's results.
+
+    Args:
+        folders: evaluations, one a stream; each with as many runs, of which the i-th are added.
+        output: where the results go; those that are there may be replaced where ``overwrite`` says so.
+        weights: of each one's scores; 1 each where omitted.
+
+    Raises:
+        InputError: they are of other clips, classes, protocols or numbers of runs.
+    """
+    target, paths = RunFolder(output), [str(folder.resolve()) for folder in folders]
+    if str(output.resolve()) in paths:
+        raise InputError(f"--output: {output} is one of the evaluations to add up; expected another folder")
+    target.require_ours("evaluation")
+    target.refuse_results(overwrite=overwrite, fused=paths)
+    weights = [1.0] * len(folders) if weights is None else list(weights)
+    if len(folders) < 2:
+        raise InputError(f"--fuse: expected at least two evaluations, found {len(folders)}")
+    if len(weights) != len(folders):
+        raise InputError(f"--weights: expected {len(folders)} numbers, one an evaluation, found {len(weights)}")
+    found = [read_results(folder) for folder in folders]
+    scored = [read_scores(folder) for folder in folders]
+    first, classes = scored[0]
+    for folder, results, (scores, names) in zip(folders, found, scored, strict=True):
+        for name in ALIKE:
+            if (a := found[0][name]) != (b := results[name]):
+                raise InputError(f"--fuse: {name}: {folders[0]} has {a!r}, {folder} has {b!r}; expected the same")
+        if names != classes or not np.array_equal(scores.name, first.name) or len(scores.scores) != len(first.scores):
+            raise InputError(f"--fuse: {folder} has other test clips, classes or numbers of runs than {folders[0]}")
+    total = np.asarray(sum(weight * part.scores for weight, (part, _) in zip(weights, scored, strict=True)))
+    streams = [results["stream"] for results in found]
+    results = {
+        **{name: found[0][name] for name in ALIKE},
+        "stream": "+".join(streams),
+        "unit": "per cent",
+        **score_figures(torch.from_numpy(total), torch.from_numpy(first.label), classes),
+        "seeds": found[0]["seeds"],
+        "test_clips": len(first.label),
+        "untrained": any(results["untrained"] for results in found),
+        "pretrained_on": found[0]["pretrained_on"],
+        "pretraining": found[0]["pretraining"],
+        "streams": streams,
+        "fused": paths,
+        "weights": weights,
+        "wall_seconds": sum(results["wall_seconds"] for results in found),
+        **provenance(torch.device("cpu")),
+    }
+    with target.writing("evaluation"):
+        target.clear(keep=("results.json",))
+        write_results(output, results, ClassScores(total, first.label, first.name), classes=classes)
+        write_pages(output)
+    return results
