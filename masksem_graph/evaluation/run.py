@@ -82,7 +82,7 @@ def evaluate(config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[C
         folder.refuse_results(overwrite=config.overwrite, config=plain)
         fabric = launch(config.device)
         store = open_on_first(fabric, config.data)
-        lines, began = [*_start_lines(config, plain, store), *_warnings(config, store)], time.monotonic()
+        lines, began = list(_start_lines(config, plain, store)), time.monotonic()
         compiles = config.device.compiles(fabric.device)
         if fabric.is_global_zero:
             print_start(lines, competed)
@@ -93,17 +93,13 @@ def evaluate(config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[C
 
 
 def _start_lines(config: EvaluateConfig, plain: dict[str, Any], store: Store) -> Iterator[tuple[str, str]]:
-    train, test = labelled_split(config.data, store)
+    """What will be done, and what to know of clips that are few, or known; too few for any figure are refused."""
+    (train, test), split = labelled_split(config.data, store), config.data.split
     run = "no run: freshly drawn weights" if config.run == SCRATCH else config.run
     yield "run", f"{run}{', weights drawn anew' if config.untrained else ''}"
-    yield "data", f"{config.data.name} {config.data.split}: {len(train)} training and {len(test)} test clips with labels"
+    yield "data", f"{config.data.name} {split}: {len(train)} training and {len(test)} test clips with labels"
     yield "protocol", part_line(plain["protocol"])
     yield "seeds", ", ".join(map(str, config.seeds))
-
-
-def _warnings(config: EvaluateConfig, store: Store) -> Iterator[tuple[str, str]]:
-    """What to know before the first epoch about clips that are few, or known; too few for any figure are refused."""
-    (train, test), split = labelled_split(config.data, store), config.data.split
     if len(store.classes) < 2:
         one = f"{store.path} has one class, {store.classes[0]}"
         raise InputError(f"data: {one}; expected at least two, which an evaluation tells apart")

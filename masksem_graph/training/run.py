@@ -81,8 +81,10 @@ def _pretrain(
     if config.train.init_from and state is None:
         initialise_from(task, Path(config.train.init_from))
     sets = training_sets(config, stores, fabric.device)
-    known = {"folder": folder.path, "save_encoder": lambda encoder: encoder.save(folder)}
-    loop = make_loop(config, fabric, task, sets, evaluate=neighbours(config, sets), **known)
+    looks = neighbours(config, sets)
+    loop = make_loop(
+        config, fabric, task, sets, folder=folder.path, save_encoder=lambda encoder: encoder.save(folder), evaluate=looks
+    )
     if fabric.is_global_zero:
         print_start(_start_lines(config, plain, stores, task, loop.steps_per_epoch), competed)
     references = average_clips(task, sets) if state is None else {}
