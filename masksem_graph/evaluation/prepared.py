@@ -17,8 +17,7 @@ from masksem_graph.plain_yaml import read_plain
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.topology import Topology, parse_topology
 
-CHANGE_COORDINATES = ("cleaning", "missing", "min_score")
-"""Options of readers that do, beside the units."""
+CHANGE_COORDINATES = ("cleaning", "missing", "min_score")  # options of readers that do, beside the units
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,7 @@ class Prepared:
     Args:
         topology: the skeleton of the raw clips, which arrays without a description are on.
         origin: ``centre`` or ``none``.
-        format: of the raw clips; None where the run does not say.
-        options: of the format's reader.
-        units: of the coordinates; None where the run does not say.
+        format, options, units: of the raw clips, of the format's reader, of the coordinates; None where the run does not say.
     """
 
     topology: Topology

@@ -70,9 +70,6 @@ def evaluate(config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[C
 
     Returns:
         what ``results.json`` holds; None in all processes but the first.
-
-    Raises:
-        InputError: the folder is not free for this evaluation, or something in the configuration cannot be used.
     """
     folder = RunFolder(config.output)
     if folder.path.resolve() == Path(config.run).resolve():

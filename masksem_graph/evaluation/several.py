@@ -95,15 +95,12 @@ def _fold(config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[Comp
 def fuse(
     folders: Sequence[Path], output: Path, *, weights: Sequence[float] | None = None, overwrite: bool = False
 ) -> dict[str, Any]:
-    """Add up the scores of evaluations of the same test clips, and write the sum's results.
+    """Add up the scores of evaluations, and write the sum's results.
 
     Args:
-        folders: evaluations, one a stream; each with as many runs, of which the i-th are added.
+        folders: evaluations, one a stream, of the same test clips and protocol; each with as many runs, the i-th are added.
         output: where the results go; those that are there may be replaced where ``overwrite`` says so.
         weights: of each one's scores; 1 each where omitted.
-
-    Raises:
-        InputError: they are of other clips, classes, protocols or numbers of runs.
     """
     target, paths = RunFolder(output), [str(folder.resolve()) for folder in folders]
     if str(output.resolve()) in paths:

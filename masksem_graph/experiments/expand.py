@@ -12,8 +12,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.experiments.steps import COMMANDS, EPOCHS, SEED, Step, as_text, check_options, mapping, suggestion
 
 NAME = re.compile(r"\w[\w.-]*")
-Variant = tuple[tuple[str, ...], list[Step]]
-"""Its labels, one an axis, and its steps, which have no seed yet."""
+Variant = tuple[tuple[str, ...], list[Step]]  # its labels, one an axis, and its steps, which have no seed yet
 
 
 def recipe_steps(source: str, found: Any, trust: Sequence[str]) -> list[Step]:
@@ -80,8 +79,7 @@ class Expansion:
     """What all steps of a plan share.
 
     Args:
-        source: the YAML file, for errors.
-        seeds: of the runs.
+        source, seeds: the YAML file, for errors, and the seeds of the runs.
         declared: places of data: name -> what is expected there.
         roots: those that are given: name -> path; ``data`` is that of train steps that name no other.
         overrides: further options of every train step; ``device.*`` is for evaluations too.

@@ -27,11 +27,7 @@ FREE = re.compile(
 class ExperimentPlan:
     """What to run, in an order in which every step comes after those that it needs.
 
-    Args:
-        title: what is done.
-        axes: what tells the rows of the summary apart.
-        steps: the processes.
-        compares: whether the rows are variants of one thing.
+    ``axes`` tell the rows of the summary apart, ``compares`` says whether they are variants of one thing.
     """
 
     title: str
@@ -99,9 +95,6 @@ def load_plan(
         on: what an ablation runs on: a YAML, or a shipped name of ``configs/ablation/on``.
         seeds: in place of the file's own.
         overrides, roots, trust: as `Expansion` has them.
-
-    Raises:
-        InputError: a fault in a file, in one line that names it.
     """
     if odd := GIVEN_BY_THE_PLANNER & dict(overrides or {}).keys():
         raise InputError(f"--{min(odd)}: the planner gives this option; expected --seeds or --output in its place")

@@ -16,13 +16,10 @@ from masksem_graph.files import read_yaml
 
 Command = Literal["prepare", "train", "evaluate", "table"]
 COMMANDS: tuple[Command, ...] = get_args(Command)
-SEED = {"train": "train.seed", "evaluate": "seed"}
-"""Command -> its option for the seed."""
+SEED = {"train": "train.seed", "evaluate": "seed"}  # command -> its option for the seed
 EPOCHS = "train.epochs"
-FORMATS = {".md": "markdown", ".tex": "latex"}
-"""Ending of a table's file -> ``--format``; any other ending gives the terminal's."""
-OWN_CLASSES = ("masksem_graph", "torch_geometric")
-"""Packages whose classes a file may name."""
+FORMATS = {".md": "markdown", ".tex": "latex"}  # ending of a table's file -> ``--format``; else the terminal's
+OWN_CLASSES = ("masksem_graph", "torch_geometric")  # packages whose classes a file may name
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 OPTION = re.compile(r"[A-Za-z_][\w.]*")
 GIVEN_BY_THE_PLANNER = {"output", "overwrite", "trust", "seed", "train.seed"}

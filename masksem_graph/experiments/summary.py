@@ -25,13 +25,9 @@ MINUTES = "training (min)"
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures of an experiment.
+    """The figures of a plan: row -> seed -> column, an evaluation's name, -> top-1 accuracy in per cent, None if not finished.
 
-    Args:
-        plan: what was to be done.
-        columns: names of the evaluations.
-        figures: row -> seed -> evaluation -> top-1 accuracy in per cent, None where it is not finished; and under `MINUTES`
-            how long the training took, that of a warm start's first run included.
+    Under `MINUTES` stands how long the training took, that of a warm start's first run included.
     """
 
     plan: ExperimentPlan

@@ -75,8 +75,7 @@ class GlobalBatch(NamedTuple):
     """What a part of a batch has to know of the whole, so that the parts add up to one step however they are divided.
 
     Attributes:
-        bodies: in the whole batch.
-        first: position of the part's first body among them.
+        bodies, first: in the whole batch, and the position of the part's first one among them.
         reference: the batch's mean clip where the configuration asks for it; the stored one where omitted.
         latents: of all bodies, without gradient, where there is a contrast and more than one part. A part puts its own, with
             gradient, in their place, computes the whole loss, and so gets the gradient of its own share of the batch.

@@ -31,10 +31,8 @@ from masksem_graph.training.metrics import MetricsLog
 from masksem_graph.training.optim import build_adamw, set_rate
 from masksem_graph.training.signals import StopRequest
 
-TELL_SECONDS = 20.0
-"""Between the lines that a log gets."""
-AGREE_SECONDS, AGREE_STEPS = 2.0, 16
-"""Several processes look at each other's signals about so often, and after at most so many steps."""
+TELL_SECONDS = 20.0  # between the lines that a log gets
+AGREE_SECONDS, AGREE_STEPS = 2.0, 16  # how often several processes look at each other's signals, and after how many steps
 
 
 @dataclass
@@ -68,10 +66,8 @@ class PretrainLoop:
         fabric: launched.
         task: what to train; on the CPU as built or loaded.
         sets: the data sets, in the task's order, their sources on Fabric's device.
-        config, crop: the numbers.
-        folder: the run's folder.
-        save_encoder: called with the student's encoder at every checkpoint.
-        evaluate: called every few epochs with the student's encoder; its figures go into the metrics.
+        config, crop, folder: the numbers, and where the run goes.
+        save_encoder, evaluate: called with the student at every checkpoint, and every few epochs for figures.
         compile: compile the task's networks.
         zero_levels: what predicting zero costs for each target; errors are logged as a share of it too, ``NAME_share``.
     """

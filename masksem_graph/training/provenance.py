@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -49,10 +51,10 @@ def record_start(folder: Path, device: torch.device, parts: dict[str, str]) -> N
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    found = None
+    with suppress(OSError):
+        found = re.search(r"^model name\s*: (.*\S)", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
 
 
 def commit() -> str | None:

@@ -46,20 +46,15 @@ from masksem_graph.training.provenance import record_start
 MAY_CHANGE = (
     *("output", "overwrite", "device", "data.root", "data.also.*.root", "data.residency"),
     *(f"train.{name}" for name in ("checkpoint_minutes", "evaluate_every", "figures", "init_from")),
-)
-"""From one start of a run to the next."""
+)  # from one start of a run to the next
 
 
 def pretrain(config: RunConfig, plain: dict[str, Any], competed: Sequence[Competed] = ()) -> RunFolder:
-    """Train from the start or from the run's last checkpoint, to the end.
+    """Train from the start or from the run's last checkpoint, to the end; `Interrupted` by a signal.
 
     Args:
         config, plain: what to do; the second as plain data, saved as the run's ``config.yaml``.
         competed: fields that two sources set; they are told at the start.
-
-    Raises:
-        InputError: the folder is not free for this run, or something in the configuration cannot be used.
-        Interrupted: a signal; a checkpoint is written.
     """
     folder = RunFolder(config.output)
     first = os.environ.get("RANK", "0") == "0"
