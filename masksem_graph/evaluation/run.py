@@ -20,7 +20,7 @@ from torch import Tensor
 
 from masksem_graph.compose import Competed, part_line
 from masksem_graph.console import progress_bars
-from masksem_graph.data.config import DataConfig, identity, open_on_first, preparation
+from masksem_graph.data.config import DataConfig, identity, on_first, preparation
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
@@ -78,7 +78,7 @@ def evaluate(config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[C
     with folder.writing("evaluation") if first else nullcontext():
         folder.refuse_results(overwrite=config.overwrite, config=plain)
         fabric = launch(config.device)
-        store = open_on_first(fabric, config.data)
+        store = on_first(fabric, config.data.open)
         lines, began = list(_start_lines(config, plain, store)), time.monotonic()
         compiles = config.device.compiles(fabric.device)
         if fabric.is_global_zero:

@@ -18,7 +18,7 @@ from torch_geometric.nn import MessagePassing
 from masksem_graph import trust
 from masksem_graph.compose import Competed, flatten, part_line
 from masksem_graph.console import console, progress_bars
-from masksem_graph.data.config import DataConfig, identity, members, open_each_on_first, preparation
+from masksem_graph.data.config import DataConfig, identity, members, on_first, preparation
 from masksem_graph.data.loader import BodyPlan, SkeletonLoader
 from masksem_graph.data.mixture import TrainingSet
 from masksem_graph.data.store import Store
@@ -67,7 +67,7 @@ def _pretrain(
     config: RunConfig, plain: dict[str, Any], competed: Sequence[Competed], folder: RunFolder, state: dict[str, Any] | None
 ) -> None:
     fabric = launch(config.device)
-    stores = open_each_on_first(fabric, config.data)
+    stores = on_first(fabric, config.data.open_each)
     identities = _identities(config.data, stores)
     if state is not None:
         _check_same_data(folder, identities)
