@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
             print_help(__doc__, EXAMPLE, ROOT, GROUPS)
         config, plain, competed = parse(argv)
 
-        from masksem_graph.evaluation.folds import evaluate_all
+        from masksem_graph.evaluation.several import evaluate_all
 
         results, output = evaluate_all(config, plain, competed), Path(config.output)
 
@@ -54,7 +54,7 @@ def _fuse(argv: list[str]) -> tuple[dict[str, Any] | None, Path]:
     parser.add_argument("--overwrite", type=bool, default=False, help="replace results that are already there")
     found = parser.parse_args(argv)
 
-    from masksem_graph.evaluation.fuse import fuse
+    from masksem_graph.evaluation.several import fuse
 
     runs, output = [Path(run) for run in found.fuse], Path(found.output)
     return fuse(runs, output, weights=found.weights, overwrite=found.overwrite), output
