@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import to_networkx
+from torch_geometric.utils import coalesce, to_networkx
 
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
@@ -44,18 +44,17 @@ def skeleton_graph(topology: Topology, segments: int = 1) -> Data:
         ``edge_index`` [2, E], sorted by target; ``edge_attr`` [E, 3], see `BONES`, `STEPS`, `OUTWARD`; ``joint`` and
         ``segment`` of each node, [Te * V].
     """
-    joints = len(topology)
     joints, places = len(topology), torch.arange(segments * len(topology))
-    bones = torch.from_numpy(nx.to_numpy_array(topology.graph, nodelist=topology.joints, dtype="float32"))
-    onwards = torch.diag(torch.ones(segments - 1), 1)
-    adjacency = torch.kron(onwards + onwards.T, torch.eye(joints)) + torch.kron(torch.eye(segments), bones)
-    target, source = adjacency.nonzero().T
+    grid = nx.cartesian_product(nx.path_graph(segments), topology.graph)
+    place = {(te, joint): te * joints + v for te in range(segments) for v, joint in enumerate(topology.joints)}
+    pairs = torch.tensor([(place[a], place[b]) for a, b in grid.edges], dtype=torch.int64).view(-1, 2).T
+    index = coalesce(torch.cat([pairs, pairs.flip(0)], 1), sort_by_row=False)
+    source, target = index
     joint, segment = places % joints, places // joints
     hops = nx.single_source_shortest_path_length(topology.graph, topology.centre)
     depth = torch.tensor([hops[one] for one in topology.joints])[joint]
     steps = segment[target] - segment[source]
     attributes = torch.stack([(steps == 0).long(), steps, depth[target] - depth[source]], 1)
-    index = torch.stack([source, target])
     return Data(edge_index=index, edge_attr=attributes, joint=joint, segment=segment, num_nodes=len(places))
 
 
