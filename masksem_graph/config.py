@@ -143,8 +143,10 @@ def _check_values(fields: Mapping[str, Any], kind: type) -> None:
         for name, value in (part.get(INIT_ARGS) or {}).items():
             if known and name not in takes and not any(one.kind is one.VAR_KEYWORD for one in takes.values()):
                 raise InputError(f"--{field}.{name}: no such option of {part[CLASS_PATH]}; {meant(name, known)}")
-            if value is None and name in takes and "None" not in str(takes[name].annotation):
-                raise InputError(f"--{field}.{name}: expected {takes[name].annotation} for {part[CLASS_PATH]}, found null")
+            kind = takes[name].annotation if name in takes else "None"
+            if value is None and "None" not in str(kind):
+                told = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+                raise InputError(f"--{field}.{name}: expected {told} for {part[CLASS_PATH]}, found null")
 
 
 def _located(line: str, composed: Composed) -> str:

@@ -29,8 +29,8 @@ class Options:
         """The configuration; classes that the user names in the options themselves are allowed to be imported."""
         composed = compose(self.groups, self.files, self.overrides, **options)
         data = composed.fields.get("data")
-        format = data.get("format") if isinstance(data, Mapping) else None
-        known = {part[CLASS_PATH] for _, part in parts_in(composed.fields)} | ({format} if "." in str(format) else set())
+        format = str(data.get("format")) if isinstance(data, Mapping) else ""
+        known = {part[CLASS_PATH] for _, part in parts_in(composed.fields)} | ({format} if "." in format else set())
         for value in (*self.groups.values(), *self.overrides.values()):
             value = value.get(CLASS_PATH) if isinstance(value, Mapping) else value
             if isinstance(value, str) and value in known:

@@ -31,7 +31,7 @@ def test_a_file(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture
     answers = [json.loads(line) for line in out.splitlines()]
     assert [answer["t"] for answer in answers] == pytest.approx([29 / 30, 44 / 30, 59 / 30], abs=1e-5)
     assert all(answer["label"] == answer["top"][0]["class"] and len(answer["top"]) == 2 for answer in answers)
-    assert "skipped: line 6: expected a JSON object" in err and "1 malformed lines" in err and "3 windows answered" in err
+    assert "skipped: line 6: frame: not whole JSON" in err and "1 malformed lines" in err and "3 windows answered" in err
 
 
 def test_datagrams_until_ctrl_c(make_run: MakeRun, tmp_path: Path) -> None:
