@@ -143,9 +143,9 @@ def _check_values(fields: Mapping[str, Any], kind: type) -> None:
         for name, value in (part.get(INIT_ARGS) or {}).items():
             if known and name not in takes and not any(one.kind is one.VAR_KEYWORD for one in takes.values()):
                 raise InputError(f"--{field}.{name}: no such option of {part[CLASS_PATH]}; {meant(name, known)}")
-            kind = takes[name].annotation if name in takes else "None"
-            if value is None and "None" not in str(kind):
-                told = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+            wanted: Any = takes[name].annotation if name in takes else "None"
+            if value is None and "None" not in str(wanted):
+                told = wanted if isinstance(wanted, str) else inspect.formatannotation(wanted)
                 raise InputError(f"--{field}.{name}: expected {told} for {part[CLASS_PATH]}, found null")
 
 
