@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import shutil
+import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -304,12 +305,26 @@ def locked(target: str | os.PathLike[str], *, wait: bool) -> Iterator[None]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
+        Path(lock.lock_file).write_text(this_process())
     except Timeout:
-        raise InputError(f"{target}: another process is writing it now; wait for it to end") from None
+        raise InputError(f"{target}: {holder(Path(lock.lock_file))} is writing it now; wait for it to end") from None
     except OSError as error:
+        lock.release()
         raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
     try:
         yield
     finally:
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
+
+
+def this_process() -> str:
+    """What a lock says of who holds it."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def holder(lock: Path) -> str:
+    """Who holds a lock, as far as it says."""
+    with suppress(OSError):
+        return lock.read_text(encoding="utf-8", errors="replace").strip() or "another process"
+    return "another process"
