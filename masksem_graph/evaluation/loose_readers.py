@@ -45,6 +45,8 @@ def loose_reader(path: Path, prepared: Prepared, format: str | None, options: Ma
         InputError: its format cannot be told, or it is a video.
     """
     suffix, topology = path.suffix.lower(), prepared.topology
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: is not a regular file, expected one with clips")
     if suffix in VIDEOS and path.is_file():
         raise InputError(
             f"{path}: is a video or an image, expected coordinates of joints; find the joints with a pose estimator such as "

@@ -162,6 +162,31 @@ def test_two_processes_equal_one(train_arguments: list[str], tmp_path: Path, com
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
 
 
+@pytest.mark.slow
+def test_two_processes_stop_together_and_go_on(train_arguments: list[str], tmp_path: Path) -> None:
+    run, launcher = tmp_path / "run", ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    arguments = replaced([*train_arguments, "--output", str(run), "--train.epochs", "100000"])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    places: list[tuple[int, int]] = [(0, 0)]
+    for _ in range(2):
+        before = figures(run) if places[-1] > (0, 0) else []
+        command = [sys.executable, *launcher, str(ROOT / "train.py"), *arguments]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(1200):
+            if (run / "metrics.csv").exists() and len(figures(run)) > len(before) + 1:
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)  # as a queue does; torchrun passes it on, and kills after 30 s
+        began, errors = time.monotonic(), process.communicate(timeout=60)[1]
+        assert time.monotonic() - began < 25 and process.returncode != 0, errors
+        assert "the same command goes on" in " ".join(errors.split())
+        state = load_checkpoint(run / "last.pt")
+        assert not state["finished"] and not (run / ".lock").exists()
+        places.append((state["epoch"], state["step"]))
+        assert figures(run)[: len(before)] == before  # the second start goes on from the first one's checkpoint
+    assert places == sorted(set(places))
+
+
 def test_refuses_to_overwrite_a_finished_run(whole_run: Path, train_arguments: list[str]) -> None:
     with pytest.raises(InputError, match=r"holds a finished run.*--overwrite"):
         train(train_arguments, whole_run)
