@@ -22,8 +22,8 @@ from masksem_graph.errors import InputError
 from masksem_graph.files import read_yaml
 from tests.data.readers.test_pku import write_set
 from tests.faults.fuzz import Kind
-from tests.faults.kills import scenarios
 from tests.faults.mutants import Files
+from tests.faults.scenarios import scenarios
 from tests.recordings import save_bvh, save_openpose, save_results, save_stgcn, save_yolo, walk
 
 

@@ -17,12 +17,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.faults import kills
+from tests.faults.kills import whole
+from tests.faults.scenarios import Scenario, scenarios
 
 ERRORS = {"capture_output": True, "text": True, "timeout": 120, "check": False}
 
 
-def attack(scenario: kills.Scenario, root: Path) -> Iterator[str]:
+def attack(scenario: Scenario, root: Path) -> Iterator[str]:
     """What went wrong, a line each."""
     shutil.copytree(scenario.start, root)
     command = [sys.executable, "-m", "masksem_graph", *scenario.arguments(root)]
@@ -38,7 +39,7 @@ def attack(scenario: kills.Scenario, root: Path) -> Iterator[str]:
         first.send_signal(signal.SIGCONT)
         if code := first.wait(timeout=300):
             yield f"the first: exit status {code}"
-        kills.whole(root)
+        whole(root)
         if left := [path.name for path in root.rglob(".*") if path.suffix in (".lock", ".partial", ".old")]:
             yield f"left: {left}"
     finally:
@@ -51,7 +52,7 @@ def main() -> None:
     failed = 0
     with tempfile.TemporaryDirectory() as base:
         os.environ |= {"MASKSEM_GRAPH_CACHE": f"{base}/cache", "MPLCONFIGDIR": base}
-        made = kills.scenarios(Path(base))
+        made = scenarios(Path(base))
         for name in ("prepare", "train", "evaluate", "convert"):
             faults = list(attack(made[name](), Path(base) / "work" / name))
             failed += len(faults)
