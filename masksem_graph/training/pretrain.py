@@ -342,7 +342,7 @@ class PretrainLoop:
             # Rates and decays are the configuration's own; only the moments go on.
             moments = {**self.optimiser.state_dict(), "state": state["optimiser"]["state"]}
             self.optimiser.load_state_dict(moments)
-            restore_random_state(state["random"])
+            restore_random_state(state.get("random"))
         except InputError as error:
             raise InputError(f"{self.checkpoint}: {error}") from None
         sums = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}
