@@ -41,7 +41,7 @@ class Hook:
         self.unflushed: list[str] = []
         sys.addaudithook(self._audit)
         self._fsync = os.fsync
-        os.fsync = self._flush  # type: ignore[assignment]
+        os.fsync = self._flush
 
     @property
     def count(self) -> int:

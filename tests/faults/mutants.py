@@ -8,6 +8,7 @@ import json
 import pickle
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,19 +129,17 @@ def _of_array(draw: random.Random, value: np.ndarray) -> np.ndarray:
 
 def load(suffix: str, content: bytes) -> Any:
     """The fields of a file; None where only its bytes are known."""
-    if suffix == ".npz":
-        return dict(np.load(io.BytesIO(content)))
-    loaders: dict[str, Callable[[], Any]] = {
-        ".yaml": lambda: yaml.load(content, yaml.CSafeLoader),
-        ".json": lambda: json.loads(content),
-        ".jsonl": lambda: [json.loads(line) for line in content.splitlines()],
-        ".pkl": lambda: pickle.loads(content),
-        ".npy": lambda: np.load(io.BytesIO(content)),
-        ".mat": lambda: {k: v for k, v in loadmat(io.BytesIO(content)).items() if k[0] != "_"},
-        ".pt": lambda: torch.load(io.BytesIO(content), weights_only=False),
+    loaders: dict[str, Callable[[io.BytesIO], Any]] = {
+        ".yaml": lambda file: yaml.load(file, yaml.CSafeLoader),
+        ".json": json.load,
+        ".jsonl": lambda file: [json.loads(line) for line in file],
+        ".pkl": pickle.load,
+        ".npy": np.load,
+        ".npz": lambda file: dict(np.load(file)),
+        ".mat": lambda file: {name: value for name, value in loadmat(file).items() if name[0] != "_"},
+        **dict.fromkeys((".pt", ".pth"), partial(torch.load, weights_only=False)),
     }
-    loaders[".pth"] = loaders[".pt"]
-    return loaders[suffix]() if suffix in loaders else None
+    return loaders[suffix](io.BytesIO(content)) if suffix in loaders else None
 
 
 def dump(suffix: str, tree: Any, draw: random.Random) -> bytes:
@@ -153,22 +152,17 @@ def dump(suffix: str, tree: Any, draw: random.Random) -> bytes:
     if suffix == ".yaml" and draw.random() < 0.75:  # JSON is YAML, and made in a tenth of the time
         text = json.dumps(tree, ensure_ascii=False).replace("NaN", ".nan").replace("Infinity", ".inf")
         return text.encode("utf-8", "surrogatepass")
-    if suffix == ".yaml":
-        return yaml.dump(tree, Dumper=yaml.CSafeDumper, sort_keys=False).encode("utf-8", "surrogatepass")
-    if suffix == ".json":
-        return json.dumps(tree).encode()
-    if suffix == ".jsonl":
-        return "\n".join(map(json.dumps, tree)).encode()
-    if suffix == ".pkl":
-        return pickle.dumps(tree, draw.choice((2, 4)))
-    if suffix == ".npz":
-        draw.choice((np.savez, np.savez_compressed))(out, **tree)
-    elif suffix == ".npy":
-        np.save(out, tree, allow_pickle=True)
-    elif suffix == ".mat":
-        savemat(out, tree, do_compression=draw.random() < 0.5)
-    else:
-        torch.save(tree, out)
+    dumpers: dict[str, Callable[[], Any]] = {
+        ".yaml": lambda: out.write(yaml.dump(tree, Dumper=yaml.CSafeDumper, sort_keys=False).encode("utf-8", "surrogatepass")),
+        ".json": lambda: out.write(json.dumps(tree).encode()),
+        ".jsonl": lambda: out.write("\n".join(map(json.dumps, tree)).encode()),
+        ".pkl": lambda: pickle.dump(tree, out, draw.choice((2, 4))),
+        ".npy": lambda: np.save(out, tree, allow_pickle=True),
+        ".npz": lambda: draw.choice((np.savez, np.savez_compressed))(out, **tree),
+        ".mat": lambda: savemat(out, tree, do_compression=draw.random() < 0.5),
+        **dict.fromkeys((".pt", ".pth"), lambda: torch.save(tree, out)),
+    }
+    dumpers[suffix]()
     return out.getvalue()
 
 

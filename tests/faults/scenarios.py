@@ -233,9 +233,9 @@ def preload() -> None:
 
     torch.set_num_threads(1)
     masksem_graph.training.provenance.commit = lambda: None  # git takes longer than all the rest
-    Figure.savefig = lambda self, path, **_: Path(path).write_text("a picture")  # type: ignore[assignment, method-assign]
+    Figure.savefig = lambda self, path, **_: Path(path).write_text("a picture")
     names = {name: getattr(subprocess, name) for name in ("DEVNULL", "STDOUT")}
-    masksem_graph.experiments.run.subprocess = SimpleNamespace(**names, Popen=Forked)  # type: ignore[assignment]
+    masksem_graph.experiments.run.subprocess = SimpleNamespace(**names, Popen=Forked)
     masksem_graph.experiments.run.LOOK_EVERY = 0.02
     # A fork of a process whose bars have a thread would wait for that thread's locks.
     masksem_graph.experiments.run.progress_bars = partial(masksem_graph.console.progress_bars, disable=True)

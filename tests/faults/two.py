@@ -32,7 +32,7 @@ def attack(scenario: Scenario, root: Path) -> Iterator[str]:
         while first.poll() is None and not any(lock.read_text() for lock in root.rglob(".*lock")):
             time.sleep(0.005)
         first.send_signal(signal.SIGSTOP)
-        second = subprocess.run(command, **ERRORS)  # type: ignore[call-overload]
+        second = subprocess.run(command, **ERRORS)
         lines = [line for line in second.stderr.splitlines() if line.startswith("error: ")]
         if second.returncode != 2 or len(lines) != 1 or f"process {first.pid} on" not in lines[0]:
             yield f"the second: exit status {second.returncode}: {second.stderr[-300:]}"
