@@ -31,7 +31,7 @@ from masksem_graph.edges import skeleton_graph
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.prepared import prepared_as
 from masksem_graph.experiments import arguments, load_plan
-from masksem_graph.files import digest, find_yaml, read_yaml
+from masksem_graph.files import digest, find_yaml
 from masksem_graph.models import io
 from masksem_graph.options import HOMES
 from masksem_graph.published.checkpoint import read_published
@@ -40,7 +40,7 @@ from masksem_graph.report.page import writing
 from masksem_graph.report.published import load_published
 from masksem_graph.report.tables import FORMATS, build_table, collect
 from masksem_graph.run_folder import RunFolder
-from masksem_graph.topology import load_topology
+from masksem_graph.topology import load_topology, read_yaml
 from masksem_graph.training import metrics, restore
 from masksem_graph.training.checkpoint import load_checkpoint
 from masksem_graph.training.devices import launch
