@@ -50,14 +50,14 @@ def find_yaml(name_or_path: str | os.PathLike[str], kind: str) -> Path:
         InputError: neither a file nor a shipped name; the line lists the shipped ones.
     """
     path = Path(name_or_path)
-    if path.is_file():
+    if os.path.isfile(path):  # False, where Path.is_file raises: a name of 5,000 letters
         return path
     relative = path.relative_to(kind) if path.parts[:1] == (kind,) else path
-    candidate = shipped(kind) / relative.with_name(relative.name.removesuffix(".yaml") + ".yaml")
-    if not path.is_absolute() and candidate.is_file():
+    candidate = shipped(kind) / f"{str(relative).removesuffix('.yaml')}.yaml"
+    if not path.is_absolute() and os.path.isfile(candidate):
         return candidate
     names = sorted(p.relative_to(shipped(kind)).with_suffix("").as_posix() for p in shipped(kind).rglob("*.yaml"))
-    raise InputError(f"{name_or_path}: no such file, and none of the shipped {kind}: {', '.join(names)}")
+    raise InputError(f"{str(name_or_path)[:200]}: no such file, and none of the shipped {kind}: {', '.join(names)}")
 
 
 def read_yaml(path: Path, *, as_text: bool = False) -> Any:
