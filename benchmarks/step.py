@@ -20,7 +20,7 @@ from torch.utils.benchmark import Measurement, Timer
 from torch.utils.benchmark.utils.timer import timer as waiting
 
 from masksem_graph.cli.train import GROUPS, ROOT, read
-from masksem_graph.data.config import open_each_on_first
+from masksem_graph.data.config import on_first
 from masksem_graph.graph import SkeletonBatch, nodes_of, to_segments
 from masksem_graph.models.encoder import gather_nodes
 from masksem_graph.options import read_options
@@ -44,7 +44,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         config, plain, _ = read(read_options([*argv, "--output", folder], ROOT, GROUPS))
         fabric = launch(config.device)
-        stores = open_each_on_first(fabric, config.data)
+        stores = on_first(fabric, config.data.open_each)
         torch.manual_seed(config.train.seed)
         task = build_task(config, plain["model"], stores)
         sets = training_sets(config, stores, fabric.device)

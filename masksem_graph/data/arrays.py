@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
+from jaxtyping import Float32
 
-from masksem_graph.data.source import CLIP_BYTES, ZIP_ERRORS
+from masksem_graph.data.source import CLIP_BYTES, ZIP_ERRORS, reason, zip_names
 from masksem_graph.errors import InputError
 from masksem_graph.files import require_regular
 
@@ -21,75 +22,65 @@ NPY_ERRORS = (ValueError, TypeError, EOFError, SyntaxError, tokenize.TokenError,
 
 
 def map_npy(path: Path) -> np.ndarray:
-    """A .npy file as a read-only memory map: nothing is read, and what the header promises is held against the file's size.
-
-    Raises:
-        InputError: it is missing, damaged, shorter than its header says, or holds objects; the line lacks the way out, which
-            the caller adds.
-    """
+    """A .npy file as a read-only memory map; one that is damaged, shorter than its header says, or of objects is refused."""
     try:
         require_regular(path)
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except NPY_ERRORS as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise InputError(f"{path}: not a readable .npy array: {reason or ' '.join(str(error).split())}") from None
+        raise InputError(f"{path}: not a readable .npy array: {reason(error)}") from None
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: not a readable .npy array: found an archive")
     return array
 
 
-class GrowingArray:
-    """A .npy file that grows along its first axis; its header, of constant size, is completed when it closes.
+def as_float32(place: str, values: np.ndarray) -> Float32[np.ndarray, "..."]:
+    """Numbers of any type as coordinates. NaN stays, infinity is refused at its index behind ``place``."""
+    with np.errstate(over="ignore"):
+        out = np.array(values, np.float32)
+    if np.isinf(out).any():
+        at = np.argwhere(np.isinf(out))[0].tolist()
+        raise InputError(f"{place}{at}: found {out[tuple(at)]}, expected a finite number, or NaN")
+    return out
 
-    Args:
-        path: the file, written anew.
-        dtype: of its elements.
-        shape: of one row.
-    """
+
+class GrowingArray:
+    """A .npy file of rows of one shape that grows; its header, of constant size, is completed when it closes."""
 
     def __init__(self, path: Path, dtype: str, shape: tuple[int, ...]) -> None:
         self.path, self.dtype, self.shape = path, np.dtype(dtype), (0, *shape)
 
     def __enter__(self) -> GrowingArray:
         self.file: BinaryIO = self.path.open("wb")
-        self.file.write(_npy_header(self.dtype, self.shape))
+        self._write_header()
         return self
 
     def __exit__(self, *_: object) -> None:
         with self.file:
             self.file.seek(0, os.SEEK_SET)
-            self.file.write(_npy_header(self.dtype, self.shape))
+            self._write_header()
 
     def append(self, rows: np.ndarray) -> None:
         """Add rows at the end."""
         self.shape = (self.shape[0] + len(rows), *rows.shape[1:])
         self.file.write(np.ascontiguousarray(rows, self.dtype).data)
 
-
-def _npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
-    # numpy leaves room in it for a first axis of any length.
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": dtype.str, "fortran_order": False, "shape": shape})
-    return header.getvalue()
+    def _write_header(self) -> None:
+        # numpy leaves room in it for a first axis of any length.
+        header = io.BytesIO()
+        fields = {"descr": self.dtype.str, "fortran_order": False, "shape": self.shape}
+        np.lib.format.write_array_header_1_0(header, fields)
+        self.file.write(header.getvalue())
 
 
 class NpzRows:
     """An array of an .npz file, read row by row, forwards at the cost of reading it once.
-
-    Args:
-        path: the file.
-        name: the array's name.
-
-    Attributes:
-        shape: of the whole array, from its header.
-        dtype: of numbers; anything else is refused, unread.
 
     Raises:
         InputError: no such array, one of objects, damaged, or larger by its header than what the file holds.
     """
 
     def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
+        self.place = f"{path}: {name}"
         try:
             require_regular(path)
             archive = zipfile.ZipFile(path)
@@ -98,72 +89,40 @@ class NpzRows:
             self.shape, fortran, self.dtype = _header(self._stream)
             self._start = self._stream.tell()
         except (*ZIP_ERRORS, *NPY_ERRORS) as error:
-            raise self._fault(error) from None
+            raise InputError(f"{self.place}: not a readable array of an .npz: {reason(error)}") from None
+        self._row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
+        promised, there = self.shape[0] * self._row_bytes, member.file_size - self._start
         if self.dtype.kind not in "fiub":
-            raise InputError(f"{path}: {name}: found an array of {self.dtype}, expected numbers")
+            raise InputError(f"{self.place}: found an array of {self.dtype}, expected numbers")
         if fortran:
-            raise InputError(f"{path}: {name}: found columns stored first, expected rows; see np.ascontiguousarray")
-        if self.nbytes != member.file_size - self._start:
-            found = f"shape {list(self.shape)} of {self.dtype} over {member.file_size - self._start:,} bytes"
-            raise InputError(f"{path}: {name}: damaged: found {found}, expected {self.nbytes:,}")
-        if self.row_bytes > CLIP_BYTES:
-            raise InputError(f"{path}: {name}: found rows of {self.row_bytes:,} bytes, expected at most {CLIP_BYTES:,}")
-
-    @property
-    def nbytes(self) -> int:
-        """Of the whole array."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
-    @property
-    def row_bytes(self) -> int:
-        """Of one row."""
-        return math.prod(self.shape[1:]) * self.dtype.itemsize
+            raise InputError(f"{self.place}: found columns stored first, expected rows; see np.ascontiguousarray")
+        if promised != there:
+            found = f"shape {list(self.shape)} of {self.dtype} over {there:,} bytes"
+            raise InputError(f"{self.place}: damaged: found {found}, expected {promised:,}")
+        if self._row_bytes > CLIP_BYTES:
+            raise InputError(f"{self.place}: found rows of {self._row_bytes:,} bytes, expected at most {CLIP_BYTES:,}")
 
     def __getitem__(self, i: int) -> np.ndarray:
-        """Row i, a fresh array.
-
-        Raises:
-            InputError: the file is cut off or damaged here.
-        """
         return self._read(i, 1)[0]
 
     def whole(self) -> np.ndarray:
-        """The array, where it is small.
-
-        Raises:
-            InputError: it is damaged, or larger than a clip may be.
-        """
-        if self.nbytes > CLIP_BYTES:
-            raise InputError(f"{self.path}: {self.name}: found {self.nbytes:,} bytes, expected at most {CLIP_BYTES:,}")
+        """The array, which has to be no larger than a clip may be."""
+        if (size := self.shape[0] * self._row_bytes) > CLIP_BYTES:
+            raise InputError(f"{self.place}: found {size:,} bytes, expected at most {CLIP_BYTES:,}")
         return self._read(0, self.shape[0])
 
     def _read(self, first: int, count: int) -> np.ndarray:
-        wanted = count * self.row_bytes
         try:
-            self._stream.seek(self._start + first * self.row_bytes)
-            data = self._stream.read(wanted)
+            self._stream.seek(self._start + first * self._row_bytes)
+            data = self._stream.read(count * self._row_bytes)
+            return np.frombuffer(data, self.dtype).reshape(count, *self.shape[1:])
         except ZIP_ERRORS as error:
-            raise self._fault(error) from None
-        if len(data) != wanted:
-            raise InputError(f"{self.path}: {self.name}[{first}]: damaged: the file ends here")
-        return np.frombuffer(data, self.dtype).reshape(count, *self.shape[1:])
-
-    def _fault(self, error: Exception) -> InputError:
-        return InputError(f"{self.path}: {self.name}: not a readable array of an .npz: {' '.join(str(error).split())}")
+            raise InputError(f"{self.place}[{first}]: damaged: {reason(error)}") from None
 
 
 def npz_names(path: Path) -> list[str]:
-    """The names of the arrays in an .npz.
-
-    Raises:
-        InputError: not an .npz.
-    """
-    try:
-        require_regular(path)
-        with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
-    except ZIP_ERRORS as error:
-        raise InputError(f"{path}: not a readable .npz: {' '.join(str(error).split())}") from None
+    """The names of the arrays in an .npz."""
+    return [name.removesuffix(".npy") for name in zip_names(path)]
 
 
 def _header(stream: zipfile.ZipExtFile) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -12,38 +12,19 @@ from jaxtyping import Bool, Float32, Int64
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.errors import InputError
 
-SHORT = 11
-"""A body that is seen in this many frames or fewer is noise."""
-
-SPREAD = 0.8
-"""A frame of a body is noisy where its width exceeds this share of its height."""
-
-NOISY_SHARE = 0.69754
-"""A body with at least this share of noisy frames is noise."""
+SHORT = 11  # a body that is seen in this many frames or fewer is noise
+SPREAD = 0.8  # a frame of a body is noisy where its width exceeds this share of its height
+NOISY_SHARE = 0.69754  # a body with at least this share of noisy frames is noise
 
 Cleaning = Literal["community", "recorded"]
 
 
 @dataclass(frozen=True)
 class Track:
-    """One body id of a recording.
-
-    Args:
-        joints: coordinates in the frames where it was seen, [F, V, 3].
-        seen: the recording's frames of these, [F], rising.
-    """
+    """One body id of a recording: its coordinates, and in which frames of the recording it was seen, rising."""
 
     joints: Float32[np.ndarray, "F V 3"]
     seen: Int64[np.ndarray, " F"]
-
-    @property
-    def extent(self) -> tuple[int, int]:
-        """First and last frame."""
-        return int(self.seen[0]), int(self.seen[-1])
-
-    def closed_up(self) -> Track:
-        """The same frames with no gap between them."""
-        return Track(self.joints, self.seen[0] + np.arange(len(self.seen)))
 
 
 def clean_tracks(tracks: Sequence[Track], *, length: int, cleaning: Cleaning) -> tuple[Body, ...]:
@@ -58,13 +39,10 @@ def clean_tracks(tracks: Sequence[Track], *, length: int, cleaning: Cleaning) ->
     Returns:
         actor 1 and, where there is one, actor 2; frames in which neither is left are dropped.
 
-    Raises:
-        InputError: nothing is left; the line lacks the file, which the caller adds.
-
     Source: the NTU RGB+D scripts of CTR-GCN (Chen et al., ICCV 2021), after VA-RNN (Zhang et al., ICCV 2017).
     """
     if cleaning == "community":
-        tracks = [track.closed_up() for track in tracks]
+        tracks = [Track(track.joints, track.seen[0] + np.arange(len(track.seen))) for track in tracks]
     slots = [tracks] if len(tracks) == 1 else _slots(_without_noise(tracks))
     present = np.zeros((len(slots), length), bool)
     joints = np.zeros((len(slots), length, *tracks[0].joints.shape[1:]), np.float32)
@@ -109,12 +87,10 @@ def motion(joints: Float32[np.ndarray, "F V 3"]) -> np.floating:
 
 def _slots(ranked: Sequence[Track]) -> list[list[Track]]:
     """Each body's slot: the first actor 1, the others where they share at most one frame with what is there."""
-    if len(ranked) == 1:
-        return [list(ranked)]
     slots: list[list[Track]] = [[ranked[0]], []]
-    hulls = [ranked[0].extent, (0, 0)]
+    hulls = [(ranked[0].seen[0], ranked[0].seen[-1]), (0, 0)]
     for track in ranked[1:]:
-        first, last = track.extent
+        first, last = track.seen[0], track.seen[-1]
         for slot, (start, end) in enumerate(hulls):
             if min(end, last) <= max(start, first):
                 slots[slot].append(track)
@@ -141,10 +117,7 @@ def present_only(clip: Clip) -> Clip:
 def centred(clip: Clip, *, joint: int, dimensions: int = 3) -> Clip:
     """The clip with the joint of actor 1's first present frame as its origin; frames where a body is missing stay zero.
 
-    Args:
-        clip: with at least one body.
-        joint: position of the joint on the joint axis.
-        dimensions: how many channels are coordinates; further ones, such as a score, stay as they are.
+    The first ``dimensions`` channels are coordinates; further ones, such as a score, stay as they are.
     """
     origin = clip.bodies[0].frames[0, joint].copy()
     origin[dimensions:] = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -14,8 +14,8 @@ class Body:
 
     Args:
         start: the clip's frame in which this body is first present.
-        frames: coordinates, [F, V, C], in the topology's units; zero where the body is missing in between.
-        present: whether the body was seen in that frame, [F]; true in the first and the last.
+        frames: coordinates in the topology's units; zero where the body is missing in between.
+        present: whether the body was seen in that frame; true in the first and the last.
     """
 
     start: int
@@ -44,7 +44,7 @@ class Clip:
     subject: int = -1
     camera: int = -1
     setup: int = -1
-    bodies: tuple[Body, ...] = field(default_factory=tuple)
+    bodies: tuple[Body, ...] = ()
 
     @property
     def length(self) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from lightning_fabric import Fabric
 
@@ -110,14 +111,8 @@ class DataConfig:
 
     def input_spec(self, store: Store) -> InputSpec:
         """How an encoder sees the clips of this configuration's store."""
-        return InputSpec(
-            origin=store.origin,  # type: ignore[arg-type]
-            view=self.view,
-            view_of=self.view_of,
-            stream=self.stream,
-            absent_frames=self.absent_frames,
-            units=store.units,
-        )
+        own = {name: getattr(self, name) for name in ("view", "view_of", "stream", "absent_frames")}
+        return InputSpec(origin=store.origin, units=store.units, **own)  # type: ignore[arg-type]
 
     def open_each(self) -> dict[str, Store]:
         """The stores of all data sets by name, see `each` and `open`.
@@ -129,23 +124,20 @@ class DataConfig:
         stores = {self.name: self.open()}
         first = stores[self.name]
         for name, one in self.also.items():
-            field = f"data.also.{name}"
+            place = f"data.also.{name}"
             try:
-                stores[name] = self.each[name].open()
+                found = stores[name] = self.each[name].open()
             except InputError as error:
                 line = str(error)
-                raise InputError(line.replace("data", field, 1) if line.startswith("data.") else f"{field}: {line}") from None
-            found = stores[name]
-            if (channels := found.frames.shape[-1]) != first.frames.shape[-1]:
-                raise InputError(
-                    f"{field}: found {channels} coordinates a joint, expected {first.frames.shape[-1]}, as in {self.name}"
-                )
+                raise InputError(f"{place}.{line[5:]}" if line.startswith("data.") else f"{place}: {line}") from None
+            if (channels := found.frames.shape[-1]) != (expected := first.frames.shape[-1]):
+                raise InputError(f"{place}: found {channels} coordinates a joint, expected {expected}, as in {self.name}")
             if found.units != first.units:
-                raise InputError(f"{field}: found coordinates in {found.units}, expected {first.units}, as in {self.name}")
+                raise InputError(f"{place}: found coordinates in {found.units}, expected {first.units}, as in {self.name}")
             if one.origin is None and found.origin != first.origin:
                 raise InputError(
-                    f"{field}.origin: {found.path} was prepared with {found.origin}, {self.name} with {first.origin}; "
-                    f"expected the same, or --{field}.origin {found.origin} to say that it is meant"
+                    f"{place}.origin: {found.path} was prepared with {found.origin}, {self.name} with {first.origin}; "
+                    f"expected the same, or --{place}.origin {found.origin} to say that it is meant"
                 )
         return stores
 
@@ -153,41 +145,38 @@ class DataConfig:
         """Only a store that was prepared with what is asked for; what either side leaves open is not compared."""
         own = self.options if store.format == self.format else {}  # another reader's options say something else
         asked = {f"options.{name}": (value, store.options.get(name)) for name, value in own.items()}
-        asked["origin"] = (self.origin, store.origin)
-        for name, (wanted, found) in asked.items():
+        for name, (wanted, found) in {**asked, "origin": (self.origin, store.origin)}.items():
             if None not in (wanted, found) and wanted != found:
                 raise InputError(f"data.{name}: expected {wanted}, but {store.path} was prepared with {found}")
 
 
-def open_on_first(fabric: Fabric, data: DataConfig) -> Store:
-    """Open the store in the first process before the others, so that a source is prepared once."""
-    if fabric.is_global_zero:
-        data.open()
-    fabric.barrier()
-    return data.open()
+Opened = TypeVar("Opened")
 
 
-def open_each_on_first(fabric: Fabric, data: DataConfig) -> dict[str, Store]:
-    """As `open_on_first`, all data sets by name."""
+def on_first(fabric: Fabric, opened: Callable[[], Opened]) -> Opened:
+    """What `DataConfig.open` or `open_each` opens, in the first process before the others: a source is prepared once."""
     if fabric.is_global_zero:
-        data.open_each()
+        opened()
     fabric.barrier()
-    return data.open_each()
+    return opened()
 
 
 def identity(store: Store) -> dict[str, Any]:
     """What tells a data set from another, wherever it lies and however its clips were prepared."""
     about = {"format": store.format, "topology": store.topology.name, "classes": len(store.classes), "clips": len(store)}
-    return about | {"labels": hashlib.sha256(repr((store.name.tolist(), store.label.tolist())).encode()).hexdigest()[:16]}
+    return about | {"labels": _hash((store.name.tolist(), store.label.tolist()))}
 
 
 def members(store: Store, split: str) -> dict[str, str]:
     """Which clips train and test, as a hash: lists in files change."""
-    parts = [store.splits[split][part].tolist() for part in ("train", "test")]
-    return {"members": hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}
+    return {"members": _hash([store.splits[split][part].tolist() for part in ("train", "test")])}
 
 
 def preparation(store: Store) -> dict[str, Any]:
     """How the clips of a store were prepared: clips that a run meets later have to be prepared alike."""
     about = {"format": store.format, "options": store.options, "origin": store.origin, "units": store.units}
     return about | {"topology": store.topology.to_dict(), "fingerprint": store.fingerprint}
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]

@@ -53,28 +53,24 @@ class SkeletonDataset(Dataset):
     ) -> None:
         super().__init__(None, transform)
         self.store = _open(source, root)
-        if split is None and len(self.store.splits) > 1:
-            raise InputError(f"split: expected one of {', '.join(self.store.splits)}")
-        self.split = split if split is not None else next(iter(self.store.splits), "all")
-        if self.split not in self.store.splits and (split is not None or part is not None):
-            raise InputError(f"split: expected one of {', '.join(self.store.splits) or '(none)'}, found {self.split}")
+        splits = self.store.splits
+        if split is None and len(splits) > 1:
+            raise InputError(f"split: expected one of {', '.join(splits)}")
+        self.split = split if split is not None else next(iter(splits), "all")
+        if self.split not in splits and (split is not None or part is not None):
+            raise InputError(f"split: expected one of {', '.join(splits) or '(none)'}, found {self.split}")
         if frames % segment:
             raise InputError(f"frames: expected a multiple of segment = {segment}, found {frames}")
         if part not in (None, "train", "test"):
             raise InputError(f"part: expected train or test, found {part!r}")
         _check_options(options)
         self.part, self.frames, self.segment, self.options = part, frames, segment, options
-        chosen = torch.arange(len(self.store)) if part is None else torch.from_numpy(self.store.splits[self.split][part])
-        self.clips = chosen
-        self._loader: SkeletonLoader | None = None
+        self.clips = torch.arange(len(self.store)) if part is None else torch.from_numpy(splits[self.split][part])
 
-    @property
+    @cached_property
     def loader(self) -> SkeletonLoader:
         """What reads the clips, whole batches at once."""
-        if self._loader is None:
-            options = {"residency": "disk", **self.options}
-            self._loader = SkeletonLoader(self.store, frames=self.frames, segment=self.segment, **options)
-        return self._loader
+        return SkeletonLoader(self.store, frames=self.frames, segment=self.segment, **{"residency": "disk", **self.options})
 
     @property
     def topology(self) -> Topology:
@@ -99,8 +95,7 @@ class SkeletonDataset(Dataset):
 
     def like(self, encoder: Any) -> SkeletonDataset:
         """The same clips as an encoder takes them: its frames, segments and preparation."""
-        seen = encoder.input_spec
-        options = {name: getattr(seen, name) for name in OF_CLIPS}
+        seen = {name: getattr(encoder.input_spec, name) for name in OF_CLIPS}
         return SkeletonDataset(
             self.store,
             split=self.split if self.split in self.store.splits else None,
@@ -108,7 +103,7 @@ class SkeletonDataset(Dataset):
             frames=encoder.frames,
             segment=encoder.segment,
             transform=self.transform,
-            **{**self.options, **options},
+            **{**self.options, **seen},
         )
 
     def len(self) -> int:
@@ -149,4 +144,4 @@ def _open(source: str | os.PathLike[str] | Store, root: str | os.PathLike[str] |
         return open_store(source)
     from masksem_graph.data.prepare import cached_store
 
-    return cached_store(str(source), None if root is None else str(root), origin=None, options={})
+    return cached_store(source, root)

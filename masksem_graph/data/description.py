@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ AGAIN = "prepare the store again"
 COUNTS = ("clips", "bodies", "frames", "skipped", "filled")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StoreDescription:
     """What ``store.yaml`` says.
 
@@ -37,15 +37,15 @@ class StoreDescription:
         checksums: SHA-256 of each array's file.
     """
 
-    format: str
-    options: dict[str, Any]
-    origin: str
+    format: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = "none"
     units: str
     classes: tuple[str, ...]
-    splits: tuple[str, ...]
-    counts: dict[str, int]
+    splits: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
     topology: Topology
-    checksums: dict[str, str]
+    checksums: dict[str, str] = field(default_factory=dict)
 
     def fields(self) -> dict[str, Any]:
         """The fields of the file, less its fingerprint."""
@@ -58,9 +58,9 @@ class StoreDescription:
             "dimensions": self.topology.dimensions,
             "classes": list(self.classes),
             "splits": list(self.splits),
-            "counts": dict(self.counts),
+            "counts": self.counts,
             "topology": self.topology.to_dict(),
-            "checksums": dict(self.checksums),
+            "checksums": self.checksums,
         }
 
     @property
@@ -103,8 +103,9 @@ def read_description(path: Path) -> StoreDescription:
         raise InputError(
             f"{path}: dimensions: found {fields['dimensions']}, but the topology has {topology.dimensions}; {AGAIN}"
         )
-    kept = {name: fields[name] for name in ("format", "options", "origin", "units", "counts", "checksums")}
-    return StoreDescription(classes=tuple(fields["classes"]), splits=tuple(fields["splits"]), topology=topology, **kept)
+    del fields["version"], fields["dimensions"]
+    names = {name: tuple(fields[name]) for name in ("classes", "splits")}
+    return StoreDescription(**fields | names | {"topology": topology})
 
 
 def _text(fields: Mapping[str, Any]) -> str:
@@ -115,8 +116,8 @@ def _fingerprint(fields: Any) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float | bool)
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _are_names(value: Any) -> bool:
@@ -132,26 +133,26 @@ def _is_mapping(of: Callable[[Any], bool], *names: str) -> Callable[[Any], bool]
     return holds
 
 
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 2**48
-
-
 ARRAYS = {
     **{"frames": "<f4", "present": "|b1", "parts": "|i1", "name": "<U"},
     **dict.fromkeys(("body_offset", "body_start", "clip_offset", "label", "subject", "camera", "setup", "length"), "<i8"),
 }
 """A store's arrays and what they hold."""
 
+_are_options = _is_mapping(lambda value: value is None or isinstance(value, str | int | float | bool))
+_are_counts = _is_mapping(lambda value: type(value) is int and 0 <= value < 2**48, *COUNTS)
+
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "format": (lambda value: isinstance(value, str), "a text"),
-    "options": (_is_mapping(_is_plain), "a mapping of options to plain values"),
+    "format": (_is_text, "a text"),
+    "options": (_are_options, "a mapping of options to plain values"),
     "origin": (lambda value: value in ("centre", "none"), "centre or none"),
-    "units": (lambda value: isinstance(value, str) and bool(value), "a text"),
+    "units": (lambda value: _is_text(value) and value != "", "a text"),
     "dimensions": (lambda value: type(value) is int and value in (2, 3), "2 or 3"),
     "classes": (_are_names, "a list of names, each once"),
     "splits": (_are_names, "a list of names, each once"),
-    "counts": (_is_mapping(_is_count, *COUNTS), f"numbers of {', '.join(COUNTS)}"),
+    "counts": (_are_counts, f"numbers of {', '.join(COUNTS)}"),
     "topology": (lambda value: isinstance(value, dict), "the fields of a topology"),
-    "checksums": (_is_mapping(lambda value: isinstance(value, str), *ARRAYS), f"a checksum of {', '.join(ARRAYS)}"),
-    "fingerprint": (lambda value: isinstance(value, str), "a checksum"),
+    "checksums": (_is_mapping(_is_text, *ARRAYS), f"a checksum of {', '.join(ARRAYS)}"),
+    "fingerprint": (_is_text, "a checksum"),
 }
+"""The fields of the file, in order: what is right, and what is expected."""

@@ -8,23 +8,12 @@ from typing import Literal
 from masksem_graph.data.loader import AbsentFrames, Stream
 from masksem_graph.data.transforms import ViewName, ViewOf
 
-Origin = Literal["centre", "none"]
-
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What is done to clips before an encoder sees them.
+    """What is done to clips before an encoder sees them, as `DataConfig` describes it; units None are the topology's."""
 
-    Args:
-        origin: ``centre`` puts actor 1's first centre joint at zero, ``none`` keeps coordinates.
-        view: the frame of reference that each clip is put into.
-        view_of: what that is found in.
-        stream: joint, bone or motion.
-        absent_frames: what a body shows where it is missing.
-        units: of the coordinates; None are those of the topology.
-    """
-
-    origin: Origin = "centre"
+    origin: Literal["centre", "none"] = "centre"
     view: ViewName = "recorded"
     view_of: ViewOf = "first"
     stream: Stream = "joint"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -16,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from masksem_graph.data.clip import Clip
+from masksem_graph.data.mean_pose import is_left, joint_sides
 from masksem_graph.data.store import SKIPPED, Store
 from masksem_graph.files import write_beside
 from masksem_graph.topology import Topology
@@ -57,32 +59,26 @@ def summary(store: Store) -> Table:
     """Counts, lengths, groups and splits of a store."""
     title = f"{store.path.name}: {store.format or 'a store'} on {store.topology.name}"
     table = Table(title=Text(title, style="table.title"), show_header=False)
-    bodies = np.diff(store.clip_offset)
-    labels = np.unique(store.label[store.label >= 0])
-    lengths = store.length
+    bodies, lengths, skipped = np.diff(store.clip_offset), store.length, store.counts["skipped"]
+    score = " and the score" if store.frames.shape[2] > store.dimensions else ""
     rows = {
         "clips": f"{len(store):,}",
         "bodies": f"{bodies.sum():,}",
         "two-person clips": f"{(bodies > 1).sum():,}",
         "frames of bodies": f"{len(store.present):,}, {store.present.mean():.2%} of them present",
         "length": f"{lengths.min()} to {lengths.max()} frames, median {np.median(lengths):g}",
-        "coordinates": f"{_channels(store)}, {store.units}, origin: {store.origin}",
+        "coordinates": f"{store.dimensions}{score}, {store.units}, origin: {store.origin}",
         "options": ", ".join(f"{name}: {value}" for name, value in store.options.items()) or "none",
-        "classes": f"{len(labels)} of {len(store.classes)}",
+        "classes": f"{len(np.unique(store.label[store.label >= 0]))} of {len(store.classes)}",
         **{f"{field}s": _numbers(getattr(store, field)) for field in ("subject", "camera", "setup")},
         **{f"split {name}": _split(store, parts) for name, parts in store.splits.items()},
-        "dropped": _dropped(store),
+        "dropped": f"{skipped:,} bad clips, listed in {store.path / SKIPPED}" if skipped else "no bad clip",
         "filled": f"{store.counts['filled']:,} joints that were not found",
         "fingerprint": store.fingerprint[:16],
     }
     for name, value in rows.items():
         table.add_row(Text(name), Text(value))
     return table
-
-
-def _channels(store: Store) -> str:
-    channels, dimensions = store.frames.shape[2], store.topology.dimensions
-    return f"{dimensions} and the score" if channels > dimensions else str(channels)
 
 
 def _numbers(values: Int64[np.ndarray, " clips"]) -> str:
@@ -99,67 +95,47 @@ def _split(store: Store, parts: dict[str, Int64[np.ndarray, " part"]]) -> str:
     return f"{len(parts['train']):,} train, {len(parts['test']):,} test" + (f", {neither:,} in neither" if neither else "")
 
 
-def _dropped(store: Store) -> str:
-    skipped = store.counts["skipped"]
-    return f"{skipped:,} bad clips, listed in {store.path / SKIPPED}" if skipped else "no bad clip"
-
-
 def draw_splits(store: Store) -> Figure:
     """Histograms of clip lengths and of classes, a row a split; of many splits, folds for instance, the first ones."""
     shown = dict(list(store.splits.items())[:DRAWN_SPLITS])
     figure = Figure(figsize=(13, 4.2 * len(shown)), layout="constrained")
     if left_out := len(store.splits) - len(shown):
         figure.suptitle(f"the first {len(shown)} splits; {left_out} more are not drawn", x=0.01, ha="left")
+    edges = np.histogram_bin_edges(store.length, bins=min(40, int(np.ptp(store.length)) + 1)).tolist()
+    places = np.arange(len(store.classes))
     axes = figure.subplots(len(shown), 2, squeeze=False, width_ratios=[2, 3])
     for (left, right), (name, parts) in zip(axes, shown.items(), strict=True):
-        _draw_lengths(left, store, parts)
-        _draw_classes(right, store, parts)
-        left.set_title(f"{name}: lengths", loc="left", parse_math=False)
-        right.set_title(f"{name}: classes", loc="left", parse_math=False)
+        for part, colour, shift in (("train", DARK, -0.2), ("test", LIGHT, 0.2)):
+            index = parts[part]
+            left.hist(store.length[index], edges, color=colour, alpha=0.5, label=f"{part} ({len(index):,})")
+            labels = store.label[index]
+            right.bar(places + shift, np.bincount(labels[labels >= 0], minlength=len(places)), 0.4, color=colour)
+        left.set(xlabel="frames", ylabel="clips", xlim=(edges[0], edges[-1]))
+        right.set(ylabel="clips", xlim=(-0.7, len(places) - 0.3))
+        if len(places) <= NAMED_CLASSES:
+            turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor", "fontsize": "small"}
+            right.set_xticks(places, store.classes, parse_math=False, **turned)
+        else:
+            right.set_xlabel("class")
+        for cell, what in ((left, "lengths"), (right, "classes")):
+            cell.set_title(f"{name}: {what}", loc="left", parse_math=False)
+            cell.yaxis.set_major_locator(MaxNLocator(integer=True))
+            cell.spines[["top", "right"]].set_visible(False)
         left.legend(frameon=False)
     return figure
-
-
-def _draw_lengths(axes: Axes, store: Store, parts: dict[str, Int64[np.ndarray, " part"]]) -> None:
-    edges = np.histogram_bin_edges(store.length, bins=min(40, int(np.ptp(store.length)) + 1)).tolist()
-    for (part, index), colour in zip(parts.items(), (DARK, LIGHT), strict=True):
-        label = f"{part} ({len(index):,})"
-        axes.hist(store.length[index], edges, histtype="stepfilled", facecolor=colour, alpha=0.35)
-        axes.hist(store.length[index], edges, histtype="step", edgecolor=colour, linewidth=1.8, label=label)
-    axes.set(xlabel="frames", ylabel="clips", xlim=(edges[0], edges[-1]))
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _draw_classes(axes: Axes, store: Store, parts: dict[str, Int64[np.ndarray, " part"]]) -> None:
-    places = np.arange(len(store.classes))
-    for shift, (index, colour) in enumerate(zip(parts.values(), (DARK, LIGHT), strict=True)):
-        labels = store.label[index]
-        counts = np.bincount(labels[labels >= 0], minlength=len(places))
-        axes.bar(places + 0.4 * shift - 0.2, counts, 0.4, color=colour)
-    if len(places) <= NAMED_CLASSES:
-        axes.set_xticks(
-            places, store.classes, rotation=45, ha="right", rotation_mode="anchor", fontsize="small", parse_math=False
-        )
-    else:
-        axes.set_xlabel("class")
-    axes.set(ylabel="clips", xlim=(-0.7, len(places) - 0.3))
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def draw_skeletons(store: Store) -> Figure:
     """A contact sheet: one clip a class, at moments from its start to its end, as the camera saw it, axes equal."""
     clips = list(_one_a_class(store))
-    strips = [_strip(clip, store.topology) for clip in clips]
     columns = 1 if len(clips) < 4 else 2 if len(clips) <= 24 else 3
     rows = -(-len(clips) // columns)
     figure = Figure(figsize=(7 * columns, (7 / STRIP + 0.35) * rows + 0.6), layout="constrained")
     cells = figure.subplots(rows, columns, squeeze=False).ravel()
     for cell in cells:
         cell.set_axis_off()
-    for cell, clip, strip in zip(cells, clips, strips, strict=False):
-        _draw_strip(cell, strip, store.topology)
+    for cell, clip in zip(cells, clips, strict=False):
+        _draw_strip(cell, _strip(clip, store.topology), store.topology)
         name = store.classes[clip.label] if clip.label >= 0 else "no label"
         cell.set_title(name, loc="left", fontsize=12, parse_math=False)
         cell.set_title(f"{clip.name}, {clip.length} frames", loc="right", fontsize=8, color="#666666", parse_math=False)
@@ -181,9 +157,8 @@ def _strip(clip: Clip, topology: Topology) -> list[Float[np.ndarray, "V 2"]]:
     actor = clip.bodies[0]
     seen = np.flatnonzero(actor.present)
     up = -1 if _grows_downwards(actor.frames[seen], topology) else 1
-    moments = np.unique(seen[((np.arange(MOMENTS) + 0.5) / MOMENTS * len(seen)).astype(int)])
     places = []
-    for moment in moments:
+    for moment in np.unique(seen[((np.arange(MOMENTS) + 0.5) / MOMENTS * len(seen)).astype(int)]):
         centre = actor.frames[moment, topology.index[topology.centre], 0]
         at = actor.start + moment
         there = [b.frames[at - b.start] for b in clip.bodies if b.start <= at < b.end and b.present[at - b.start]]
@@ -206,40 +181,24 @@ def _grows_downwards(frames: Float[np.ndarray, "F V C"], topology: Topology) -> 
 def _draw_strip(axes: Axes, strip: list[Float[np.ndarray, "V 2"]], topology: Topology) -> None:
     ends = np.array([(topology.index[a], topology.index[b]) for a, b in topology.bones])
     sides = joint_sides(topology)
-    colours = {0: TRUNK, 1: LIGHT, 2: DARK}
     for body in strip:
-        for bone in ends:
+        for side, colour in enumerate((TRUNK, LIGHT, DARK)):
             # What belongs to a side hangs from the trunk: the bone has the side that either end has.
-            axes.plot(*body[bone].T, color=colours[int(sides[bone].max())], linewidth=2.2, solid_capstyle="round", zorder=1)
-        for side, colour in colours.items():
+            bones = body[ends[sides[ends].max(1) == side]]
+            axes.plot(*bones.T, color=colour, linewidth=2.2, solid_capstyle="round", zorder=1)
             fill = "white" if side == 1 else colour
             x, y = body[sides == side].T
             axes.scatter(x, y, s=9, facecolor=fill, edgecolor=colour, linewidth=1, zorder=2)
-    low, high = np.min([body.min(axis=0) for body in strip], axis=0), np.max([body.max(axis=0) for body in strip], axis=0)
+    low, high = (bound(np.concatenate(strip), axis=0) for bound in (np.min, np.max))
     middle, half = (low + high) / 2, 0.53 * max(high[1] - low[1], (high[0] - low[0]) / STRIP, 1e-6)
     # The same shape for every cell, so that they stand in line; its two axes have one scale.
     axes.set(xlim=(middle[0] - STRIP * half, middle[0] + STRIP * half), ylim=(middle[1] - half, middle[1] + half))
     axes.set_aspect("equal")
 
 
-def joint_sides(topology: Topology) -> Int64[np.ndarray, " V"]:
-    """0 for a joint without a mirror, 1 for left and 2 for right; where names do not tell, 1 for the first of a pair."""
-    sides = np.zeros(len(topology), np.int64)
-    for place, joint in enumerate(topology.joints):
-        other = topology.mirror[joint]
-        if other != joint:
-            first = _is_left(joint) if _is_left(joint) != _is_left(other) else place < topology.inputs.index(other)
-            sides[place] = 1 if first else 2
-    return sides
-
-
-def _is_left(joint: str) -> bool:
-    return "left" in joint.lower() or joint.lower().startswith("l_")
-
-
 def _legend(topology: Topology) -> list[Line2D]:
     sides = joint_sides(topology)
-    left = all(_is_left(joint) for joint, side in zip(topology.joints, sides, strict=True) if side == 1)
+    left = all(is_left(joint) for joint, side in zip(topology.joints, sides, strict=True) if side == 1)
     names = ("left", "right", "middle") if left else ("one side", "other side", "middle")
     looks = zip(names, (LIGHT, DARK, TRUNK), ("white", DARK, TRUNK), strict=True)
     return [Line2D([], [], color=c, lw=2.2, marker="o", ms=4, markerfacecolor=fill, label=name) for name, c, fill in looks]

@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from masksem_graph.data.store import Store
-from masksem_graph.data.transforms import SkeletonTransform, ViewName, ViewOf
-from masksem_graph.data.view_frames import clip_frames
+from masksem_graph.data.transforms import SkeletonTransform, ViewName, ViewOf, to_view
+from masksem_graph.data.transforms.view_frame import clip_frames
 from masksem_graph.data.views import View
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch
@@ -46,12 +46,7 @@ class BodyPlan:
     def part(self, first: int, last: int) -> BodyPlan:
         """Sequences ``first`` to ``last`` (exclusive) alone, renumbered from 0."""
         inside = (self.sequence >= first) & (self.sequence < last)
-        return BodyPlan(
-            view=self.view[first:last],
-            body=self.body[inside],
-            sequence=self.sequence[inside] - first,
-            slot=self.slot[inside],
-        )
+        return BodyPlan(self.view[first:last], self.body[inside], self.sequence[inside] - first, self.slot[inside])
 
 
 class SkeletonLoader:
@@ -62,14 +57,10 @@ class SkeletonLoader:
         frames: T.
         segment: l; a body with fewer present frames in a crop counts as absent.
         device: where the clips are wanted.
-        residency: where the frames lie: memory-mapped on disk, in memory, or on the device.
-        absent_frames: what a body shows where it is missing: its nearest present frame, or zeros.
-        stream: joint, bone (child minus parent), or motion (next frame minus this).
+        residency, absent_frames, stream, view, view_of: as of `masksem_graph.data.config.DataConfig`.
         derivatives: also give velocity and acceleration, differenced before the resize.
         topology: whose input joints are wanted, in that order; the store's own where omitted.
         transforms: what clips go through where their view has numbers for it.
-        view: the frame of reference of each clip, see `masksem_graph.data.transforms.view_frames`.
-        view_of: whether that is found in actor 1's ``first`` present frame or in its ``mean`` pose.
     """
 
     def __init__(
@@ -107,17 +98,16 @@ class SkeletonLoader:
         columns = joint_columns(self.topology, store.topology)
         self.columns = None if columns == list(range(data.shape[1])) else torch.tensor(columns, device=self.device)
 
-        self.label = torch.from_numpy(np.array(store.label, dtype=np.int64))
-        self.length = torch.from_numpy(np.array(store.length, dtype=np.int64))
-        self.clip_offset = torch.from_numpy(np.array(store.clip_offset, dtype=np.int64))
-        self.body_offset = torch.from_numpy(np.array(store.body_offset, dtype=np.int64))
-        self.body_start = torch.from_numpy(np.array(store.body_start, dtype=np.int64))
+        self.label, self.length, self.clip_offset, self.body_offset, self.body_start = (
+            torch.from_numpy(np.array(table, dtype=np.int64))
+            for table in (store.label, store.length, store.clip_offset, store.body_offset, store.body_start)
+        )
         self.max_bodies = int(self.clip_offset.diff().max())
         present = np.array(store.present)
         self.present_before = torch.from_numpy(np.concatenate([[0], np.cumsum(present, dtype=np.int64)]))
         self.present = torch.from_numpy(present).to(home)
         self.earlier, self.later = (t.to(home) for t in _nearest_present(present))
-        self.view_frames = None if view == "recorded" else clip_frames(store, view, view_of)
+        self.view_frames = None if view == "recorded" else clip_frames(store, view, view_of)[:2]
 
     def resized(self, frames: int) -> SkeletonLoader:
         """The same clips at another number of frames; nothing that is in memory is read again."""
@@ -126,10 +116,7 @@ class SkeletonLoader:
         return out
 
     def plan(self, view: View) -> BodyPlan:
-        """Find the present bodies of a view: those with at least l present frames in the crop.
-
-        A sequence without any (a clip of a frame or two) keeps the body that is present longest, so that no clip is lost.
-        """
+        """Find the present bodies of a view: those with at least l present frames in the crop, or else the longest one."""
         count = self.clip_offset[view.clips + 1] - self.clip_offset[view.clips]
         sequence = torch.arange(len(count)).repeat_interleave(count)
         slot = torch.arange(len(sequence)) - (count.cumsum(0) - count)[sequence]
@@ -148,16 +135,11 @@ class SkeletonLoader:
 
     def load(self, plan: BodyPlan) -> SkeletonBatch:
         """Crop, resize and transform the bodies of a plan."""
-        view, home = plan.view, self.data.device
-        body = plan.body
+        body, view, clips = plan.body, plan.view, plan.view.clips[plan.sequence]
         first = self.body_offset[body]
-        crop = _Crop(
-            first=first.to(home)[:, None],
-            frames=(self.body_offset[body + 1] - first).to(home)[:, None],
-            low=(view.start[plan.sequence] - self.body_start[body]).to(home)[:, None],
-            length=view.length[plan.sequence].to(home)[:, None],
-            origin=self._origin(view.clips[plan.sequence]),
-        )
+        low, length = view.start[plan.sequence] - self.body_start[body], view.length[plan.sequence]
+        columns = (first, self.body_offset[body + 1] - first, low, length)
+        crop = _Crop(self._origin(clips), *(column.to(self.data.device)[:, None] for column in columns))
         index, weight = resize_positions(crop.length[:, 0], self.frames)
         weight = weight[..., None, None]
         before, after = self._frames_at(crop, index), self._frames_at(crop, index + 1)
@@ -165,19 +147,17 @@ class SkeletonLoader:
         if self.derivatives:
             second, third = self._frames_at(crop, index + 2), self._frames_at(crop, index + 3)
             exists = [(index + k < crop.length)[..., None, None] for k in (1, 2, 3)]
-            values.append(torch.lerp((after - before) * exists[0], (second - after) * exists[1], weight))
-            values.append(
-                torch.lerp((second - 2 * after + before) * exists[1], (third - 2 * second + after) * exists[2], weight)
-            )
+            velocities = (after - before) * exists[0], (second - after) * exists[1]
+            bends = (second - 2 * after + before) * exists[1], (third - 2 * second + after) * exists[2]
+            values += [torch.lerp(*pair, weight) for pair in (velocities, bends)]
         values = [self._transformed(value.to(self.device, non_blocking=True), plan, i > 0) for i, value in enumerate(values)]
-        extra = dict(zip(("velocity", "acceleration"), values[1:], strict=False))
         return SkeletonBatch.from_frames(
             values[0],
             topology=self.topology,
             segment=self.segment,
             sequence=plan.sequence.to(self.device, non_blocking=True),
             y=self.label[view.clips].to(self.device, non_blocking=True),
-            **extra,
+            **dict(zip(("velocity", "acceleration"), values[1:], strict=False)),
         )
 
     def _frames_at(self, crop: _Crop, index: Int64[Tensor, "B T"]) -> Float[Tensor, "B T V C"]:
@@ -199,37 +179,36 @@ class SkeletonLoader:
         """Where the view frame begins, if that is to be taken off before absent frames are set to zero, which stays zero."""
         if self.view_frames is None or self.absent_frames == "hold":
             return None
-        origin = self.view_frames.origin[clips]
+        origin = self.view_frames[0][clips]
         return F.pad(origin, (0, self.data.shape[2] - origin.shape[1])).to(self.data.device)[:, None, None]
 
     def _transformed(self, values: Float[Tensor, "B T V C"], plan: BodyPlan, derivative: bool) -> Float[Tensor, "B T J C"]:
         """View frame, transforms and stream; a derivative moves with no origin."""
         if self.view_frames is not None:
+            origin, rotation = (table[plan.view.clips[plan.sequence]].to(self.device) for table in self.view_frames)
             moved = derivative or self.absent_frames == "zero"  # see `_origin`
-            values = self.view_frames.apply(values, plan.view.clips[plan.sequence], moved)
+            values = to_view(values, torch.zeros_like(origin) if moved else origin, rotation, self.store.topology)
         for transform, uniform in zip(self.transforms, plan.view.uniform, strict=False):
             values = transform.of_clips(values, uniform, plan.sequence.to(self.device), self.store.topology)
         values = to_stream(values, self.stream, self.parents)
         return values if self.columns is None else values[:, :, self.columns]
 
 
-@dataclass(frozen=True)
-class _Crop:
-    """Columns [B, 1]: a body's place in the store, its frames, the crop in its own frame count; `SkeletonLoader._origin`."""
+class _Crop(NamedTuple):
+    """`SkeletonLoader._origin`; columns: a body's place in the store, its frames, the crop in its own frame count."""
 
+    origin: Float[Tensor, "B 1 1 C"] | None
     first: Int64[Tensor, "B 1"]
     frames: Int64[Tensor, "B 1"]
     low: Int64[Tensor, "B 1"]
     length: Int64[Tensor, "B 1"]
-    origin: Float[Tensor, "B 1 1 C"] | None = None
 
 
 def resize_positions(length: Int64[Tensor, " B"], frames: int) -> tuple[Int64[Tensor, "B T"], Float[Tensor, "B T"]]:
-    """Half-pixel linear resize of ``length`` frames to ``frames``.
+    """Half-pixel linear resize of ``length`` frames, as torch's ``interpolate(mode="linear", align_corners=False)``.
 
     Returns:
-        for each output frame the input frame before it, and the weight of the next one; equal to torch's
-        ``interpolate(mode="linear", align_corners=False)``.
+        for each output frame the input frame before it, and the weight of the next one.
     """
     scale = length[:, None].float() / frames
     position = (scale * (torch.arange(frames, device=length.device) + 0.5) - 0.5).clamp(min=0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from jaxtyping import Float, Int64
 
@@ -31,8 +29,11 @@ def mean_pose(store: Store, clips: Int64[np.ndarray, " n"]) -> dict[str, list[fl
     """
     topology = store.topology
     right, left = sides(topology)
+    clip_of_body = np.arange(len(store)).repeat(np.diff(store.clip_offset))
+    seen = np.flatnonzero(np.isin(clip_of_body, clips).repeat(np.diff(store.body_offset)) & store.present)
     total, count = np.zeros((len(topology), 3)), 0
-    for frames in _present_frames(store, clips):
+    for first in range(0, len(seen), PORTION):
+        frames = np.asarray(store.frames[seen[first : first + PORTION]], dtype=np.float64)
         turned = _facing(frames, topology, right, left)
         total, count = total + turned.sum(0), count + len(turned)
     if not count:
@@ -41,27 +42,27 @@ def mean_pose(store: Store, clips: Int64[np.ndarray, " n"]) -> dict[str, list[fl
 
 
 def sides(topology: Topology) -> tuple[list[int], list[int]]:
-    """Positions of the right joints and of their left partners: by name, else the later of a mirror pair is the right one.
-
-    Raises:
-        InputError: there are no mirror pairs.
-    """
-    pairs = [(a, b) for a, b in topology.mirror.items() if topology.inputs.index(a) < topology.inputs.index(b)]
-    if not pairs:
+    """Positions of the right joints and of their left partners; raises `InputError` where there are no mirror pairs."""
+    right = np.flatnonzero(joint_sides(topology) == 2).tolist()
+    if not right:
         raise InputError(f"{topology.name}: mirror: expected pairs of joints, found none; left and right cannot be told apart")
-    ordered = [(b, a) if "right" in a else (a, b) for a, b in pairs]
-    place = topology.inputs.index
-    return [place(b) for _, b in ordered], [place(a) for a, _ in ordered]
+    return right, [topology.index[topology.mirror[topology.joints[place]]] for place in right]
 
 
-def _present_frames(store: Store, clips: Int64[np.ndarray, " n"]) -> Iterator[Float[np.ndarray, "F V C"]]:
-    chosen = np.zeros(len(store.present), dtype=bool)
-    for clip in clips:
-        first, last = store.body_offset[store.clip_offset[clip]], store.body_offset[store.clip_offset[clip + 1]]
-        chosen[first:last] = True
-    seen = np.flatnonzero(chosen & store.present)
-    for first in range(0, len(seen), PORTION):
-        yield np.asarray(store.frames[seen[first : first + PORTION]], dtype=np.float64)
+def joint_sides(topology: Topology) -> Int64[np.ndarray, " V"]:
+    """0 for a joint without a mirror, 1 for left and 2 for right; where names do not tell, 1 for the first of a pair."""
+    sides = np.zeros(len(topology), np.int64)
+    for place, joint in enumerate(topology.joints):
+        other = topology.mirror[joint]
+        if other != joint:
+            first = is_left(joint) if is_left(joint) != is_left(other) else place < topology.inputs.index(other)
+            sides[place] = 1 if first else 2
+    return sides
+
+
+def is_left(joint: str) -> bool:
+    """Whether a joint is called so."""
+    return "left" in joint.lower() or joint.lower().startswith("l_")
 
 
 def _facing(
@@ -73,6 +74,6 @@ def _facing(
     across = (moved[:, right] - moved[:, left]).mean(1)
     length = np.hypot(across[:, 0], across[:, 2])
     usable = length > 1e-6
-    cosine, sine = across[usable, 0] / length[usable], across[usable, 2] / length[usable]
+    cosine, sine = (across[usable, axis, None] / length[usable, None] for axis in (0, 2))
     x, y, z = np.moveaxis(moved[usable], 2, 0)
-    return np.stack([cosine[:, None] * x + sine[:, None] * z, y, cosine[:, None] * z - sine[:, None] * x], 2)
+    return np.stack([cosine * x + sine * z, y, cosine * z - sine * x], 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -38,12 +39,7 @@ class TrainingSet:
 
 
 class Portion(NamedTuple):
-    """The clips of a step; all are of one data set, so that they are on one skeleton.
-
-    Attributes:
-        data_set: its position among the sets.
-        clips: positions in its store.
-    """
+    """The clips of a step, by their positions in the store of one data set, so that they are on one skeleton."""
 
     data_set: int
     clips: Int64[Tensor, " S"]
@@ -73,31 +69,24 @@ class Mixture:
     def choices(self, epoch: int) -> Int64[Tensor, " steps"]:
         """The data set of each step of an epoch."""
         weights = torch.tensor([one.weight for one in self.sets], dtype=torch.float64)
-        return torch.multinomial(
-            weights, self.steps, replacement=True, generator=keyed_generator(self.seed, Purpose.DATA_SET, epoch)
-        )
+        generator = keyed_generator(self.seed, Purpose.DATA_SET, epoch)
+        return torch.multinomial(weights, self.steps, replacement=True, generator=generator)
 
     def epoch(self, epoch: int) -> Iterator[Portion]:
         """The portions of an epoch, a step each."""
-        taken = self._taken_before(epoch)
-        passes: dict[tuple[int, int], tuple[Tensor, ...]] = {}
+        while len(self._taken) <= epoch:  # batches of each data set in the epochs before
+            latest = self.choices(len(self._taken) - 1).bincount(minlength=len(self.sets))
+            self._taken.append(self._taken[-1] + latest)
+        taken = self._taken[epoch].tolist()
+        batches_of = lru_cache(len(self.sets))(self._pass)
         for chosen in self.choices(epoch).tolist():
             number, batch = divmod(taken[chosen], self.batches[chosen])
-            if (chosen, number) not in passes:
-                passes[chosen, number] = self._pass(chosen, number)
             taken[chosen] += 1
-            yield Portion(chosen, passes[chosen, number][batch])
+            yield Portion(chosen, batches_of(chosen, number)[batch])
 
     def sequences(self, epoch: int) -> int:
         """How many an epoch goes through."""
         return sum(len(portion.clips) for portion in self.epoch(epoch))
-
-    def _taken_before(self, epoch: int) -> list[int]:
-        """Batches of each data set in the epochs before."""
-        while len(self._taken) <= epoch:
-            latest = self.choices(len(self._taken) - 1).bincount(minlength=len(self.sets))
-            self._taken.append(self._taken[-1] + latest)
-        return self._taken[epoch].tolist()
 
     def _pass(self, data_set: int, number: int) -> tuple[Tensor, ...]:
         """The batches of a pass through a data set."""

@@ -38,11 +38,7 @@ class Table:
         return len(self.clips["name"])
 
     def column(self, place: str, name: Any) -> np.ndarray:
-        """The clips' cells in a column.
-
-        Raises:
-            InputError: there is no such column.
-        """
+        """The clips' cells in a column; raises `InputError` where there is no such column."""
         columns = next(iter(self.known.values()))
         if not isinstance(name, str) or name not in columns:
             raise InputError(f"{place}: found {name!r}, expected a column of the table: {', '.join(columns)}")
@@ -89,9 +85,8 @@ def splits_of_file(path: Path, store: Store) -> dict[str, dict[str, Parts]]:
         raise InputError(f"{path}: expected name: split, as docs/data.md has them, found {shown(described)}")
     if twice := [name for name in described if name in store.splits]:
         raise InputError(f"{path}: {twice[0]}: is a split of {store.path} already; expected another name")
-    label = [store.classes[i] if i >= 0 else "" for i in store.label]
-    groups = {"subject": store.subject, "camera": store.camera, "setup": store.setup}
-    columns = {"label": label, **{name: [str(i) for i in values] for name, values in groups.items()}}
+    columns = {"label": [store.classes[i] if i >= 0 else "" for i in store.label]}
+    columns |= {name: [str(i) for i in getattr(store, name)] for name in ("subject", "camera", "setup")}
     known = {str(name): {column: cells[i] for column, cells in columns.items()} for i, name in enumerate(store.name)}
     found = own_splits(described, Table(path, {"name": store.name, "label": store.label}, known))
     return {name: {"train": np.flatnonzero(one == 1), "test": np.flatnonzero(one == 0)} for name, one in found.items()}
@@ -122,13 +117,13 @@ def _chosen(place: str, what: Any, table: Table) -> np.ndarray:
 
 
 def _in_list(path: Path, table: Table) -> np.ndarray:
-    lines = [(number, line) for number, line in read_lines(path) if line]
-    names = [(number, line if line in table.known else line.rpartition(".")[0] or line) for number, line in lines]
-    if unknown := next(((number, name) for number, name in names if name not in table.known), None):
-        raise InputError(
-            f"{path}: line {unknown[0]}: found {unknown[1][:60]!r}, which is none of the {len(table.known)} clips"
-        )
-    return np.isin(table.clips["name"], [name for _, name in names])
+    names = []
+    for number, line in read_lines(path):
+        name = line if line in table.known else line.rpartition(".")[0] or line
+        if name and name not in table.known:
+            raise InputError(f"{path}: line {number}: found {name[:60]!r}, which is none of the {len(table.known)} clips")
+        names.append(name)
+    return np.isin(table.clips["name"], names)
 
 
 def _column(place: str, fields: Mapping[str, Any], table: Table) -> dict[str, Parts]:
@@ -139,20 +134,18 @@ def _column(place: str, fields: Mapping[str, Any], table: Table) -> dict[str, Pa
 
 
 def _folds(place: str, fields: Mapping[str, Any], table: Table) -> dict[str, Parts]:
-    clips = len(table)
+    clips, label = len(table), table.clips["label"]
     folds = _whole(f"{place}.folds", fields["folds"], 2, clips, f"a number from 2 to the {clips} clips")
     seed = _whole(f"{place}.seed", fields.get("seed", 0), 0, 2**32 - 1, "a number from 0")
-    members = _members(place, fields, table, folds)
-    label = table.clips["label"]
+    cells = table.column(f"{place}.group", fields["group"]) if "group" in fields else np.arange(clips)
+    found, group = np.unique(cells, return_inverse=True)
+    if len(found) < folds:
+        raise InputError(f"{place}.group: found {len(found)} groups, expected at least the {folds} folds")
     # As many clips of each class in every fold, where there are enough and no groups to keep together.
     even = "group" not in fields and np.unique(label, return_counts=True)[1].min() >= folds
     splitter = (StratifiedKFold if even else KFold)(folds, shuffle=True, random_state=seed)
-    out = {}
-    for i, (_, test) in enumerate(splitter.split(np.zeros(len(members)), label if even else None), 1):
-        parts = np.ones(clips, np.int64)
-        parts[np.concatenate([members[m] for m in test])] = 0
-        out[f"_{i}"] = parts
-    return out
+    tested = [test for _, test in splitter.split(np.zeros(len(found)), label if even else None)]
+    return {f"_{i}": np.where(np.isin(group, test), 0, 1) for i, test in enumerate(tested, 1)}
 
 
 def _whole(place: str, value: Any, least: int, most: int, expected: str) -> int:
@@ -160,17 +153,6 @@ def _whole(place: str, value: Any, least: int, most: int, expected: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 11 and least <= int(text) <= most):
         raise InputError(f"{place}: found {shown(value)}, expected {expected}")
     return int(text)
-
-
-def _members(place: str, fields: Mapping[str, Any], table: Table, folds: int) -> list[np.ndarray]:
-    """What folds are drawn from: each the positions of its clips, one clip, or all of a group."""
-    if "group" not in fields:
-        return list(np.arange(len(table))[:, None])
-    cells = table.column(f"{place}.group", fields["group"])
-    members = [np.flatnonzero(cells == value) for value in np.unique(cells)]
-    if len(members) < folds:
-        raise InputError(f"{place}.group: found {len(members)} groups, expected at least the {folds} folds")
-    return members
 
 
 def _leave_one_out(place: str, fields: Mapping[str, Any], table: Table) -> dict[str, Parts]:

@@ -12,12 +12,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from masksem_graph.data.source import CLIP_BYTES
+from masksem_graph.data.source import CLIP_BYTES, reason
 from masksem_graph.errors import InputError, shown
 from masksem_graph.files import require_regular
 
-PICKLE_BYTES = 16 * 2**30
-"""NTU RGB+D 120 takes about 2 GB."""
+PICKLE_BYTES = 16 * 2**30  # NTU RGB+D 120 takes about 2 GB
 
 
 def read_pickle(path: Path) -> Any:
@@ -40,11 +39,10 @@ def read_pickle(path: Path) -> Any:
     except _Refused as error:
         raise InputError(f"{path}: {error}") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from None
     # A damaged stream ends in one of the many errors of Python's own types.
     except Exception as error:
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path}: not a whole pickle: {reason or type(error).__name__}") from None
+        raise InputError(f"{path}: not a whole pickle: {reason(error)}") from None
 
 
 class _Refused(Exception):
@@ -56,19 +54,14 @@ class _Bounded:
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.size = file, os.fstat(file.fileno()).st_size
+        self.readline, self.tell = file.readline, file.tell
         if self.size > PICKLE_BYTES:
             raise _Refused(f"found {self.size:,} bytes, expected at most {PICKLE_BYTES >> 30} GiB")
 
     def read(self, count: int) -> bytes:
-        if count > self.size - self.file.tell():
-            raise EOFError(f"the file ends before the {count} bytes that it promises at byte {self.file.tell()}")
+        if count > self.size - self.tell():
+            raise EOFError(f"the file ends before the {count} bytes that it promises at byte {self.tell()}")
         return self.file.read(count)
-
-    def readline(self) -> bytes:
-        return self.file.readline()
-
-    def tell(self) -> int:
-        return self.file.tell()
 
 
 def _check_memo(file: _Bounded) -> None:
@@ -106,11 +99,7 @@ class _Number:
 
 
 class PickledArray:
-    """An array in a pickle.
-
-    Attributes:
-        values: the array, read-only; empty where the pickle never says what is in it.
-    """
+    """An array in a pickle: ``values``, read-only; empty where the pickle never says what is in it."""
 
     def __init__(self, values: np.ndarray | None = None) -> None:
         self.values = np.zeros(0, np.float32) if values is None else values
@@ -127,9 +116,8 @@ def _values(data: Any, number: Any, shape: Any, order: Any) -> np.ndarray:
         raise _Refused(f"found an array of shape {shown(shape)}, expected whole numbers")
     wanted, found = math.prod(shape) * number.dtype.itemsize, len(data)
     if wanted != found or wanted > CLIP_BYTES:
-        raise _Refused(
-            f"found {found:,} bytes for an array of shape {list(shape)}, expected {wanted:,}, at most {CLIP_BYTES:,}"
-        )
+        expected = f"{wanted:,}, at most {CLIP_BYTES:,}"
+        raise _Refused(f"found {found:,} bytes for an array of shape {list(shape)}, expected {expected}")
     values = np.frombuffer(data, number.dtype).reshape(shape, order="F" if order == "F" else "C")
     values.flags.writeable = False
     return values

@@ -54,37 +54,27 @@ class Preparation:
             InputError: one line that names file and place.
         """
         clip, topology = self.reader.read(source), self.topology
-        for body in clip.bodies:
-            if body.frames.shape[1:] != (len(topology), 3):
-                raise InputError(
-                    f"{source}: found frames of shape {list(body.frames.shape)}, expected [F, {len(topology)}, 3]"
-                )
         try:
-            clip, filled = self._completed(present_only(clip))
+            for body in clip.bodies:
+                if body.frames.shape[1:] != (len(topology), 3):
+                    raise InputError(f"found frames of shape {list(body.frames.shape)}, expected [F, {len(topology)}, 3]")
+            clip = mark_missing(present_only(clip), topology, origin=self.origin, zeros=self.reader.zero_is_missing)
+            clip, filled = fill_missing(clip, topology, how=self.reader.missing, longest=self.reader.missing_frames)
+            if not clip.bodies:
+                raise InputError("no frame with a body, expected at least one")
+            for body in clip.bodies:
+                if not np.isfinite(body.frames).all():
+                    raise InputError("found NaN or infinity, expected finite coordinates")
+                check_size(body.frames, self.units)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
         if self.origin == "centre":
             clip = centred(clip, joint=topology.index[topology.centre], dimensions=topology.dimensions)
         return clip, filled
 
-    def _completed(self, clip: Clip) -> tuple[Clip, int]:
-        clip = mark_missing(clip, self.topology, origin=self.origin, zeros=self.reader.zero_is_missing)
-        clip, filled = fill_missing(clip, self.topology, how=self.reader.missing, longest=self.reader.missing_frames)
-        if not clip.bodies:
-            raise InputError("no frame with a body, expected at least one")
-        for body in clip.bodies:
-            if not np.isfinite(body.frames).all():
-                raise InputError("found NaN or infinity, expected finite coordinates")
-            check_size(body.frames, self.units)
-        return clip, filled
-
 
 def check_size(frames: Float32[np.ndarray, "F V C"], units: str) -> None:
-    """Refuse coordinates that no sensor of bodies sees.
-
-    Raises:
-        InputError: they are too large for the units.
-    """
+    """Raise `InputError` for coordinates that no sensor of bodies sees."""
     farthest = FARTHEST.get(units, LARGEST)
     largest = np.abs(frames).max(initial=0)
     if largest > farthest:

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -44,15 +44,7 @@ Result = tuple[Clip, int] | str
 
 @dataclass(frozen=True)
 class Report:
-    """What `prepare` did.
-
-    Args:
-        store: the folder.
-        clips: how many are in it.
-        skipped: place and error of those that are not.
-        filled: joints that were not found and were filled.
-        seconds: wall time.
-    """
+    """What `prepare` did: the store's folder, its clips, place and error of the skipped ones, joints that were filled."""
 
     store: Path
     clips: int
@@ -79,20 +71,16 @@ def prepare(
         output: the store's folder; an older store in its place is replaced when the new one is whole.
         workers: processes; 1 reads in this one.
         strict: stop at the first bad clip instead of skipping and listing it.
-        origin: ``centre`` puts the centre joint of actor 1's first present frame at zero; ``none`` leaves the coordinates;
-            None does what is usual for the format.
-        options: the reader's options.
+        origin, options: as of `masksem_graph.data.config.DataConfig`.
 
     Raises:
         InputError: there is no clip at all, or with ``strict`` the first bad one.
     """
-    source, output = Path(source), Path(output).absolute()
+    output = Path(output).absolute()
     refuse_foreign(output)
     reader = load_reader(format, **(options or {}))
     with locked(output, wait=False):
-        report = _write(format, reader, source, output, workers=workers, strict=strict, origin=origin or reader.origin)
-    _announce(report)
-    return report
+        return _write(format, reader, Path(source), output, workers=workers, strict=strict, origin=origin or reader.origin)
 
 
 def _write(format: str, reader: Reader, source: Path, output: Path, *, workers: int, strict: bool, origin: Origin) -> Report:
@@ -111,28 +99,26 @@ def _write(format: str, reader: Reader, source: Path, output: Path, *, workers: 
     if reader.given:
         with write_beside(output.with_name(f"{output.name}.topology.yaml")) as partial:
             partial.write_text(yaml.safe_dump(reader.given.to_dict(), sort_keys=False, width=120), encoding="utf-8")
-    return Report(output, len(writer), tuple(writer.skipped), writer.filled, time.perf_counter() - began)
+    report = Report(output, len(writer), tuple(writer.skipped), writer.filled, time.perf_counter() - began)
+    _announce(report)
+    return report
 
 
 def _fill(writer: StoreWriter, preparation: Preparation, sources: Sequence[Any], *, workers: int, strict: bool) -> None:
     with progress_bars() as progress, closing(_results(preparation, sources, workers)) as results:
         bar = progress.add_task("reading", total=len(sources), note="")
         for source, result in results:
-            error = result if isinstance(result, str) else _added(writer, source, *result)
-            if error and strict:
-                raise InputError(error)
-            if error:
-                writer.skip(str(source), error)
+            try:
+                if isinstance(result, str):
+                    raise InputError(result)
+                writer.add(result[0])
+                writer.filled += result[1]
+            except InputError as error:
+                line = result if isinstance(result, str) else f"{source}: {error}"
+                if strict:
+                    raise InputError(line) from None
+                writer.skip(str(source), line)
             progress.advance(bar)
-
-
-def _added(writer: StoreWriter, source: Any, clip: Clip, filled: int) -> str | None:
-    try:
-        writer.add(clip)
-    except InputError as error:
-        return f"{source}: {error}"
-    writer.filled += filled
-    return None
 
 
 def _options(reader: Reader) -> dict[str, Any]:
@@ -155,10 +141,8 @@ def cached_store(
     everything that it depends on.
 
     Args:
-        format: a reader's name or dotted path, see `load_reader`.
+        format, origin, options: as `prepare` takes them.
         source: a store, or the data; None where the format makes its own (``demo``), which then lies in the cache too.
-        origin: as `prepare` takes it.
-        options: the reader's options.
 
     Raises:
         InputError: as `open_store` and `prepare`.
@@ -170,12 +154,12 @@ def cached_store(
     root = Path(source).expanduser().resolve() if source is not None else _own_source(format, reader)
     origin = origin or reader.origin
     target = _cache() / f"{format.rpartition('.')[2]}-{_digest(format, reader, root, origin)}"
-    store = _intact(target)
-    if store is None:
-        with locked(target, wait=True):
-            if (store := _intact(target)) is None:
-                _say(f"preparing {root} once, into {target}")
-                _announce(_write(format, reader, root, target, workers=os.cpu_count() or 1, strict=False, origin=origin))
+    if (store := _intact(target)) is not None:
+        return store
+    with locked(target, wait=True):
+        if (store := _intact(target)) is None:
+            _say(f"preparing {root} once, into {target}")
+            _write(format, reader, root, target, workers=os.cpu_count() or 1, strict=False, origin=origin)
     return store or open_store(target)
 
 
@@ -224,17 +208,17 @@ def _results(preparation: Preparation, sources: Sequence[Any], workers: int) -> 
     if workers <= 1:
         yield from ((source, _result(preparation, source)) for source in sources)
         return
-    waiting: deque[tuple[Sequence[Any], Future[list[Result]]]] = deque()
+    chunks = [sources[start : start + CHUNK] for start in range(0, len(sources), CHUNK)]
+    ahead = workers + AHEAD
+    waiting: deque[Future[list[Result]]] = deque()
     # spawn: a fork of a process that has started threads, as torch does, can hang.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker, initargs=(preparation,))
     try:
-        for start in range(0, len(sources), CHUNK):
-            chunk = sources[start : start + CHUNK]
-            waiting.append((chunk, pool.submit(_read_chunk, chunk)))
-            if len(waiting) > workers + AHEAD:
-                yield from _pairs(*waiting.popleft())
-        while waiting:
-            yield from _pairs(*waiting.popleft())
+        for i in range(len(chunks) + ahead):
+            if i < len(chunks):
+                waiting.append(pool.submit(_read_chunk, chunks[i]))
+            if i >= ahead:
+                yield from zip(chunks[i - ahead], waiting.popleft().result(), strict=True)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -244,10 +228,6 @@ def _result(preparation: Preparation, source: Any) -> Result:
         return preparation(source)
     except InputError as error:
         return str(error)
-
-
-def _pairs(chunk: Sequence[Any], future: Future[list[Result]]) -> Iterator[tuple[Any, Result]]:
-    return zip(chunk, future.result(), strict=True)
 
 
 def _start_worker(preparation: Preparation) -> None:

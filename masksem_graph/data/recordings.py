@@ -17,31 +17,11 @@ from masksem_graph.data.readers.folder import FolderReader
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
 
-SHARES_AT_MOST = 20.0
-"""A joint outside of the picture is guessed, but not so far away."""
-
-
-def frame_files(folder: Path, name: re.Pattern[str]) -> dict[int, Path]:
-    """The files of a recording that has one a frame, by the frame's number from 0.
-
-    Args:
-        folder: the recording.
-        name: of its files; the first group is what the recording is called, the second the frame's number.
-
-    Raises:
-        InputError: they are of several recordings, or no recording.
-    """
-    found = {path: match for path in sorted(folder.iterdir()) if (match := name.fullmatch(path.name))}
-    if len(names := sorted({match[1] for match in found.values()})) != 1:
-        there = f"{names[0][:40]!r} and {names[1][:40]!r}" if names else "no frame"
-        raise InputError(f"{folder}: found {there}, expected the frames of one recording in a folder of their own")
-    numbers = ranked(folder, [int(match[2]) for match in found.values()])
-    return dict(sorted(zip(numbers, found, strict=True)))
+SHARES_AT_MOST = 20.0  # a joint outside of the picture is guessed, but not so far away
 
 
 class RecordingsReader(FolderReader):
-    """Recordings of a pose tracker, laid out as `FolderReader` reads them, or without its table and description: then the
-    first folder on the way to a recording is its label.
+    """Recordings of a pose tracker, laid out as `FolderReader` reads them, or without its table and description.
 
     Args:
         topology: what the joints follow, where the files fit several.
@@ -53,8 +33,9 @@ class RecordingsReader(FolderReader):
     """
 
     described: ClassVar[bool] = False
-    topologies: ClassVar[tuple[str, ...]]
-    """What the joints of this format may follow."""
+    topologies: ClassVar[tuple[str, ...]]  # what the joints of this format may follow
+    frame_name: ClassVar[re.Pattern[str] | None] = None
+    """Of the files of a recording that has one a frame, in a folder: what the recording is called, and the frame's number."""
 
     def __init__(
         self,
@@ -80,6 +61,22 @@ class RecordingsReader(FolderReader):
     def people(self, path: Path) -> Mapping[int, Sequence[Person]]:
         """Who is in each frame of a recording; points of an image as `in_picture` gives them."""
 
+    @classmethod
+    def is_clip(cls, path: Path) -> bool:
+        if cls.frame_name and path.is_dir():
+            return any(cls.frame_name.fullmatch(file.name) for file in path.iterdir())
+        return super().is_clip(path)
+
+    def frame_files(self, folder: Path) -> dict[int, Path]:
+        """The files of a recording by the frame's number from 0; an `InputError` where they are of none, or of several."""
+        name = self.frame_name or re.compile("")
+        found = {path: match for path in sorted(folder.iterdir()) if (match := name.fullmatch(path.name))}
+        if len(names := sorted({match[1] for match in found.values()})) != 1:
+            there = f"{names[0][:40]!r} and {names[1][:40]!r}" if names else "no frame"
+            raise InputError(f"{folder}: found {there}, expected the frames of one recording in a folder of their own")
+        numbers = ranked(folder, [int(match[2]) for match in found.values()])
+        return dict(sorted(zip(numbers, found, strict=True)))
+
     def fitting(self, path: Path) -> Sequence[str]:
         return self.topologies
 
@@ -94,11 +91,7 @@ class RecordingsReader(FolderReader):
         shares: bool = False,
         size: tuple[int, int] | None = None,
     ) -> Float64[np.ndarray, "*T V 3"]:
-        """x, y and score in the reader's units, from pixels or from shares of the picture's width and height.
-
-        Raises:
-            InputError: these are shares and the picture's size is not known, or no shares.
-        """
+        """x, y and score in the reader's units, from pixels or from ``shares`` of the picture's width and height."""
         if size is None and self.width and self.height:
             size = (self.width, self.height)
         if shares and size is None:
@@ -111,14 +104,15 @@ class RecordingsReader(FolderReader):
         placed[..., :2] = (points[..., :2] * (size if shares else 1) - np.array(size) / 2) * (2 / max(size))
         return placed
 
-    def check_pixels(self, place: object, people: Sequence[Float64[np.ndarray, "V 3"]]) -> None:
-        """Refuse a recording whose points are shares of the picture where pixels are expected.
-
-        Raises:
-            InputError: they are.
-        """
-        if people and 0 < (largest := max(map(_largest, people))) <= 2:
+    def of_pixels(self, place: object, frames: Mapping[int, Sequence[Person]]) -> dict[int, list[Person]]:
+        """People whose points are pixels, in the reader's units; what looks like shares of the picture is refused."""
+        largest = max((_largest(person.points) for people in frames.values() for person in people), default=0.0)
+        if 0 < largest <= 2:
             raise InputError(f"{place}: found points up to {largest:g}, expected pixels: they look like shares of the picture")
+        return {
+            number: [Person(self.in_picture(place, person.points), person.identity) for person in people]
+            for number, people in frames.items()
+        }
 
     def _bodies(self, path: Path) -> Float32[np.ndarray, "M T V 3"]:
         people = self.people(path)

@@ -5,31 +5,29 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, Shaped
+from jaxtyping import Int64
 
 from masksem_graph.data.arrays import GrowingArray, map_npy
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.description import AGAIN, ARRAYS, DESCRIPTION, StoreDescription, read_description
 from masksem_graph.errors import InputError
-from masksem_graph.files import beside, digest, followed, remove, remove_leftovers, take_place
+from masksem_graph.files import digest, followed, write_beside
 from masksem_graph.topology import Topology
 
 TRAIN, TEST = 1, 0
 """What ``parts`` says of a clip; -1 is neither."""
 CLIP_FIELDS = ("name", "label", "subject", "camera", "setup", "length")
+TABLES = ("body_offset", "body_start", "clip_offset")
 LARGEST = 1e12
 """No coordinate is; its square is still a float32's."""
 SKIPPED = "skipped.csv"
 """Lists the clips that are not in the store, and why."""
-VERIFY = "MASKSEM_GRAPH_VERIFY"
-"""Environment variable: ``0`` opens stores without reading their frames."""
 
 
 class Store:
@@ -49,24 +47,13 @@ class Store:
     """
 
     def __init__(self, *, path: Path, description: StoreDescription, arrays: Mapping[str, np.ndarray]) -> None:
-        self.path = path
-        self.description = description
-        self.topology = description.topology
-        self.classes = description.classes
-        self.format, self.options, self.origin = description.format, description.options, description.origin
-        self.units, self.dimensions = description.units, description.topology.dimensions
-        self.counts = description.counts
-        self.frames: Float32[np.ndarray, "total V C"] = arrays["frames"]
-        self.present: Bool[np.ndarray, " total"] = arrays["present"]
-        self.body_offset: Int64[np.ndarray, " bodies+1"] = arrays["body_offset"]
-        self.body_start: Int64[np.ndarray, " bodies"] = arrays["body_start"]
-        self.clip_offset: Int64[np.ndarray, " clips+1"] = arrays["clip_offset"]
-        self.length: Int64[np.ndarray, " clips"] = arrays["length"]
-        self.label: Int64[np.ndarray, " clips"] = arrays["label"]
-        self.subject: Int64[np.ndarray, " clips"] = arrays["subject"]
-        self.camera: Int64[np.ndarray, " clips"] = arrays["camera"]
-        self.setup: Int64[np.ndarray, " clips"] = arrays["setup"]
-        self.name: Shaped[np.ndarray, " clips"] = arrays["name"]
+        self.path, self.description = path, description
+        self.topology, self.classes, self.counts = description.topology, description.classes, description.counts
+        self.format, self.options = description.format, description.options
+        self.origin, self.units, self.dimensions = description.origin, description.units, description.topology.dimensions
+        self.frames, self.present = arrays["frames"], arrays["present"]
+        self.body_offset, self.body_start, self.clip_offset = (arrays[name] for name in TABLES)
+        self.name, self.label, self.subject, self.camera, self.setup, self.length = (arrays[name] for name in CLIP_FIELDS)
         self.splits: dict[str, dict[str, Int64[np.ndarray, " part"]]] = {
             split: {"train": np.flatnonzero(parts == TRAIN), "test": np.flatnonzero(parts == TEST)}
             for split, parts in zip(description.splits, arrays["parts"], strict=True)
@@ -82,14 +69,9 @@ class Store:
 
     def __getitem__(self, i: int) -> Clip:
         i = range(len(self))[i]
-        return Clip(
-            name=str(self.name[i]),
-            label=int(self.label[i]),
-            subject=int(self.subject[i]),
-            camera=int(self.camera[i]),
-            setup=int(self.setup[i]),
-            bodies=tuple(self._body(b) for b in range(self.clip_offset[i], self.clip_offset[i + 1])),
-        )
+        bodies = tuple(self._body(b) for b in range(self.clip_offset[i], self.clip_offset[i + 1]))
+        numbers = {name: int(getattr(self, name)[i]) for name in ("label", "subject", "camera", "setup")}
+        return Clip(name=str(self.name[i]), bodies=bodies, **numbers)
 
     def __iter__(self) -> Iterator[Clip]:
         return (self[i] for i in range(len(self)))
@@ -120,14 +102,13 @@ def open_store(path: str | os.PathLike[str], verify: bool | None = None) -> Stor
             other files always are. Left out, it is done once in a process, unless ``$MASKSEM_GRAPH_VERIFY`` is 0.
 
     Raises:
-        InputError: not a store, one of another version, half-written, changed or damaged; the line says what is wrong with
-            which file.
+        InputError: not a store, one of another version, half-written, changed or damaged.
     """
     path = Path(path).absolute()
     description = read_description(path / DESCRIPTION)
     arrays = {name: _load(path / f"{name}.npy", dtype) for name, dtype in ARRAYS.items()}
     _check_shapes(path, description, arrays)
-    _check_checksums(path, description.checksums, os.environ.get(VERIFY) != "0" if verify is None else verify)
+    _check_checksums(path, description.checksums, os.environ.get("MASKSEM_GRAPH_VERIFY") != "0" if verify is None else verify)
     _check_tables(path, description, arrays)
     return Store(path=path, description=description, arrays=arrays)
 
@@ -145,15 +126,9 @@ def _load(path: Path, dtype: str) -> np.ndarray:
 def _check_shapes(path: Path, description: StoreDescription, arrays: Mapping[str, np.ndarray]) -> None:
     clips, bodies, total = (description.counts[name] for name in ("clips", "bodies", "frames"))
     coordinates = arrays["frames"].shape[-1] if arrays["frames"].ndim == 3 else 3
-    shapes: dict[str, tuple[int, ...]] = {
-        "frames": (total, len(description.topology), coordinates),
-        "present": (total,),
-        "body_offset": (bodies + 1,),
-        "body_start": (bodies,),
-        "clip_offset": (clips + 1,),
-        "parts": (len(description.splits), clips),
-        **dict.fromkeys(CLIP_FIELDS, (clips,)),
-    }
+    shapes: dict[str, tuple[int, ...]] = {"frames": (total, len(description.topology), coordinates), "present": (total,)}
+    shapes |= {"body_offset": (bodies + 1,), "body_start": (bodies,), "clip_offset": (clips + 1,)}
+    shapes |= {"parts": (len(description.splits), clips), **dict.fromkeys(CLIP_FIELDS, (clips,))}
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             found = list(arrays[name].shape)
@@ -174,9 +149,9 @@ def _check_checksums(path: Path, checksums: Mapping[str, str], verify: bool) -> 
             raise InputError(f"{file}: was changed or damaged after it was written: its checksum does not fit; {AGAIN}")
         if name == "frames":
             _check_frames(file)
-        # A file that was written just now can change once more under the same time.
-        if name == "frames" and time.time_ns() - status.st_mtime_ns > 2e9:
-            _verified.add(key)
+            # A file that was written just now can change once more under the same time.
+            if time.time_ns() - status.st_mtime_ns > 2e9:
+                _verified.add(key)
 
 
 def _check_frames(file: Path, portion: int = 2**16) -> None:
@@ -205,6 +180,36 @@ def _check_tables(path: Path, description: StoreDescription, arrays: Mapping[str
     require(description.topology.dimensions <= arrays["frames"].shape[2] <= 3, "frames", "2 or 3 coordinates")
 
 
+def store_of(
+    clips: Sequence[Clip],
+    topology: Topology,
+    *,
+    origin: str = "none",
+    units: str | None = None,
+    classes: tuple[str, ...] = ("unknown",),
+) -> Store:
+    """A store that is nowhere on disk, so that clips in memory go through the very loader that stores go through.
+
+    Each clip has at least one body. The rest is as of `StoreDescription`; the units are the topology's where omitted.
+    """
+    bodies = [body for clip in clips for body in clip.bodies]
+    arrays = {
+        "frames": np.concatenate([body.frames for body in bodies]),
+        "present": np.concatenate([body.present for body in bodies]),
+        "body_offset": np.cumsum([0, *(len(body.frames) for body in bodies)]),
+        "body_start": np.array([body.start for body in bodies], np.int64),
+        "clip_offset": np.cumsum([0, *(len(clip.bodies) for clip in clips)]),
+        "parts": np.zeros((0, len(clips)), np.int8),
+        **_fields({name: [getattr(clip, name) for clip in clips] for name in CLIP_FIELDS}),
+    }
+    description = StoreDescription(topology=topology, classes=classes, origin=origin, units=units or topology.units)
+    return Store(path=Path("memory"), description=description, arrays=arrays)
+
+
+def _fields(values: Mapping[str, list[Any]]) -> dict[str, np.ndarray]:
+    return {name: np.array(column, str if name == "name" else np.int64) for name, column in values.items()}
+
+
 class StoreWriter:
     """Write a store clip by clip, in bounded memory: frames go to disk as they come.
 
@@ -215,11 +220,7 @@ class StoreWriter:
     Args:
         path: the folder to write.
         topology: the joints of every clip.
-        classes: class names by label.
-        format: name of the reader.
-        options: the reader's options.
-        origin: ``centre`` or ``none``, what was done to the coordinates.
-        units: of the coordinates, where they are not the topology's.
+        classes, format, options, origin, units: as of `StoreDescription`; the topology's units where omitted.
 
     Attributes:
         splits: name -> 1, 0 or -1 for each clip (training, test, neither), or a mask that is true for training.
@@ -243,13 +244,12 @@ class StoreWriter:
     ) -> None:
         self.path = followed(Path(path).absolute())
         self.topology = topology
-        self.classes = classes
-        self.about: dict[str, Any] = {"format": format, "options": dict(options or {}), "origin": origin}
-        self.about["units"] = units or topology.units
+        self._about: dict[str, Any] = {"classes": classes, "format": format, "options": options or {}, "origin": origin}
+        self._about["units"] = units or topology.units
+        self._classes = len(classes)
         self.splits: dict[str, np.ndarray] = {}
         self.skipped: list[tuple[str, str]] = []
         self.filled = 0
-        self.draft = beside(self.path, "partial")
         self._clips: dict[str, list[Any]] = {name: [] for name in CLIP_FIELDS}
         self._names: set[str] = set()
         self._body_offset, self._clip_offset = [0], [0]
@@ -259,30 +259,17 @@ class StoreWriter:
     def __enter__(self) -> StoreWriter:
         refuse_foreign(self.path)
         with ExitStack() as stack:
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                remove_leftovers(self.path)
-                remove(self.draft)
-                self.draft.mkdir()
-                self._frames = stack.enter_context(GrowingArray(self.draft / "frames.npy", "<f4", (len(self.topology), 0)))
-                self._present = stack.enter_context(GrowingArray(self.draft / "present.npy", "|b1", ()))
-            except OSError as error:
-                raise self._cannot_write(error) from None
+            self._draft = stack.enter_context(write_beside(self.path))
+            stack.enter_context(_named_faults(self.path))
+            self._draft.mkdir()
+            stack.push(self._finish)
+            self._frames = stack.enter_context(GrowingArray(self._draft / "frames.npy", "<f4", (len(self.topology), 0)))
+            self._present = stack.enter_context(GrowingArray(self._draft / "present.npy", "|b1", ()))
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        try:
-            self._stack.close()
-            if error is None:
-                self._finish()
-                take_place(self.draft, self.path)
-        except OSError as problem:
-            error = problem
-        finally:
-            remove(self.draft)
-        if isinstance(error, OSError):
-            raise self._cannot_write(error) from None
+    def __exit__(self, *fault: Any) -> None:
+        self._stack.__exit__(*fault)
 
     def __len__(self) -> int:
         return len(self._clips["name"])
@@ -296,8 +283,8 @@ class StoreWriter:
         """
         if clip.name in self._names:
             raise InputError(f"a second clip called {clip.name}, expected each name once")
-        if not -1 <= clip.label < len(self.classes):
-            raise InputError(f"label: found {clip.label}, expected 0 to {len(self.classes) - 1}, or -1 for none")
+        if not -1 <= clip.label < self._classes:
+            raise InputError(f"label: found {clip.label}, expected 0 to {self._classes - 1}, or -1 for none")
         channels = self._channels or clip.bodies[0].frames.shape[2]
         if wrong := [b.frames.shape[2] for b in clip.bodies if b.frames.shape[2] != channels]:
             raise InputError(f"found {wrong[0]} coordinates a joint, expected {channels}, as the clips before")
@@ -320,44 +307,43 @@ class StoreWriter:
 
     def fields(self) -> dict[str, np.ndarray]:
         """One array per field of the clips so far, as `Reader.splits` takes them."""
-        return {name: np.array(values, str if name == "name" else np.int64) for name, values in self._clips.items()}
+        return _fields(self._clips)
 
-    def _finish(self) -> None:
+    def _finish(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            return
         if not len(self):
             raise InputError(f"{self.path}: there is no clip to write a store of")
         parts = [np.asarray(parts).astype(np.int8) for parts in self.splits.values()]
-        arrays = self.fields() | {
-            "body_offset": np.array(self._body_offset, np.int64),
-            "body_start": np.array(self._body_start, np.int64),
-            "clip_offset": np.array(self._clip_offset, np.int64),
-            "parts": np.stack(parts) if parts else np.zeros((0, len(self)), np.int8),
-        }
+        tables = zip(TABLES, (self._body_offset, self._body_start, self._clip_offset), strict=True)
+        arrays = self.fields() | {name: np.array(table, np.int64) for name, table in tables}
+        arrays["parts"] = np.stack(parts) if parts else np.zeros((0, len(self)), np.int8)
         for name, array in arrays.items():
-            np.save(self.draft / f"{name}.npy", array, allow_pickle=False)
+            np.save(self._draft / f"{name}.npy", array, allow_pickle=False)
         if self.skipped:
-            with (self.draft / SKIPPED).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            with (self._draft / SKIPPED).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
                 csv.writer(file).writerows([("file", "error"), *self.skipped])
         counts = {"clips": len(self), "bodies": len(self._body_start), "frames": self._body_offset[-1]}
         description = StoreDescription(
-            **self.about,
-            classes=self.classes,
+            topology=self.topology,
             splits=tuple(self.splits),
             counts=counts | {"skipped": len(self.skipped), "filled": self.filled},
-            topology=self.topology,
-            checksums={name: digest(self.draft / f"{name}.npy") for name in ARRAYS},
+            checksums={name: digest(self._draft / f"{name}.npy") for name in ARRAYS},
+            **self._about,
         )
-        description.write(self.draft / DESCRIPTION)
-        read_description(self.draft / DESCRIPTION)
+        description.write(self._draft / DESCRIPTION)
+        read_description(self._draft / DESCRIPTION)
 
-    def _cannot_write(self, error: OSError) -> InputError:
-        return InputError(f"{self.path}: cannot write the store: {error.strerror or error}")
+
+@contextmanager
+def _named_faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot write the store: {error.strerror or error}") from None
 
 
 def refuse_foreign(path: Path) -> None:
-    """Never replace a user's own file or folder by a store.
-
-    Raises:
-        InputError: ``path`` is there, is not empty and is not a store.
-    """
+    """Raise `InputError` where ``path`` is there, is not empty and is not a store: it is never replaced by one."""
     if path.is_file() or (path.is_dir() and not is_store(path) and any(path.iterdir())):
         raise InputError(f"{path}: is there and is not a store, expected a new, an empty or a store's folder to write to")

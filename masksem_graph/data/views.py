@@ -38,12 +38,11 @@ class CropConfig:
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at each of S clips; both bodies of a clip share it.
+    """One way to look at each of S clips, given by their positions in the store; both bodies of a clip share it.
 
     Args:
-        clips: positions in the store.
-        start: first frame of the crop.
-        length: frames of the crop.
+        clips: which.
+        start, length: first frame of the crop, and its frames.
         uniform: draws in (0, 1) for each transform in turn, as many a clip as it needs; none where nothing is transformed.
     """
 
@@ -64,15 +63,7 @@ def random_view(
     transforms: Sequence[SkeletonTransform],
     generator: torch.Generator,
 ) -> View:
-    """Training: a random crop of each clip, and what its transforms draw.
-
-    Args:
-        clips: positions in the store.
-        lengths: frames of each of these clips.
-        crop: ranges to draw from.
-        transforms: what clips go through; each says how many numbers it needs.
-        generator: where the numbers come from.
-    """
+    """Training: a random crop of each clip, from its length in frames, and the numbers that its transforms need."""
     count = len(clips)
     draws = torch.rand(count, 2, generator=generator, dtype=torch.float64)
     low, high = crop.share

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from masksem_graph.compose import Competed, part_line
 from masksem_graph.console import console, progress_bars
-from masksem_graph.data.config import DataConfig, identity, open_on_first, preparation
+from masksem_graph.data.config import DataConfig, identity, on_first, preparation
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
@@ -98,7 +98,7 @@ def _evaluate(
     config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[Competed], folder: RunFolder
 ) -> dict[str, Any] | None:
     fabric = launch(config.device)
-    store = open_on_first(fabric, config.data)
+    store = on_first(fabric, config.data.open)
     warnings = _warnings(config, store)
     began = time.monotonic()
     compiles = config.device.compile

@@ -22,8 +22,7 @@ from masksem_graph.config import parse_mapping
 from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.config import DataConfig
-from masksem_graph.data.memory import store_of
-from masksem_graph.data.store import Store
+from masksem_graph.data.store import Store, store_of
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.prepared import Prepared
 from masksem_graph.exporting.about import describe, read_run

@@ -15,11 +15,10 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from masksem_graph.data.clip import Clip
-from masksem_graph.data.memory import store_of
 from masksem_graph.data.missing import Missing
 from masksem_graph.data.preparation import Preparation
 from masksem_graph.data.readers.base import Reader
-from masksem_graph.data.store import Store
+from masksem_graph.data.store import Store, store_of
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.classifier import load_classifier
 from masksem_graph.evaluation.prepared import Prepared

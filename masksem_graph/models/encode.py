@@ -15,9 +15,8 @@ from masksem_graph.backbones.base import evaluating
 from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.loader import SkeletonLoader
-from masksem_graph.data.memory import store_of
 from masksem_graph.data.preparation import check_size
-from masksem_graph.data.store import Store
+from masksem_graph.data.store import Store, store_of
 from masksem_graph.data.views import central_view
 from masksem_graph.errors import InputError
 from masksem_graph.models.encoder import ArrayLike, SkeletonEncoder

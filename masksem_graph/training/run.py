@@ -16,7 +16,7 @@ from safetensors.torch import save
 from masksem_graph import trust
 from masksem_graph.compose import Competed, flatten
 from masksem_graph.console import console, progress_bars
-from masksem_graph.data.config import DataConfig, identity, members, open_each_on_first, preparation
+from masksem_graph.data.config import DataConfig, identity, members, on_first, preparation
 from masksem_graph.data.loader import BodyPlan, SkeletonLoader
 from masksem_graph.data.mixture import TrainingSet
 from masksem_graph.data.store import Store
@@ -79,7 +79,7 @@ def _pretrain(
 ) -> None:
     resume = state is not None
     fabric = launch(config.device)
-    stores = open_each_on_first(fabric, config.data)
+    stores = on_first(fabric, config.data.open_each)
     identities = _identities(config.data, stores)
     if resume:
         _check_same_data(folder, identities)

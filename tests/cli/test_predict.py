@@ -14,6 +14,7 @@ import torch
 from masksem_graph.cli import main
 from masksem_graph.cli.train import parse
 from masksem_graph.data.demo import write_demo
+from masksem_graph.data.readers.ntu import NTUReader
 from masksem_graph.data.store import StoreWriter, open_store
 from masksem_graph.report.evaluation import read_scores
 from masksem_graph.topology import load_topology
@@ -120,11 +121,9 @@ def test_single_clips_of_any_kind_and_name(
     evaluation: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The same joints in every form give the same probabilities, and rows carry the name of the file."""
-    from masksem_graph.evaluation.loose_readers import LooseNTU
-
     original = sorted(source.iterdir())[0]
     shutil.copy(original, tmp_path / "my clip.skeleton")
-    clip = LooseNTU().read(original)
+    clip = NTUReader().read(original)
     frames = clip.bodies[0].frames
     np.save(tmp_path / "a.npy", frames)
     np.save(tmp_path / "b.npy", frames[None])

@@ -16,8 +16,7 @@ from torch_geometric.transforms import BaseTransform, Compose
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.dataset import SkeletonDataset
 from masksem_graph.data.loader import SkeletonLoader
-from masksem_graph.data.memory import store_of
-from masksem_graph.data.store import Store, StoreWriter, open_store
+from masksem_graph.data.store import Store, StoreWriter, open_store, store_of
 from masksem_graph.data.views import whole_view
 from masksem_graph.edges import skeleton_graph
 from masksem_graph.errors import InputError

@@ -10,7 +10,8 @@ from matplotlib.image import imread
 
 from masksem_graph.cli.inspect import main
 from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.inspect import _strip, inspect_store, joint_sides
+from masksem_graph.data.inspect import _strip, inspect_store
+from masksem_graph.data.mean_pose import joint_sides
 from masksem_graph.data.prepare import cached_store
 from masksem_graph.data.store import Store, StoreWriter, open_store
 from masksem_graph.errors import InputError

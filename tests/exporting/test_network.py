@@ -14,8 +14,7 @@ from masksem_graph.backbones import Transformer
 from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.input_spec import InputSpec
-from masksem_graph.data.memory import store_of
-from masksem_graph.data.store import Store
+from masksem_graph.data.store import Store, store_of
 from masksem_graph.data.views import CropConfig, central_view
 from masksem_graph.encodings import Learned
 from masksem_graph.exporting.classifier import as_array

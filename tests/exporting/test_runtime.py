@@ -13,7 +13,7 @@ import pytest
 
 import masksem_graph.exporting.runtime as runtime
 from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.memory import store_of
+from masksem_graph.data.store import store_of
 from masksem_graph.evaluation.classifier import read_classifier
 from masksem_graph.live.recogniser import Answer, Recogniser
 

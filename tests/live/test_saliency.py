@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from masksem_graph.data.memory import store_of
+from masksem_graph.data.store import store_of
 from masksem_graph.data.views import central_view
 from masksem_graph.evaluation.classifier import load_classifier
 from masksem_graph.live.recogniser import Recogniser

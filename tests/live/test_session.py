@@ -59,7 +59,7 @@ def test_lines_that_are_no_frames(make_run: MakeRun) -> None:
     lines[10:10] = [b"{", lines[3], b'{"t": 0.331, "bodies": [{"joints": [[1, 2, 3]]}]}', *[b"no"] * 9]
     session, noted = run(Recogniser(make_run(), window=1), lines, 1)
     assert session.malformed == 12 and len(noted.problems) == TOLD and len(noted.answers) == 11
-    assert noted.problems[0].startswith("line 11: expected a JSON object")
+    assert noted.problems[0].startswith("line 11: frame: not whole JSON")
     assert noted.problems[1].startswith("line 12: t: expected more than 0.3")
     assert noted.problems[2].startswith("line 13: joints: expected [20, 3], found [1, 3]")
     summary = "\n".join(session.summary())

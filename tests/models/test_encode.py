@@ -21,8 +21,7 @@ from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.dataset import SkeletonDataset
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.loader import SkeletonLoader
-from masksem_graph.data.memory import store_of
-from masksem_graph.data.store import StoreWriter, open_store
+from masksem_graph.data.store import StoreWriter, open_store, store_of
 from masksem_graph.data.views import CropConfig
 from masksem_graph.encodings import Learned
 from masksem_graph.errors import InputError

@@ -10,8 +10,7 @@ import numpy as np
 from masksem_graph.data.demo.actions import ACTIONS
 from masksem_graph.data.demo.body import draw_body
 from masksem_graph.data.demo.performance import perform
-from masksem_graph.data.demo.sensor import AZIMUTHS_DEG, record
-from masksem_graph.data.demo.writer import skeleton_text
+from masksem_graph.data.demo.sensor import AZIMUTHS_DEG, record, skeleton_text
 from masksem_graph.errors import InputError
 from masksem_graph.files import write_beside
 
@@ -19,7 +18,6 @@ CLASSES: tuple[str, ...] = tuple(ACTIONS)
 """Class names in the order of their labels; label 0 is A001 in a file's name."""
 
 FILE_NAME = re.compile(r"S001C\d{3}P\d{3}R001A\d{3}\.skeleton")
-SUBJECTS_AT_MOST = 999
 FIRST_BODY_ID = 72057594037900000
 """The numbers that the Kinect v2 gives to bodies begin about here."""
 
@@ -27,18 +25,10 @@ __all__ = ["CLASSES", "clip_texts", "write_demo"]
 
 
 def write_demo(folder: Path, *, seed: int = 0, subjects: int = 20) -> list[Path]:
-    """Write the data set: every subject performs every action once, seen by three cameras.
+    """Write the data set, and return its files: every subject performs every action once, seen by three cameras.
 
     The folder appears whole or not at all; one that holds this data set already is replaced. The same seed gives the same
     bytes, and a subject's files do not depend on how many subjects there are.
-
-    Args:
-        folder: where to write.
-        seed: of everything that is random, from 0.
-        subjects: how many people.
-
-    Returns:
-        the files, sorted.
 
     Raises:
         InputError: the folder holds files of something else, or a number is out of range.
@@ -46,9 +36,12 @@ def write_demo(folder: Path, *, seed: int = 0, subjects: int = 20) -> list[Path]
     folder = Path(folder)
     if seed < 0:
         raise InputError(f"seed: found {seed}, expected 0 or more")
-    if not 1 <= subjects <= SUBJECTS_AT_MOST:
-        raise InputError(f"subjects: found {subjects}, expected 1 to {SUBJECTS_AT_MOST}")
-    _refuse_foreign(folder)
+    if not 1 <= subjects <= 999:
+        raise InputError(f"subjects: found {subjects}, expected 1 to 999")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file, expected a folder to write the embedded data set to")
+    if foreign := sorted(path.name for path in folder.glob("*") if not FILE_NAME.fullmatch(path.name)):
+        raise InputError(f"{folder}: holds {foreign[0]!r}, which is not of the embedded data set; expected a new folder")
     with write_beside(folder) as partial:
         partial.mkdir()
         for subject in range(1, subjects + 1):
@@ -65,17 +58,7 @@ def clip_texts(*, seed: int, subject: int, action: int) -> dict[str, str]:
     people = perform(CLASSES[action - 1], body, rng)
     texts = {}
     for camera in range(len(AZIMUTHS_DEG)):
-        ids = tuple(FIRST_BODY_ID + int(number) for number in rng.choice(90000, size=len(people), replace=False))
+        ids = [FIRST_BODY_ID + int(number) for number in rng.choice(90000, size=len(people), replace=False)]
         name = f"S001C{camera + 1:03d}P{subject:03d}R001A{action:03d}.skeleton"
         texts[name] = skeleton_text(record(people, camera, rng), ids)
     return texts
-
-
-def _refuse_foreign(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file, expected a folder to write the embedded data set to")
-    foreign = sorted(path.name for path in folder.glob("*") if not FILE_NAME.fullmatch(path.name))
-    if foreign:
-        raise InputError(
-            f"{folder}: holds {foreign[0]!r}, which is not of the embedded data set; name an empty or a new folder"
-        )

@@ -21,24 +21,18 @@ def reader_names() -> list[str]:
 
 
 def reader_class(name: str) -> type[Reader]:
-    """The reader class that a format's name (``ntu``) or a dotted path (``my.package.MyReader``) means.
-
-    Raises:
-        InputError: there is no such reader; the line lists the shipped ones.
-    """
+    """The reader class that a format's name (``ntu``) or a dotted path (``my.package.MyReader``) means."""
     if name in reader_names():
-        return _defined_in(f"{__name__}.{name}")
+        members = vars(import_module(module := f"{__name__}.{name}")).values()
+        (cls,) = (c for c in members if inspect.isclass(c) and c.__module__ == module and issubclass(c, Reader))
+        return cls
     if "." not in name:
         raise InputError(f"format {name!r}: expected one of {', '.join(reader_names())}, or the dotted path of a Reader class")
     return import_class(name, Reader, field="format")  # type: ignore[type-abstract]
 
 
 def load_reader(name: str, **options: Any) -> Reader:
-    """Build the reader of a format.
-
-    Args:
-        name: ``ntu``, ``nw_ucla``, ..., or the dotted path of one's own class.
-        options: the format's options, as the reader's constructor takes them.
+    """Build the reader of a format with options, as its constructor takes them.
 
     Raises:
         InputError: no such reader, no such option, or a value of the wrong type; the line lists what exists.
@@ -53,13 +47,3 @@ def load_reader(name: str, **options: Any) -> Reader:
 def option_names(cls: type[Reader]) -> list[str]:
     """What a reader's constructor takes."""
     return [p.name for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
-
-
-def _defined_in(module: str) -> type[Reader]:
-    """The one Reader subclass that a module defines."""
-    (cls,) = (
-        c
-        for c in vars(import_module(module)).values()
-        if inspect.isclass(c) and c.__module__ == module and issubclass(c, Reader)
-    )
-    return cls

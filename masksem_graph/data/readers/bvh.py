@@ -13,45 +13,35 @@ from jaxtyping import Float32, Float64
 from scipy.spatial.transform import Rotation
 
 from masksem_graph.data.readers.folder import FolderReader
-from masksem_graph.data.source import CLIP_BYTES, read_lines
+from masksem_graph.data.source import parse_numbers, read_lines, require_clip_size
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology, parse_topology
 
-CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
+CHANNELS = [axis + kind for axis in "xyz" for kind in ("position", "rotation")]
 SIDES = (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"))
 JOINTS_AT_MOST = 500
-NEAR = 1e-3
-"""Two places that are nearer than this share of a bone are one."""
+NEAR = 1e-3  # two places that are nearer than this share of a bone are one
 
 
 @dataclass
 class Joint:
-    """A joint of the hierarchy.
-
-    Args:
-        name: of the joint; that of its parent and ``_end`` for an end site.
-        parent: its position in the list of joints; -1 for the root.
-        offset: from its parent, x, y, z.
-        channels: axis and kind of each, as ``("Z", "rotation")``.
-    """
+    """A joint of the hierarchy."""
 
     name: str
-    parent: int
+    parent: int  # position in the list of joints; -1 for the root
     offset: Float64[np.ndarray, "3"] = field(default_factory=lambda: np.zeros(3))
-    channels: list[tuple[str, str]] = field(default_factory=list)
+    channels: list[tuple[str, str]] = field(default_factory=list)  # axis and kind, as ("z", "rotation")
 
 
 class BVHReader(FolderReader):
-    """A ``.bvh`` is a clip: places of all joints and end sites by forward kinematics. Folders are laid out as for trackers: a
-    table and a description, or a folder for each class.
+    """A ``.bvh`` is a clip: places of all joints and end sites by forward kinematics. Folders are laid out as for trackers.
 
     The topology is made from the hierarchy: its joints in their order, a part for each limb between forks, mirror pairs by
     names (``LeftArm`` and ``RightArm``, ``lHand`` and ``rHand``), the root as centre. All files have to have the same
     hierarchy; offsets may differ from person to person. BVH has no units: coordinates are ``relative``.
 
     A joint turns by its rotation channels in the order in which they stand, each about the axes that those before have turned.
-    Position channels of the root add to its offset. Those of another joint replace its offset where they begin with it, and
-    are refused where they are something else.
+    Position channels add to the root's offset, and replace that of another joint where they begin with it.
 
     Source: Meredith and Maddock, Motion capture file formats explained, University of Sheffield, 2001.
     """
@@ -69,22 +59,16 @@ class BVHReader(FolderReader):
 
     def _bodies(self, path: Path) -> Float32[np.ndarray, "1 T V 3"]:
         joints, motion = read_bvh(path)
-        names, known = [joint.name for joint in joints], list(self.skeleton.inputs)
-        if names != known:
+        names, skeleton = [joint.name for joint in joints], self.skeleton
+        if names != (known := list(skeleton.inputs)):
             other = next((a for a, b in zip(names, known, strict=False) if a != b), f"{len(names)} joints")
-            raise InputError(
-                f"{path}: found {other[:60]!r}, expected the hierarchy of {self.skeleton.name}, {len(known)} joints"
-            )
+            raise InputError(f"{path}: found {other[:60]!r}, expected the hierarchy of {skeleton.name}, {len(known)} joints")
         return places(path, joints, motion)[None].astype(np.float32)
 
 
 def read_bvh(path: Path) -> tuple[list[Joint], Float64[np.ndarray, "T channels"]]:
-    """The hierarchy of a file, parents first, and its channels in each frame.
-
-    Raises:
-        InputError: it is no BVH, or is cut off; the line names the place.
-    """
-    lines = [(number, line.split()) for number, line in read_lines(path) if line]
+    """The hierarchy of a file, parents first, and its channels in each frame; an `InputError` where it is none or cut off."""
+    lines = [(number, line.split()) for number, line in read_lines(path)]
     joints: list[Joint] = []
     stack: list[int] = []
     at = next((i for i, (_, words) in enumerate(lines) if words[0] == "MOTION"), len(lines))
@@ -100,9 +84,13 @@ def read_bvh(path: Path) -> tuple[list[Joint], Float64[np.ndarray, "T channels"]
                 joints.append(Joint(f"{joints[stack[-1]].name}_end", stack[-1]))
                 stack.append(len(joints) - 1)
             case ["OFFSET", *numbers] if stack and len(numbers) == 3:
-                joints[stack[-1]].offset = _numbers(place, numbers)
+                joints[stack[-1]].offset = _finite(place, numbers)
             case ["CHANNELS", count, *channels] if stack and count == str(len(channels)):
-                joints[stack[-1]].channels = [_channel(place, channel) for channel in channels]
+                if wrong := [channel for channel in channels if channel.lower() not in CHANNELS]:
+                    raise InputError(
+                        f"{place}: found the channel {wrong[0][:60]!r}, expected Xposition, Zrotation or the like"
+                    )
+                joints[stack[-1]].channels = [(channel[0].lower(), channel[1:].lower()) for channel in channels]
             case ["}"] if stack:
                 stack.pop()
             case _:
@@ -117,87 +105,59 @@ def read_bvh(path: Path) -> tuple[list[Joint], Float64[np.ndarray, "T channels"]
 
 
 def _motion(path: Path, lines: Sequence[tuple[int, list[str]]], width: int) -> Float64[np.ndarray, "T channels"]:
-    head = [" ".join(words) for _, words in lines[:2]]
-    count = re.fullmatch(r"Frames: ?(\d{1,9})", head[0]) if len(head) == 2 else None
-    if not count or not re.fullmatch(r"Frame Time: ?\S+", head[1]):
-        raise InputError(f"{path}: MOTION: found {' '.join(head)[:60]!r}, expected Frames: and Frame Time:")
+    head = " ".join(word for _, words in lines[:2] for word in words)
+    if not (count := re.fullmatch(r"Frames: ?(\d{1,9}) Frame Time: ?\S+", head)):
+        raise InputError(f"{path}: MOTION: found {head[:60]!r}, expected Frames: and Frame Time:")
     rows = lines[2:]
     if len(rows) != int(count[1]) or not rows:
         raise InputError(f"{path}: found {len(rows)} lines of motion, expected {count[1]}, as Frames: says")
     if wrong := next((row for row in rows if len(row[1]) != width), None):
         raise InputError(f"{path}: line {wrong[0]}: found {len(wrong[1])} numbers, expected {width}, one a channel")
-    return np.array([_numbers(f"{path}: line {number}", words) for number, words in rows])
+    return np.array([_finite(f"{path}: line {number}", words) for number, words in rows])
 
 
-def _numbers(place: str, words: Sequence[str]) -> Float64[np.ndarray, " n"]:
-    try:
-        numbers = np.array([float(word) for word in words])
-    except ValueError as error:
-        raise InputError(f"{place}: {str(error)[:80]}, expected numbers") from None
-    if not (np.abs(numbers) < 1e9).all():
-        raise InputError(f"{place}: found {words[int(np.argmin(np.abs(numbers) < 1e9))][:60]!r}, expected finite numbers")
+def _finite(place: str, words: Sequence[str]) -> Float64[np.ndarray, " n"]:
+    numbers = parse_numbers(place, words)
+    if not (fits := np.abs(numbers) < 1e9).all():
+        raise InputError(f"{place}: found {words[int(np.argmin(fits))][:60]!r}, expected finite numbers")
     return numbers
 
 
-def _channel(place: str, name: str) -> tuple[str, str]:
-    found = CHANNEL.fullmatch(name)
-    if not found:
-        raise InputError(f"{place}: found the channel {name[:60]!r}, expected Xposition, Zrotation or the like")
-    return found[1].upper(), found[2].lower()
-
-
 def places(path: Path, joints: Sequence[Joint], motion: Float64[np.ndarray, "T channels"]) -> Float64[np.ndarray, "T V 3"]:
-    """Where each joint is in each frame: forward kinematics, p = p(parent) + R(parent) t and R = R(parent) R(channels).
-
-    Raises:
-        InputError: the clip is too large, or position channels of a joint fit neither reading.
-    """
-    if (size := len(motion) * len(joints) * 12) > CLIP_BYTES:
-        raise InputError(
-            f"{path}: found {len(motion):,} frames, {size:,} bytes, expected at most {CLIP_BYTES >> 20} MiB a clip"
-        )
+    """Where each joint is in each frame: forward kinematics, p = p(parent) + R(parent) t and R = R(parent) R(channels)."""
+    require_clip_size(path, len(motion) * len(joints) * 12, f"{len(motion):,} frames")
     out = np.zeros((len(motion), len(joints), 3))
     turned: list[Rotation] = []
     column = 0
     for i, joint in enumerate(joints):
-        values = motion[:, column : column + len(joint.channels)]
-        column += len(joint.channels)
-        order = "".join(axis for axis, kind in joint.channels if kind == "rotation")
-        angles = values[:, [kind == "rotation" for _, kind in joint.channels]]
-        turn = Rotation.identity(len(motion))
-        for axis, angle in zip(order, angles.T, strict=True):
-            turn = turn * Rotation.from_euler(axis.lower(), angle[:, None], degrees=True)
-        step = joint.offset + np.zeros((len(motion), 3))
-        moves = {"XYZ".index(axis): values[:, c] for c, (axis, kind) in enumerate(joint.channels) if kind == "position"}
-        if moves:
-            step = _moved(path, joint, step, moves)
+        turn, moved = Rotation.identity(len(motion)), np.zeros((len(motion), 3))
+        for axis, kind in joint.channels:
+            if kind == "rotation":
+                turn = turn * Rotation.from_euler(axis, motion[:, column, None], degrees=True)
+            else:
+                moved[:, "xyz".index(axis)] = motion[:, column]
+            column += 1
+        step = _step(path, joint, moved)
         root = joint.parent < 0
         out[:, i] = step if root else out[:, joint.parent] + turned[joint.parent].apply(step)
         turned.append(turn if root else turned[joint.parent] * turn)
     return out
 
 
-def _moved(path: Path, joint: Joint, step: np.ndarray, moves: dict[int, np.ndarray]) -> Float64[np.ndarray, "T 3"]:
-    moved = np.zeros_like(step)
-    for axis, values in moves.items():
-        moved[:, axis] = values
-    near = NEAR * max(float(np.linalg.norm(joint.offset)), 1e-9)
+def _step(path: Path, joint: Joint, moved: Float64[np.ndarray, "T 3"]) -> Float64[np.ndarray, "T 3"]:
+    """From the parent to the joint: its offset, to which its position channels are added, or which they replace."""
     if joint.parent < 0 or not moved.any():
-        return step + moved
-    if len(moves) == 3 and np.abs(moved[0] - joint.offset).max() <= near:
+        return joint.offset + moved
+    near = NEAR * max(float(np.linalg.norm(joint.offset)), 1e-9)
+    axes = {axis for axis, kind in joint.channels if kind == "position"}
+    if len(axes) == 3 and np.abs(moved[0] - joint.offset).max() <= near:
         return moved
-    raise InputError(
-        f"{path}: {joint.name}: its position channels begin with {moved[0].round(4).tolist()}: added to its OFFSET, or in its "
-        f"place? Expected {joint.offset.tolist()}, the OFFSET, or zeros"
-    )
+    begins = f"its position channels begin with {moved[0].round(4).tolist()}: added to its OFFSET, or in its place?"
+    raise InputError(f"{path}: {joint.name}: {begins} Expected {joint.offset.tolist()}, the OFFSET, or zeros")
 
 
 def hierarchy_topology(path: Path, joints: Sequence[Joint]) -> Topology:
-    """The skeleton of a hierarchy.
-
-    Raises:
-        InputError: it has a single joint.
-    """
+    """The skeleton of a hierarchy, which has to have several joints."""
     names = [joint.name for joint in joints]
     children = [[i for i, joint in enumerate(joints) if joint.parent == parent] for parent in range(len(joints))]
     part: list[int] = []

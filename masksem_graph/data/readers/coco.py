@@ -5,44 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from masksem_graph.data.keypoints import Person, flat_points, ranked, read_json, scored
-from masksem_graph.data.recordings import RecordingsReader, frame_files
+from masksem_graph.data.recordings import RecordingsReader
 from masksem_graph.data.source import read_lines
 from masksem_graph.errors import InputError, shown
 
 JOINTS, BOX = 17, 5
-NAME = re.compile(r"(.*?)_?(\d{1,15})\.txt")
 
 
 class CocoReader(RecordingsReader):
-    """A recording is one of these:
-
-    * a ``.json`` of key point results: a list of ``{"image_id", "category_id": 1, "keypoints": [x, y, score, ...], "score"}``
-      in pixels. ``image_id`` is the frame's number, or a file's name that ends with it; ``track_id`` tells who it is.
-    * a folder with ``NAME_12.txt`` and so on, as ``yolo pose predict save_txt=True`` writes them: a line a person, the class,
-      the box, then x, y and perhaps a score of each joint, as shares of the picture (``--width``, ``--height``), then perhaps
-      the person's score, and their id.
-
-    A frame that is missing shows nobody.
+    """A recording is a ``.json`` of key point results in pixels: a list of ``{"image_id", "keypoints": [x, y, score, ...]}``,
+    where ``image_id`` is the frame's number or a file's name that ends with it, and ``track_id`` tells who it is.
+    Or it is a folder with ``NAME_12.txt`` and so on, as ``yolo pose predict save_txt=True`` writes them: a line a person, the
+    class, the box, then x, y and perhaps a score of each joint, as shares of the picture (``--width``, ``--height``), then
+    perhaps the person's score, and their id.
 
     Source: Lin et al., Microsoft COCO, ECCV 2014 and its format of results; Ultralytics' ``Results.save_txt``.
     """
 
-    endings: ClassVar[tuple[str, ...]] = (".json", ".txt")
+    endings: ClassVar[tuple[str, ...]] = (".json",)
     topologies: ClassVar[tuple[str, ...]] = ("coco17",)
-
-    @classmethod
-    def is_clip(cls, path: Path) -> bool:
-        if path.is_dir():
-            return any(NAME.fullmatch(file.name) for file in path.glob("*.txt"))
-        return path.suffix.lower() == ".json" and path.is_file()
-
-    def files_of(self, clip: Path) -> Sequence[Path]:
-        return sorted(clip.glob("*.txt")) if clip.is_dir() else [clip]
+    frame_name: ClassVar[re.Pattern[str] | None] = re.compile(r"(.*?)_?(\d{1,15})\.txt")
 
     def people(self, path: Path) -> Mapping[int, Sequence[Person]]:
         return self._yolo(path) if path.is_dir() else self._results(path)
@@ -51,19 +38,21 @@ class CocoReader(RecordingsReader):
         entries = read_json(path)
         if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
             raise InputError(f"{path}: found {shown(entries)}, expected a list of results with image_id and keypoints")
-        images: dict[int, list[tuple[np.ndarray, Any]]] = {}
+        images: dict[int, list[Person]] = {}
         for i, entry in enumerate(entries):
             if entry.get("category_id", 1) != 1:
                 raise InputError(f"{path}: [{i}].category_id: found {shown(entry['category_id'])}, expected 1, a person")
             points = flat_points(f"{path}: [{i}].keypoints", entry.get("keypoints"), JOINTS)
-            image = _frame(f"{path}: [{i}].image_id", entry.get("image_id"))
-            images.setdefault(image, []).append((points, entry.get("track_id")))
-        self.check_pixels(path, [points for those in images.values() for points, _ in those])
-        frames = zip(ranked(path, list(images)), images.values(), strict=True)
-        return {number: [Person(self.in_picture(path, p), who) for p, who in those] for number, those in frames}
+            image = entry.get("image_id")
+            ending = re.search(r"(\d{1,15})(?:\.\w+)?$", image) if isinstance(image, str) else None
+            if not ending and not (type(image) is int and abs(image) < 10**15):
+                expected = "a number, or a name that ends with one"
+                raise InputError(f"{path}: [{i}].image_id: found {shown(image)}, expected {expected}")
+            images.setdefault(int(ending[1]) if ending else image, []).append(Person(points, entry.get("track_id")))
+        return self.of_pixels(path, dict(zip(ranked(path, list(images)), images.values(), strict=True)))
 
     def _yolo(self, path: Path) -> Mapping[int, Sequence[Person]]:
-        lines = {number: _numbers(file) for number, file in frame_files(path, NAME).items()}
+        lines = {number: _numbers(file) for number, file in self.frame_files(path).items()}
         last = [numbers[-1] for those in lines.values() for numbers in those if (len(numbers) - BOX) % JOINTS == 1]
         whole = {float(number).is_integer() for number in last}
         if len(whole) > 1:
@@ -81,13 +70,6 @@ class CocoReader(RecordingsReader):
         return people
 
 
-def _frame(place: str, image: Any) -> int:
-    found = re.search(r"(\d{1,15})(?:\.\w+)?$", image) if isinstance(image, str) else None
-    if not found and not (type(image) is int and abs(image) < 10**15):
-        raise InputError(f"{place}: found {shown(image)}, expected a number, or a name that ends with one")
-    return int(found[1]) if found else image
-
-
 def _numbers(file: Path) -> list[list[float]]:
     """The numbers of each person."""
     out = []
@@ -97,8 +79,8 @@ def _numbers(file: Path) -> list[list[float]]:
         except ValueError:
             raise InputError(f"{file}: line {number}: found {line[:60]!r}, expected numbers") from None
         joints, more = divmod(len(numbers) - BOX, JOINTS)
-        if numbers and (joints not in (2, 3) or more > 2 or not np.isfinite(numbers).all()):
+        if joints not in (2, 3) or more > 2 or not np.isfinite(numbers).all():
             expected = f"class, box, and x, y or x, y, score of {JOINTS} joints"
             raise InputError(f"{file}: line {number}: found {len(numbers)} numbers, expected {expected}")
-        out += [numbers] if numbers else []
+        out.append(numbers)
     return out

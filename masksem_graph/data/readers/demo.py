@@ -24,7 +24,6 @@ class DemoReader(NTUReader):
 
     embedded: ClassVar[str] = "1"
     """No source is needed: `cached_store` keeps one in its cache under this number, to be raised when the files change."""
-
     classes = CLASSES
 
     def __init__(self, *, cleaning: Cleaning = "community", exclude: str | os.PathLike[str] | None = None) -> None:

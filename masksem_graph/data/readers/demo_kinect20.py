@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from masksem_graph.data.clip import Clip
 from masksem_graph.data.demo import CLASSES, write_demo
 from masksem_graph.data.readers.base import Reader
 from masksem_graph.data.readers.demo import DemoReader
+from masksem_graph.data.source import stem
 from masksem_graph.topology import load_topology
 
 SEED, SUBJECTS = 1, 10
@@ -29,7 +29,6 @@ class DemoKinect20Reader(Reader):
 
     embedded: ClassVar[str] = "1"
     """No source is needed, see `DemoReader`."""
-
     topology = "kinect20"
     classes = ("sit_down", "stand_up", "wave_left", "wave_right", "kick", "clap")
 
@@ -41,7 +40,8 @@ class DemoKinect20Reader(Reader):
     def sources(self, root: Path) -> Sequence[Any]:
         if not root.exists() or (root.is_dir() and not any(root.iterdir())):
             write_demo(root, seed=SEED, subjects=SUBJECTS)
-        return [source for source in self.whole.sources(root) if self._action(source) in self.classes]
+        wanted = tuple(f"A{CLASSES.index(name) + 1:03}" for name in self.classes)
+        return [source for source in self.whole.sources(root) if stem(source).endswith(wanted)]
 
     def read(self, source: Path) -> Clip:
         clip = self.whole.read(source)
@@ -50,7 +50,3 @@ class DemoKinect20Reader(Reader):
 
     def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {"xsub": clips["subject"] % 2 == 1}
-
-    def _action(self, source: Any) -> str:
-        found = re.search(r"A(\d{3})\.skeleton$", str(source))
-        return CLASSES[int(found[1]) - 1] if found and 1 <= int(found[1]) <= len(CLASSES) else ""

@@ -6,20 +6,20 @@ import csv
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32
 
-from masksem_graph.data.arrays import map_npy
-from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.arrays import NpzRows, as_float32, map_npy, npz_names
+from masksem_graph.data.clip import Clip
 from masksem_graph.data.keypoints import bodies_of, people_of_line, read_json_lines
-from masksem_graph.data.missing import Missing, with_score
+from masksem_graph.data.missing import Missing, coordinates
 from masksem_graph.data.own_splits import Table, own_splits
-from masksem_graph.data.readers.base import Reader
-from masksem_graph.data.source import CLIP_BYTES, Part, read_text_file
+from masksem_graph.data.readers.base import Reader, whole_bodies
+from masksem_graph.data.source import Part, parse_numbers, read_lines, read_text_file, require_clip_size
 from masksem_graph.errors import InputError, shown
 from masksem_graph.files import read_yaml
 
@@ -31,21 +31,11 @@ GROUPS = ("subject", "camera", "setup")
 
 @dataclass(frozen=True)
 class Row(Part):
-    """A line of the table; ``path`` and ``name`` are the table and the line, or the clip and nothing without a table.
-
-    Args:
-        array: the clip's file.
-        clip: the clip's name.
-        label: class index from 0; -1 where the cell is empty, -2 where it names no class.
-        text: the cell with the label.
-        groups: subject, camera, setup; -1 where unknown.
-    """
+    """A line of the table; ``path`` and ``name`` are the table and the line, or the clip and nothing without a table."""
 
     array: Path
-    clip: str
-    label: int
-    text: str
-    groups: tuple[int, int, int]
+    label: str
+    clip: Clip  # without its bodies; its label is -1 where the cell is empty, or names no class
 
     def __str__(self) -> str:
         return super().__str__() if self.name else str(self.path)
@@ -55,11 +45,10 @@ class FolderReader(Reader):
     """Any skeleton, any split, nothing to program; docs/data.md has an example from arrays to a trained encoder.
 
     ``clips.csv`` has a line a clip: ``file`` (below the folder), ``label`` (the class's name, or nothing), ``subject``,
-    ``camera``, ``setup`` and any other column to split by. A clip is an .npy [T, V, C] or [M, T, V, C]; in 3D C is x, y, z, in
-    an image x, y or x, y, score. Or it is a .jsonl with a line a frame, see `people_of_line`. A joint of zeros or NaN was not
-    found; a frame of them is one without this body. ``dataset.yaml`` names the ``topology`` (a file beside it, or a shipped
-    one), the ``axes`` of the arrays where they are others (``CTVM``), the ``classes`` in the order wanted (else the labels,
-    sorted), and the ``splits``, see `own_splits`.
+    ``camera``, ``setup`` and any other column to split by. ``dataset.yaml`` has ``topology``, and perhaps ``axes``,
+    ``classes`` and ``splits`` (`own_splits`). A clip is an .npy [T, V, C] or [M, T, V, C]; in 3D C is x, y, z, in an image
+    x, y or x, y, score. Or it is such an array alone in an .npz, a .csv with a row a frame, joint after joint, or a .jsonl
+    with a line a frame (`bodies_of_line`). A joint of zeros or NaN was not found; a frame of them has not this body.
 
     Args:
         axes: of the arrays, where ``dataset.yaml`` does not say.
@@ -68,8 +57,7 @@ class FolderReader(Reader):
         missing_frames: for how many frames on end a joint may be missing; a clip where it is longer is left out.
     """
 
-    endings: ClassVar[tuple[str, ...]] = (".npy", ".jsonl")
-    """Of files that are a clip."""
+    endings: ClassVar[tuple[str, ...]] = (".npy", ".npz", ".csv", ".jsonl")  # of files that are a clip
     zero_is_missing: ClassVar[bool] = True
     described: ClassVar[bool] = True
     """Whether ``dataset.yaml`` and ``clips.csv`` have to be there. A format whose files tell their joints does without: the
@@ -80,38 +68,34 @@ class FolderReader(Reader):
         super().__init__(missing=missing, missing_frames=missing_frames)
 
     def sources(self, root: Path) -> Sequence[Row]:
-        if not (root.is_dir() or (root.exists() and not self.described)):
+        required = self.described and not (self.loose and root.is_file())
+        if not (root.is_dir() or (root.exists() and not required)):
             raise InputError(f"{root}: no such folder, expected one with {DESCRIPTION} and {TABLE}")
         path, table = root / DESCRIPTION, root / TABLE
-        described = _description(path, complete=self.described) if self.described or path.is_file() else {}
-        lines = _table(table) if self.described or table.is_file() else self._found(root)
-        self.axes = described.get("axes", self.axes)
+        described = _description(path, complete=required) if required or path.is_file() else {}
+        lines = _table(table) if required or table.is_file() else self._found(root)
+        self.axes = _axes(f"{path}: axes", described["axes"]) if "axes" in described else self.axes
         self.classes = _classes(path, described.get("classes"), [line["label"] for _, line in lines])
-        numbered = {group: _numbers([line.get(group, "") for _, line in lines]) for group in GROUPS}
-        index = {name: i for i, name in enumerate(self.classes)} | {"": -1}
+        index = {name: i for i, name in enumerate(self.classes)}
+        numbered = zip(*(_group_numbers([line.get(group, "") for _, line in lines]) for group in GROUPS), strict=True)
         rows = []
-        for i, (number, line) in enumerate(lines):
-            groups = (numbered["subject"][i], numbered["camera"][i], numbered["setup"][i])
-            place, label, array = f"line {number}" if number else "", line["label"], root / line["file"]
-            clip = line["file"] or root.name
-            clip = next((clip.removesuffix(ending) for ending in self.endings if clip.endswith(ending)), clip)
-            rows.append(Row(table if number else array, place, array, clip, index.get(label, -2), label, groups))
+        for (number, line), groups in zip(lines, numbered, strict=True):
+            label, array, name = line["label"], root / line["file"], line["file"] or root.name
+            name = next((name.removesuffix(ending) for ending in self.endings if name.endswith(ending)), name)
+            place = (table, f"line {number}") if number else (array, "")
+            rows.append(Row(*place, array, label, Clip(name, index.get(label, -1), *groups)))
         known = self.given.name if self.given else getattr(self, "topology", None)
         named = described.get("topology") or known or self._told(root, rows)
         self.topology = str(root / named) if os.path.isfile(root / named) else named
         self.joints, self.dimensions = len(self.skeleton), self.skeleton.dimensions
         self._splits, self._described = described.get("splits") or {}, path
-        self._table = {row.clip: line for row, (_, line) in zip(rows, lines, strict=True)}
+        self._table = {row.clip.name: line for row, (_, line) in zip(rows, lines, strict=True)}
         return rows
 
     @classmethod
     def is_clip(cls, path: Path) -> bool:
         """Whether a file or a folder is a clip by itself."""
         return path.suffix.lower() in cls.endings and path.is_file()
-
-    def files_of(self, clip: Path) -> Sequence[Path]:
-        """The files of a clip, in order."""
-        return [clip]
 
     def _found(self, root: Path) -> list[tuple[int, dict[str, str]]]:
         """The clips below a folder as lines of a table that nobody wrote."""
@@ -141,47 +125,31 @@ class FolderReader(Reader):
         raise bad or InputError(f"{root}: found nobody in its clips, expected --topology")
 
     def read(self, source: Row) -> Clip:
-        if source.label == -2:
+        if source.label and source.clip.label < 0:
             known = ", ".join(self.classes[:6]) + (", ..." if len(self.classes) > 6 else "")
-            raise InputError(f"{source}: label: found {source.text[:60]!r}, expected one of {known}")
-        bodies = self._bodies(source.array)
-        return Clip(
-            name=source.clip,
-            label=source.label,
-            subject=source.groups[0],
-            camera=source.groups[1],
-            setup=source.groups[2],
-            bodies=tuple(Body(start=0, frames=body, present=np.ones(len(body), bool)) for body in bodies),
-        )
+            raise InputError(f"{source}: label: found {source.label[:60]!r}, expected one of {known}")
+        return replace(source.clip, bodies=whole_bodies(self._bodies(source.array)))
 
     def _bodies(self, path: Path) -> Float32[np.ndarray, "M T V 3"]:
         if path.suffix.lower() == ".jsonl":
             lines = read_json_lines(path)
             people = {i: people_of_line(place, line, self.joints, self.dimensions) for i, (place, line) in enumerate(lines)}
             return bodies_of(path, people, self.joints, self.dimensions)
-        array = _array(path)
-        found = f"{path}: found shape {list(array.shape)}"
-        if self.axes is not None:
-            if array.ndim != len(self.axes):
-                raise InputError(f"{found}, expected the axes {self.axes}")
-            array = array.transpose([self.axes.index(axis) for axis in AXES if axis in self.axes])
+        array, axes = _array(path, self.joints), None if path.suffix.lower() == ".csv" else self.axes
+        found = f"found shape {list(array.shape)}"
+        if axes is not None:
+            if array.ndim != len(axes):
+                raise InputError(f"{path}: {found}, expected the axes {axes}")
+            array = array.transpose([axes.index(axis) for axis in AXES if axis in axes])
         bodies = array[None] if array.ndim == 3 else array
-        count, frames, joints, channels = bodies.shape
+        count, frames, joints, _ = bodies.shape
         if joints != self.joints:
-            raise InputError(f"{found}, expected [T, V, C] or [M, T, V, C] of {self.joints} joints; see axes in {DESCRIPTION}")
-        if count > 1 and count >= frames and self.axes is None:
+            expected = f"[T, V, C] or [M, T, V, C] of {self.joints} joints; see axes in {DESCRIPTION}"
+            raise InputError(f"{path}: {found}, expected {expected}")
+        if count > 1 and count >= frames and axes is None:
             readings = f"{count} bodies over {frames} frames, or {frames} bodies over {count} frames"
-            raise InputError(f"{found}: {readings}? Expected axes: MTVC or TMVC in {DESCRIPTION}")
-        if self.dimensions == 3:
-            if channels != 3:
-                raise InputError(f"{found}, {channels} coordinates, but {self.topology} is in 3D, expected x, y, z")
-            return bodies
-        if channels not in (2, 3):
-            raise InputError(f"{found}, {channels} channels, but {self.topology} is in an image, expected x, y or x, y, score")
-        try:
-            return with_score(bodies[..., :2], bodies[..., 2] if channels == 3 else None)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
+            raise InputError(f"{path}: {found}: {readings}? Expected axes: MTVC or TMVC in {DESCRIPTION}")
+        return coordinates(str(path), bodies, self.topology, self.dimensions, found=f"{found}, ")
 
     def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return own_splits(self._splits, Table(self._described, clips, self._table))
@@ -190,8 +158,9 @@ class FolderReader(Reader):
         rows = self.sources(root)
         chosen = [what for split in self._splits.values() if isinstance(split, dict) for what in split.values()]
         listed = [root / what for what in chosen if isinstance(what, str)]
-        clips = [file for row in rows for file in self.files_of(row.array)]
-        paths = [root / DESCRIPTION, root / TABLE, Path(self.topology), *listed, *clips]
+        clips = [row.array for row in rows]
+        frames = [file for clip in clips if clip.is_dir() for file in sorted(clip.iterdir())]
+        paths = [root / DESCRIPTION, root / TABLE, Path(self.topology), *listed, *clips, *frames]
         return [path for path in dict.fromkeys(paths) if path.is_file()]
 
 
@@ -204,8 +173,6 @@ def _description(path: Path, *, complete: bool) -> dict[str, Any]:
         raise InputError(f"{path}: {unknown[0]}: unknown field, expected {', '.join(FIELDS)}")
     if not isinstance(fields.get("splits") or {}, dict):
         raise InputError(f"{path}: splits: found a {type(fields['splits']).__name__}, expected name: split")
-    if "axes" in fields:
-        _axes(f"{path}: axes", fields["axes"])
     return fields
 
 
@@ -223,12 +190,13 @@ def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
         lines = [(reader.line_num, line) for line in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a readable table: {error}") from None
-    if missing := [name for name in ("file", "label") if name not in (reader.fieldnames or [])]:
-        found = ", ".join(reader.fieldnames or []) or "nothing"
+    columns = list(reader.fieldnames or [])
+    if missing := [name for name in ("file", "label") if name not in columns]:
+        found = ", ".join(columns) or "nothing"
         raise InputError(f"{path}: line 1: found {found[:80]}, expected the columns file and label; {missing[0]} is missing")
     for number, line in lines:
         if "" in line or None in line.values():
-            raise InputError(f"{path}: line {number}: expected {len(reader.fieldnames or [])} cells, as the first line has")
+            raise InputError(f"{path}: line {number}: expected {len(columns)} cells, as the first line has")
         if not line["file"].strip():
             raise InputError(f"{path}: line {number}: file: found nothing, expected a clip's file")
     if not lines:
@@ -238,43 +206,53 @@ def _table(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _classes(path: Path, named: Any, labels: Sequence[str]) -> tuple[str, ...]:
     if named is None:
-        return tuple(sorted({label for label in labels if label}, key=_natural))
-    if not isinstance(named, list) or not named or not all(isinstance(name, str) and name for name in named):
+        # Numbers by value, before words.
+        return tuple(sorted({*labels} - {""}, key=lambda cell: (int(cell) if _is_number(cell) else math.inf, cell)))
+    names = named if isinstance(named, list) and all(isinstance(name, str) and name for name in named) else []
+    if not names or len(set(names)) != len(names):
         raise InputError(f"{path}: classes: expected a list of names, each once")
-    if len(set(named)) != len(named):
-        raise InputError(f"{path}: classes: expected a list of names, each once")
-    return tuple(named)
-
-
-def _natural(cell: str) -> tuple[float, str]:
-    """Sort key: numbers by value, before words."""
-    return (int(cell) if _is_number(cell) else math.inf, cell)
+    return tuple(names)
 
 
 def _is_number(cell: str) -> bool:
     return cell.isascii() and cell.isdigit() and len(cell) < 10
 
 
-def _numbers(cells: Sequence[str]) -> list[int]:
+def _group_numbers(cells: Sequence[str]) -> list[int]:
     """Numbers as they stand, where all are; else each word's place in the sorted words, from 1; -1 where empty."""
     words = sorted({cell for cell in cells if cell})
     number = {w: int(w) for w in words} if all(map(_is_number, words)) else {w: i for i, w in enumerate(words, 1)}
     return [number.get(cell, -1) for cell in cells]
 
 
-def _array(path: Path) -> Float32[np.ndarray, "..."]:
-    array = map_npy(path)
+def _array(path: Path, joints: int) -> Float32[np.ndarray, "..."]:
+    """The array of a file, with three or four axes."""
+    if path.suffix.lower() == ".csv":
+        array = _rows(path, joints)
+    elif path.suffix.lower() == ".npz":
+        if len(names := npz_names(path)) != 1:
+            raise InputError(f"{path}: found {', '.join(names)[:60] or 'nothing'}, expected a single array")
+        array = NpzRows(path, names[0]).whole()
+    else:
+        array = map_npy(path)
     if array.dtype.kind not in "fiu":
         raise InputError(f"{path}: found {array.dtype}, expected an array of numbers")
     if array.ndim not in (3, 4) or 0 in array.shape:
         raise InputError(f"{path}: found shape {list(array.shape)}, expected [T, V, C] or [M, T, V, C], none of them 0")
-    if array.nbytes > CLIP_BYTES:
-        raise InputError(f"{path}: found {array.nbytes:,} bytes, expected a clip of at most {CLIP_BYTES >> 20} MiB")
-    with np.errstate(over="ignore"):
-        values = np.array(array, np.float32)
-    if np.isinf(values).any():
-        at = [int(i) for i in np.argwhere(np.isinf(values))[0]]
-        raise InputError(
-            f"{path}: {at}: found {array[tuple(at)]}, expected a finite number, or NaN where a joint was not found"
-        )
-    return values
+    require_clip_size(path, array.nbytes, f"shape {list(array.shape)}")
+    return as_float32(f"{path}: ", array)
+
+
+def _rows(path: Path, joints: int) -> np.ndarray:
+    """A table of numbers as [T, V, C]; a first line of names is left out."""
+    rows = []
+    for i, (number, line) in enumerate(read_lines(path)):
+        try:
+            rows.append(parse_numbers(f"{path}: line {number}", line.split(",")))
+        except InputError:
+            if i:
+                raise
+    widths = sorted({len(row) for row in rows})
+    if len(widths) != 1 or widths[0] % joints:
+        raise InputError(f"{path}: found rows of {widths} numbers, expected a multiple of {joints} joints: x, y, ... of each")
+    return np.array(rows).reshape(len(rows), joints, -1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +14,8 @@ from jaxtyping import Float32
 
 from masksem_graph.data.cleaning import Cleaning, Track, clean_tracks
 from masksem_graph.data.clip import Clip
-from masksem_graph.data.readers.base import Reader
-from masksem_graph.data.source import Source, read_lines, read_text_file, stem, zip_members
+from masksem_graph.data.readers.base import Reader, listed
+from masksem_graph.data.source import Part, Source, read_lines, read_text_file, stem, zip_names
 from masksem_graph.errors import InputError
 
 JOINTS = 25
@@ -22,35 +23,29 @@ COLUMNS = 12  # x, y, z, depth x and y, colour x and y, orientation w, x, y, z, 
 BODY_COLUMNS = 10
 BODY_LINES = 2 + JOINTS
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+# What only a clip's name looks like, also one that is mistyped.
 ALMOST = re.compile(r"S\d+.?C\d+|C\d+.?P\d+|P\d+.?R\d+|R\d+.?A\d+", re.IGNORECASE)
-"""What only a clip's name looks like, also one that is mistyped."""
-
 NTU60 = 60
 NTU60_SUBJECTS = (1, 2, 4, 5, 8, 9, *range(13, 20), 25, 27, 28, 31, 34, 35, 38)
 NTU120_SUBJECTS = (*NTU60_SUBJECTS, 45, 46, 47, 49, 50, *range(52, 60), 70, 74, 78, *range(80, 87), 89)
 NTU120_SUBJECTS += (*range(91, 96), 97, 98, 100, 103)
 TRAINING_CAMERAS = (2, 3)
 
-ACTIONS = tuple(
-    re.sub(
-        r"\s+",
-        " ",
-        """drink water, eat meal, brush teeth, brush hair, drop, pick up, throw, sit down, stand up, clap, read, write,
-        tear up paper, put on jacket, take off jacket, put on a shoe, take off a shoe, put on glasses, take off
-        glasses, put on a hat, take off a hat, cheer up, wave hand, kick something, reach into pocket, hop, jump up,
-        phone call, play with phone, type on a keyboard, point to something, take a selfie, check time, rub two hands,
-        nod head, shake head, wipe face, salute, put palms together, cross hands in front, sneeze or cough, stagger,
-        fall down, headache, chest pain, back pain, neck pain, nausea, fan self, punch, kick, push, pat on back, point
-        finger, hug, give object, touch pocket, shake hands, walk towards, walk apart, put on headphone, take off
-        headphone, shoot at basket, bounce ball, tennis bat swing, juggle table tennis ball, hush, flick hair, thumb
-        up, thumb down, make OK sign, make victory sign, staple book, count money, cut nails, cut paper, snap fingers,
-        open bottle, sniff, squat down, toss a coin, fold paper, ball up paper, play magic cube, apply cream on face,
-        apply cream on hand, put on bag, take off bag, put object into bag, take object out of bag, open a box, move
-        heavy objects, shake fist, throw up hat, hands up, cross arms, arm circles, arm swings, run on the spot, butt
-        kicks, cross toe touch, side kick, yawn, stretch oneself, blow nose, hit with object, wield knife, knock over,
-        grab stuff, shoot with gun, step on foot, high-five, cheers and drink, carry object, take a photo, follow,
-        whisper, exchange things, support somebody, rock-paper-scissors""",
-    ).split(", ")
+ACTIONS = listed(
+    """drink water, eat meal, brush teeth, brush hair, drop, pick up, throw, sit down, stand up, clap, read, write, tear up
+    paper, put on jacket, take off jacket, put on a shoe, take off a shoe, put on glasses, take off glasses, put on a hat,
+    take off a hat, cheer up, wave hand, kick something, reach into pocket, hop, jump up, phone call, play with phone, type
+    on a keyboard, point to something, take a selfie, check time, rub two hands, nod head, shake head, wipe face, salute,
+    put palms together, cross hands in front, sneeze or cough, stagger, fall down, headache, chest pain, back pain, neck
+    pain, nausea, fan self, punch, kick, push, pat on back, point finger, hug, give object, touch pocket, shake hands, walk
+    towards, walk apart, put on headphone, take off headphone, shoot at basket, bounce ball, tennis bat swing, juggle table
+    tennis ball, hush, flick hair, thumb up, thumb down, make OK sign, make victory sign, staple book, count money, cut
+    nails, cut paper, snap fingers, open bottle, sniff, squat down, toss a coin, fold paper, ball up paper, play magic
+    cube, apply cream on face, apply cream on hand, put on bag, take off bag, put object into bag, take object out of bag,
+    open a box, move heavy objects, shake fist, throw up hat, hands up, cross arms, arm circles, arm swings, run on the
+    spot, butt kicks, cross toe touch, side kick, yawn, stretch oneself, blow nose, hit with object, wield knife, knock
+    over, grab stuff, shoot with gun, step on foot, high-five, cheers and drink, carry object, take a photo, follow,
+    whisper, exchange things, support somebody, rock-paper-scissors"""
 )
 
 
@@ -84,7 +79,7 @@ class NTUReader(Reader):
 
     def sources(self, root: Path) -> Sequence[Source]:
         found = self._files(root)
-        actions = {source: _action(source) for source in found}
+        actions = {source: int(match[5]) if (match := NAME.fullmatch(stem(source))) else 0 for source in found}
         self.actions = self.actions or (120 if max(actions.values()) > NTU60 else 60)
         self.classes = ACTIONS[: self.actions]
         # Beyond the 120 a number is a fault, and reported; between 61 and 120 it is of the other data set.
@@ -94,7 +89,7 @@ class NTUReader(Reader):
         return wanted
 
     def read(self, source: Source) -> Clip:
-        setup, camera, subject, label = self._numbers(source)
+        setup, camera, subject, label = (-1, -1, -1, -1) if self.loose else self._numbers(source)
         tracks, length = parse_skeleton(source)
         try:
             bodies = clean_tracks(tracks, length=length, cleaning=self.cleaning)
@@ -114,12 +109,12 @@ class NTUReader(Reader):
         """The clips of a folder and of the archives in it, or of a .zip; what is unpacked is not read twice."""
         if not root.exists():
             raise InputError(f"{root}: no such folder, expected one with .skeleton files, or the published .zip")
-        archives = sorted(root.rglob("*.zip")) if root.is_dir() else [root]
-        loose: list[Source] = [*sorted(root.rglob("*.skeleton"))] if root.is_dir() else []
-        names = {stem(source) for source in loose}
-        for archive in archives:
-            loose += sorted((m for m in zip_members(archive, ".skeleton") if stem(m) not in names), key=stem)
-        found = [source for source in loose if stem(source) not in self.excluded]
+        files: list[Source] = [*sorted(root.rglob("*.skeleton"))] if root.is_dir() else []
+        unpacked = {stem(source) for source in files}
+        for archive in sorted(root.rglob("*.zip")) if root.is_dir() else [root]:
+            members = (Part(archive, name) for name in zip_names(archive) if name.endswith(".skeleton"))
+            files += sorted((member for member in members if stem(member) not in unpacked), key=stem)
+        found = [source for source in files if stem(source) not in self.excluded]
         if not found:
             others = " but excluded ones" if self.excluded else ""
             raise InputError(f"{root}: holds no .skeleton files{others}, expected SsssCcccPpppRrrrAaaa.skeleton")
@@ -135,18 +130,9 @@ class NTUReader(Reader):
         return setup, camera, subject, action - 1
 
 
-def _action(source: Source) -> int:
-    match = NAME.fullmatch(stem(source))
-    return int(match[5]) if match else 0
-
-
 def read_names(path: Path) -> list[str]:
-    """The clips that a published list of missing skeletons names, whatever header stands before the first.
-
-    Raises:
-        InputError: the file is missing, holds no name, or something else between the names.
-    """
-    words = [(number, line.removesuffix(".skeleton")) for number, line in read_lines(path) if line]
+    """The clips that a published list of missing skeletons names, whatever header stands before the first."""
+    words = [(number, line.removesuffix(".skeleton")) for number, line in read_lines(path)]
     first = next((i for i, (_, word) in enumerate(words) if ALMOST.search(word)), None)
     if first is None:
         raise InputError(f"{path}: holds no clip name, expected lines like S001C002P005R002A008")
@@ -156,61 +142,39 @@ def read_names(path: Path) -> list[str]:
     return [word for _, word in words[first:]]
 
 
-def check_action(name: str, label: int) -> None:
-    """Hold a label against the action in an NTU clip's name.
-
-    Raises:
-        InputError: they are not the same; the line lacks the place, which the caller adds.
-    """
-    match = NAME.fullmatch(name)
-    if match and label != int(match[5]) - 1:
-        raise InputError(
-            f"label: found {label}, but the name {name} says action A{match[5]}, which is label {int(match[5]) - 1}; "
-            "expected labels from 0 in the order of the actions, or --class_names"
-        )
-
-
 def parse_skeleton(source: Source) -> tuple[list[Track], int]:
     """The bodies of a ``.skeleton`` file.
 
     Returns:
         one track per body id, in order of appearance, and the number of frames with a body; frames without are not counted.
-
-    Raises:
-        InputError: the file is cut off, or holds something that does not belong there; the line names file and line.
     """
-    # The field's most read files: one split a body instead of one a line, one conversion a file.
-    lines = _lines(source)
+    # latin-1 never fails: what is no number is reported with its line.
+    lines = read_text_file(source).decode("latin-1").rstrip().split("\n")
+    if lines == [""]:
+        raise InputError(f"{source}: is empty, expected a .skeleton file")
     at, length = 1, 0
-    tokens: list[str] = []
-    seen: list[tuple[str, int, int]] = []  # body id, frame, line of the first joint
+    tracks: dict[str, dict[int, Float32[np.ndarray, "V 3"]]] = {}  # body id -> frame -> joints
     try:
         for _ in range(_count(source, lines, 0, "frames", least=1)):
             bodies = _count(source, lines, at, "bodies", least=0)
             at += 1
             for _ in range(bodies):
-                xyz = _joints(source, lines, at + 2)
-                seen.append((_body_id(source, lines, at), length, at + 2))
-                tokens += xyz[0::COLUMNS] + xyz[1::COLUMNS] + xyz[2::COLUMNS]
+                words = lines[at].split()
+                if len(words) != BODY_COLUMNS:
+                    raise InputError(f"{source}: line {at + 1}: found {len(words)} words, expected a body's {BODY_COLUMNS}")
+                track = tracks.setdefault(body := words[0], {})
+                if length in track:
+                    raise InputError(f"{source}: line {at + 1}: body {body[:60]} stands twice in a frame, expected once")
+                track[length] = _joints(source, lines, at + 2)
                 at += BODY_LINES
             length += bodies > 0
     except IndexError:
         raise InputError(f"{source}: ends at line {len(lines)}, expected {lines[0].strip()} frames") from None
     if trailing := next((i for i in range(at, len(lines)) if lines[i].strip()), None):
         raise InputError(f"{source}: line {trailing + 1}: found {lines[trailing][:60]!r}, expected the end of the file")
-    if not seen:
+    if not tracks:
         raise InputError(f"{source}: no body in any of its {lines[0].strip()} frames, expected at least one")
-    return _tracks(source, seen, _numbers(source, lines, tokens, seen)), length
-
-
-def _lines(source: Source) -> list[str]:
-    # latin-1 never fails: what is no number is reported with its line.
-    lines = read_text_file(source).decode("latin-1").split("\n")
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if not lines:
-        raise InputError(f"{source}: is empty, expected a .skeleton file")
-    return lines
+    return [Track(np.stack(list(track.values())), np.array(list(track))) for track in tracks.values()], length
 
 
 def _count(source: Source, lines: Sequence[str], at: int, what: str, *, least: int) -> int:
@@ -223,58 +187,30 @@ def _count(source: Source, lines: Sequence[str], at: int, what: str, *, least: i
     return int(text)
 
 
-def _body_id(source: Source, lines: Sequence[str], at: int) -> str:
-    words = lines[at].split()
-    if len(words) != BODY_COLUMNS:
-        raise InputError(f"{source}: line {at + 1}: found {len(words)} words, expected a body's {BODY_COLUMNS}, its id first")
-    return words[0]
-
-
-def _joints(source: Source, lines: Sequence[str], first: int) -> list[str]:
-    """The words of a body's joints, whose count stands in the line before ``first``."""
-    if lines[first - 1].strip() != str(JOINTS):
-        found = lines[first - 1].strip()[:60]
-        raise InputError(f"{source}: line {first}: found {found!r}, expected the number of joints, {JOINTS}")
+def _joints(source: Source, lines: Sequence[str], first: int) -> Float32[np.ndarray, "V 3"]:
+    """The joints of a body, whose count stands in the line before ``first``."""
+    if (found := lines[first - 1].strip()) != str(JOINTS):
+        raise InputError(f"{source}: line {first}: found {found[:60]!r}, expected the number of joints, {JOINTS}")
+    # Thousands of files: one split and one conversion a body are faster than one a line.
     words = " ".join(lines[first : first + JOINTS]).split()
-    if len(words) != JOINTS * COLUMNS:
-        for at in range(first, first + JOINTS):
-            if (found_words := len(lines[at].split())) != COLUMNS:
-                raise InputError(f"{source}: line {at + 1}: found {found_words} words, expected a joint's {COLUMNS} numbers")
-    return words
+    if len(words) == JOINTS * COLUMNS:
+        columns = words[0::COLUMNS], words[1::COLUMNS], words[2::COLUMNS]
+        with suppress(ValueError), np.errstate(over="ignore"):
+            joints = np.array([list(map(float, column)) for column in columns], np.float32).T
+            if np.isfinite(joints).all():
+                return joints
+    for at in range(first, first + JOINTS):
+        words = lines[at].split()
+        if len(words) != COLUMNS:
+            raise InputError(f"{source}: line {at + 1}: found {len(words)} words, expected a joint's {COLUMNS} numbers")
+        for axis, word in zip("xyz", words, strict=False):
+            if not _is_coordinate(word):
+                raise InputError(f"{source}: line {at + 1}: found {word[:60]!r} for {axis}, expected a finite number")
+    raise InputError(f"{source}: line {first + 1}: expected {JOINTS} lines of {COLUMNS} numbers")
 
 
-def _numbers(
-    source: Source, lines: Sequence[str], tokens: Sequence[str], seen: Sequence[tuple[str, int, int]]
-) -> Float32[np.ndarray, "bodies V 3"]:
+def _is_coordinate(word: str) -> bool:
     try:
-        with np.errstate(over="ignore"):
-            numbers = np.fromiter(map(float, tokens), np.float32, len(tokens))
+        return abs(float(word)) < 1e38
     except ValueError:
-        numbers = np.array([_number(token) for token in tokens], np.float32)
-    joints = np.ascontiguousarray(numbers.reshape(-1, 3, JOINTS).transpose(0, 2, 1))
-    if not np.isfinite(joints).all():
-        body, joint, axis = np.argwhere(~np.isfinite(joints))[0]
-        line = seen[body][2] + int(joint)
-        found = lines[line].split()[axis]
-        raise InputError(f"{source}: line {line + 1}: found {found[:60]!r} for {'xyz'[axis]}, expected a finite number")
-    return joints
-
-
-def _number(token: str) -> float:
-    try:
-        return float(token)
-    except ValueError:
-        return float("nan")
-
-
-def _tracks(source: Source, seen: Sequence[tuple[str, int, int]], joints: Float32[np.ndarray, "bodies V 3"]) -> list[Track]:
-    rows: dict[str, list[int]] = {}
-    for row, (body, _, _) in enumerate(seen):
-        rows.setdefault(body, []).append(row)
-    frames = np.array([frame for _, frame, _ in seen])
-    tracks = [Track(joints[mine], frames[mine]) for mine in rows.values()]
-    for body, track in zip(rows, tracks, strict=True):
-        if (np.diff(track.seen) == 0).any():
-            line = seen[rows[body][int(np.argmin(np.diff(track.seen))) + 1]][2] - 1
-            raise InputError(f"{source}: line {line}: body {body[:60]} stands twice in a frame, expected once")
-    return tracks
+        return False

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.readers.base import Reader
-from masksem_graph.data.source import read_text_file
+from masksem_graph.data.clip import Clip
+from masksem_graph.data.readers.base import Reader, clips_below, listed, whole_bodies
+from masksem_graph.data.source import read_text_file, reason
 from masksem_graph.errors import InputError, shown
 
 JOINTS = 20
@@ -31,59 +31,39 @@ class NWUCLAReader(Reader):
     """
 
     topology = "kinect20"
-    classes = (
-        "pick up with one hand",
-        "pick up with two hands",
-        "drop trash",
-        "walk around",
-        "sit down",
-        "stand up",
-        "donning",
-        "doffing",
-        "throw",
-        "carry",
+    classes = listed(
+        """pick up with one hand, pick up with two hands, drop trash, walk around, sit down, stand up, donning, doffing, throw,
+        carry"""
     )
 
     def sources(self, root: Path) -> Sequence[Path]:
-        if not root.is_dir():
-            raise InputError(f"{root}: no such folder, expected the NW-UCLA clips (aAA_sSS_eEE_vVV.json)")
-        found = sorted(path for path in root.rglob("*.json") if NAME.fullmatch(path.stem))
-        if not found:
-            raise InputError(f"{root}: holds no NW-UCLA clip, expected files named aAA_sSS_eEE_vVV.json")
-        return found
+        return clips_below(root, "*.json", lambda path: NAME.fullmatch(path.stem), "NW-UCLA clip, aAA_sSS_eEE_vVV.json")
 
     def read(self, source: Path) -> Clip:
         match = NAME.fullmatch(source.stem)
-        if not match:
+        if not match and not self.loose:
             raise InputError(f"{source}: expected a name like a01_s01_e00_v01.json")
-        fields = _parse(source)
-        frames = _frames(source, fields.get("skeletons"))
-        body = Body(start=0, frames=frames, present=np.ones(len(frames), bool))
+        text = read_text_file(source)
+        try:
+            fields = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{source}: not a whole JSON file: {reason(error)}") from None
+        if not isinstance(fields, dict):
+            raise InputError(f"{source}: found a {type(fields).__name__}, expected an object with skeletons and label")
+        bodies = whole_bodies([_frames(source, fields.get("skeletons"))])
+        if self.loose or not match:
+            return Clip(name=source.stem, label=-1, bodies=bodies)
         action, subject, _, camera = map(int, match.groups())
-        label = self._label(source, fields.get("label"), action)
-        return Clip(name=source.stem, label=label, subject=subject, camera=camera, bodies=(body,))
-
-    def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {"xview": np.isin(clips["camera"], TRAINING_CAMERAS)}
-
-    def _label(self, source: Path, label: Any, action: int) -> int:
+        label = fields.get("label")
         if type(label) is not int or not 1 <= label <= len(self.classes):
             raise InputError(f"{source}: label: found {shown(label)}, expected 1 to {len(self.classes)}")
         if action not in ACTIONS or ACTIONS.index(action) + 1 != label:
             wanted = f"which is label {ACTIONS.index(action) + 1}" if action in ACTIONS else "which is none of the ten"
             raise InputError(f"{source}: label: found {label}, but the name says action a{action:02}, {wanted}")
-        return label - 1
+        return Clip(name=source.stem, label=label - 1, subject=subject, camera=camera, bodies=bodies)
 
-
-def _parse(source: Path) -> dict[str, Any]:
-    text = read_text_file(source)
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{source}: not a whole JSON file: {' '.join(str(error).split())}") from None
-    if not isinstance(fields, dict):
-        raise InputError(f"{source}: found a {type(fields).__name__}, expected an object with skeletons and label")
-    return fields
+    def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"xview": np.isin(clips["camera"], TRAINING_CAMERAS)}
 
 
 def _frames(source: Path, skeletons: Any) -> Float32[np.ndarray, "F 20 3"]:
@@ -91,19 +71,14 @@ def _frames(source: Path, skeletons: Any) -> Float32[np.ndarray, "F 20 3"]:
         found = "no frames" if skeletons == [] else type(skeletons).__name__
         raise InputError(f"{source}: skeletons: found {found}, expected [frames][{JOINTS}][x, y, z]")
     for i, frame in enumerate(skeletons):
+        place = f"{source}: skeletons[{i}]"
         if not isinstance(frame, list) or len(frame) != JOINTS:
-            found = f"{len(frame)} joints" if isinstance(frame, list) else repr(frame)[:60]
-            raise InputError(f"{source}: skeletons[{i}]: found {found}, expected {JOINTS} joints")
+            found = f"{len(frame)} joints" if isinstance(frame, list) else shown(frame)
+            raise InputError(f"{place}: found {found}, expected {JOINTS} joints")
         for j, joint in enumerate(frame):
             # type() and not isinstance(): JSON's true and false are no coordinates.
             if not isinstance(joint, list) or len(joint) != 3 or not all(type(x) in (int, float) for x in joint):
-                raise InputError(f"{source}: skeletons[{i}][{j}]: found {repr(joint)[:60]}, expected three numbers")
-    try:
-        with np.errstate(over="ignore"):
-            frames = np.array(skeletons, np.float64).astype(np.float32)
-    except OverflowError:
-        raise InputError(f"{source}: skeletons: found an integer too large for a coordinate in metres") from None
-    if np.isinf(frames).any():
-        i, j, _ = np.argwhere(np.isinf(frames))[0]
-        raise InputError(f"{source}: skeletons[{i}][{j}]: found {skeletons[i][j]}, expected finite numbers, or NaN")
-    return frames
+                raise InputError(f"{place}[{j}]: found {shown(joint)}, expected three numbers")
+            if any(abs(x) > 1e30 for x in joint):
+                raise InputError(f"{place}[{j}]: found {shown(joint)}, expected finite numbers, not too large")
+    return np.array(skeletons, np.float32)

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from masksem_graph.data.keypoints import Person, flat_points, read_json
-from masksem_graph.data.recordings import RecordingsReader, frame_files
+from masksem_graph.data.recordings import RecordingsReader
 from masksem_graph.errors import InputError, shown
 
-NAME = re.compile(r"(.*?)_?(\d{1,15})_keypoints\.json")
 TOPOLOGIES = {75: "body25", 54: "openpose18"}
 """Numbers of a person -> what they are of: BODY_25 or COCO."""
 
@@ -26,25 +25,17 @@ class OpenPoseReader(RecordingsReader):
 
     endings: ClassVar[tuple[str, ...]] = ("_keypoints.json",)
     topologies: ClassVar[tuple[str, ...]] = ("body25", "openpose18")
-
-    @classmethod
-    def is_clip(cls, path: Path) -> bool:
-        return path.is_dir() and any(NAME.fullmatch(file.name) for file in path.glob("*_keypoints.json"))
-
-    def files_of(self, clip: Path) -> Sequence[Path]:
-        return sorted(clip.glob("*_keypoints.json"))
+    frame_name: ClassVar[re.Pattern[str] | None] = re.compile(r"(.*?)_?(\d{1,15})_keypoints\.json")
 
     def fitting(self, path: Path) -> Sequence[str]:
-        poses = (pose for file in frame_files(path, NAME).values() for _, pose in _poses(file))
+        poses = (pose for file in self.frame_files(path).values() for _, pose in _poses(file))
         return [TOPOLOGIES[len(pose)] for pose in poses if isinstance(pose, list) and len(pose) in TOPOLOGIES][:1]
 
     def people(self, path: Path) -> Mapping[int, Sequence[Person]]:
-        frames = frame_files(path, NAME)
-        points = {
-            number: [flat_points(place, pose, self.joints) for place, pose in _poses(file)] for number, file in frames.items()
-        }
-        self.check_pixels(path, [p for those in points.values() for p in those])
-        return {number: [Person(self.in_picture(path, p)) for p in those] for number, those in points.items()}
+        found = {}
+        for number, file in self.frame_files(path).items():
+            found[number] = [Person(flat_points(place, pose, self.joints)) for place, pose in _poses(file)]
+        return self.of_pixels(path, found)
 
 
 def _poses(file: Path) -> list[tuple[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float32
 
-from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.readers.base import Origin, Reader
-from masksem_graph.data.source import Part, read_text_file, stamp
+from masksem_graph.data.clip import Clip
+from masksem_graph.data.readers.base import Origin, Reader, listed, whole_bodies
+from masksem_graph.data.source import Part, parse_numbers, read_text_file, stamp
 from masksem_graph.errors import InputError
 
 BODIES, JOINTS = 2, 25
@@ -22,34 +22,25 @@ NUMBERS = BODIES * JOINTS * 3
 CAMERAS = {"L": 1, "M": 2, "R": 3}
 SKELETONS = ("skeleton", "PKU_Skeleton_Renew")
 LABELS = ("label", "Train_Label_PKU_final")
-SPLITS = {"xsub": "subject", "xview": "view"}
+SPLITS = {"subject": "xsub", "view": "xview"}
+SPLIT = re.compile(r"cross[-_](subject|view)(?:[-_]v2)?\.txt")
 
-ACTIONS = tuple(
-    re.sub(
-        r"\s+",
-        " ",
-        """bow, brush hair, brush teeth, check time, cheer up, clap, cross hands in front, drink, drop, eat, fall, give
-        object, wave hand, shake hands, hop, hug, jump up, kick person, kick something, phone call, pat on back, pick up,
-        play with phone, point at person, point to something, punch, push, put on a hat, put into pocket, read, rub two
-        hands, salute, sit down, stand up, take off a hat, take off glasses, take off jacket, take out of pocket, take a
-        selfie, tear up paper, throw, back pain, chest pain, headache, neck pain, type on a keyboard, fan self, put on
-        jacket, put on glasses, wipe face, write""",
-    ).split(", ")
+ACTIONS = listed(
+    """bow, brush hair, brush teeth, check time, cheer up, clap, cross hands in front, drink, drop, eat, fall, give object,
+    wave hand, shake hands, hop, hug, jump up, kick person, kick something, phone call, pat on back, pick up, play with
+    phone, point at person, point to something, punch, push, put on a hat, put into pocket, read, rub two hands, salute,
+    sit down, stand up, take off a hat, take off glasses, take off jacket, take out of pocket, take a selfie, tear up
+    paper, throw, back pain, chest pain, headache, neck pain, type on a keyboard, fan self, put on jacket, put on glasses,
+    wipe face, write"""
 )
 
 
 @dataclass(frozen=True)
 class Action(Part):
-    """One line of a label file; ``path`` and ``name`` are that file and that line.
+    """One line of a label file; ``path`` and ``name`` are that file and that line."""
 
-    Args:
-        skeleton: the recording that it belongs to.
-        number: the line, from 1; 0 where there is no label file.
-        text: ``class, start, end, confidence``.
-    """
-
-    skeleton: Path
-    number: int
+    skeleton: Path  # the recording that it belongs to
+    number: int  # of the line, from 1; 0 where there is no label file
     text: str
 
 
@@ -57,11 +48,9 @@ class PKUReader(Reader):
     """PKU-MMD as published: ``skeleton/NAME.txt``, ``label/NAME.txt`` and the split files beside them.
 
     A line of a skeleton file is a frame: two bodies of 25 joints, x, y, z in metres, zero where there is no body. A line of a
-    label file is an action: class from 1, first frame from 0, the frame after its last, confidence. A clip is one action; its
-    name is the recording's and the action's number from 0. The second line of a split file lists the training recordings;
-    the split is ``xsub`` or ``xview`` after the file's name, and all other recordings are its test set.
-
-    The coordinates stay as they are unless ``--origin centre`` says otherwise: the community's arrays of this set do not move.
+    label file is an action, which is a clip: class from 1, first frame from 0, the frame after its last, confidence. The
+    second line of a split file lists the training recordings; all others are the test set. The coordinates stay as they are,
+    as in the community's arrays of this set.
 
     Source: Liu et al., PKU-MMD: A large scale benchmark for continuous multi-modal human action understanding, 2017. The
     frames of an action are those that MAMP's scripts take (Mao et al., ICCV 2023).
@@ -77,15 +66,25 @@ class PKUReader(Reader):
         if not self.recordings:
             raise InputError(f"{skeletons}: holds no recording, expected NAME.txt")
         self.trained = {split: self._training_set(path) for split, path in _split_files(root).items()}
-        return [action for name in self.recordings for action in _actions(skeletons / f"{name}.txt", labels / f"{name}.txt")]
+        found = []
+        for name in self.recordings:
+            path = labels / f"{name}.txt"
+            text = read_text_file(path).decode("latin-1") if path.is_file() else ""
+            lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+            for number, line in lines or [(0, "")]:
+                found.append(Action(path, f"line {number}", skeletons / path.name, number, line))
+        return found
 
     def read(self, source: Action) -> Clip:
         label, start, end = _parse_label(source)
         frames = _parse_frames(source.skeleton, start, end).reshape(end - start, BODIES, JOINTS, 3)
-        bodies = tuple(Body(start=0, frames=body, present=np.ones(len(body), bool)) for body in frames.swapaxes(0, 1))
         recording = source.skeleton.stem
-        name = f"{recording}_{source.number - 1:03}"
-        return Clip(name=name, label=label, camera=CAMERAS.get(recording.rpartition("-")[2], -1), bodies=bodies)
+        return Clip(
+            name=f"{recording}_{source.number - 1:03}",
+            label=label,
+            camera=CAMERAS.get(recording.rpartition("-")[2], -1),
+            bodies=whole_bodies(frames.swapaxes(0, 1)),
+        )
 
     def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         recordings = [str(name).rpartition("_")[0] for name in clips["name"]]
@@ -101,9 +100,8 @@ class PKUReader(Reader):
         if not names:
             raise InputError(f"{path}: line 2: found no recording, expected the training recordings, comma-separated")
         if unknown := sorted(set(names) - set(self.recordings)):
-            raise InputError(
-                f"{path}: line 2: found {unknown[0][:60]!r}, which is none of the {len(self.recordings)} recordings"
-            )
+            known = f"the {len(self.recordings)} recordings"
+            raise InputError(f"{path}: line 2: found {unknown[0][:60]!r}, which is none of {known}")
         return frozenset(names)
 
 
@@ -121,32 +119,23 @@ def _folder(root: Path, names: Sequence[str]) -> Path:
 def _split_files(root: Path) -> dict[str, Path]:
     """Split name -> file: ``cross-subject.txt``, ``cross_view_v2.txt`` and so on, in the folder or one below it."""
     found: dict[str, Path] = {}
-    for split, word in SPLITS.items():
-        spellings = {f"cross{dash}{word}{version}.txt" for dash in "-_" for version in ("", "_v2", "-v2")}
-        paths = sorted(path for pattern in ("*.txt", "*/*.txt") for path in root.glob(pattern) if path.name in spellings)
-        if len(paths) > 1:
-            raise InputError(f"{root}: found {paths[0].name} and {paths[1].name}, expected one file for the split {split}")
-        if paths:
-            found[split] = paths[0]
+    for path in sorted([*root.glob("*.txt"), *root.glob("*/*.txt")]):
+        if match := SPLIT.fullmatch(path.name):
+            split = SPLITS[match[1]]
+            if split in found:
+                raise InputError(f"{root}: found {found[split].name} and {path.name}, expected one file for the split {split}")
+            found[split] = path
     if not found:
         raise InputError(f"{root}: holds no split file, expected cross-subject.txt or cross-view.txt (also with _ or _v2)")
-    return found
-
-
-def _actions(skeleton: Path, labels: Path) -> Iterator[Action]:
-    text = read_text_file(labels).decode("latin-1") if labels.is_file() else ""
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    for number, line in lines or [(0, "")]:
-        yield Action(path=labels, name=f"line {number}", skeleton=skeleton, number=number, text=line)
+    return dict(sorted(found.items()))
 
 
 def _parse_label(source: Action) -> tuple[int, int, int]:
     if not source.number:
         fault = "holds no action" if source.path.is_file() else "no such file"
         raise InputError(f"{source.path}: {fault}, expected the labels of {source.skeleton.name}")
-    words = source.text.split(",")
     try:
-        label, start, end = (int(word) for word in words[:3])
+        label, start, end = map(int, source.text.split(",")[:3])
     except ValueError:
         raise InputError(f"{source}: found {source.text[:60]!r}, expected class,start,end,confidence") from None
     if not 1 <= label <= len(ACTIONS):
@@ -162,25 +151,17 @@ def _parse_frames(path: Path, start: int, end: int) -> Float32[np.ndarray, "F 15
     lines = _lines(path, stamp(path))
     if end > len(lines):
         raise InputError(f"{path}: ends after frame {len(lines)}, but an action lasts until frame {end}")
-    return np.stack([_parse_frame(path, number, lines[number]) for number in range(start, end)])
-
-
-def _parse_frame(path: Path, number: int, line: bytes) -> Float32[np.ndarray, " 150"]:
-    words = line.split()
-    if len(words) != NUMBERS:
-        raise InputError(
-            f"{path}: line {number + 1}: found {len(words)} numbers, expected {BODIES} x {JOINTS} x 3 = {NUMBERS}"
-        )
-    try:
+    frames = np.zeros((end - start, NUMBERS), np.float32)
+    for i, number in enumerate(range(start, end)):
+        place, words = f"{path}: line {number + 1}", lines[number].split()
+        if len(words) != NUMBERS:
+            raise InputError(f"{place}: found {len(words)} numbers, expected {BODIES} x {JOINTS} x 3 = {NUMBERS}")
         with np.errstate(over="ignore"):
-            numbers = np.array([float(word) for word in words]).astype(np.float32)
-    except ValueError as error:
-        raise InputError(f"{path}: line {number + 1}: {str(error)[:80]}, expected {NUMBERS} numbers") from None
-    if not np.isfinite(numbers).all():
-        at = int(np.argmin(np.isfinite(numbers)))
-        found = words[at][:60].decode("latin-1")
-        raise InputError(f"{path}: line {number + 1}: number {at + 1}: found {found!r}, expected a finite one")
-    return numbers
+            frames[i] = parse_numbers(place, words)
+        if not (finite := np.isfinite(frames[i])).all():
+            at = int(np.argmin(finite))
+            raise InputError(f"{place}: number {at + 1}: found {words[at][:60].decode('latin-1')!r}, expected a finite one")
+    return frames
 
 
 @lru_cache(maxsize=1)

@@ -12,32 +12,29 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from jaxtyping import Float32
 
-from masksem_graph.data.clip import Body, Clip
-from masksem_graph.data.missing import Missing, with_score
+from masksem_graph.data.arrays import as_float32
+from masksem_graph.data.clip import Clip
+from masksem_graph.data.missing import Missing, coordinates
 from masksem_graph.data.pickles import PickledArray, read_pickle
-from masksem_graph.data.readers.base import Reader
-from masksem_graph.data.readers.ntu import ACTIONS, NTU60, check_action
+from masksem_graph.data.readers.base import Reader, one_file, whole_bodies
+from masksem_graph.data.readers.ntu import ACTIONS, NTU60
 from masksem_graph.data.readers.ntu import NAME as NTU_NAME
 from masksem_graph.data.source import Part, read_lines
 from masksem_graph.errors import InputError, shown
-from masksem_graph.topology import Topology, load_topology
+from masksem_graph.topology import Topology
 
 TOPOLOGIES = {(25, 3): "ntu25", (17, 2): "coco17"}
 """Joints and coordinates of ``keypoint`` -> what they are where nobody says otherwise."""
-
 WORD = re.compile(r"(?:^|[_-])(train|val|test)(?:ing|idation)?(?:[_-]|(?=\d)|$)", re.IGNORECASE)
 """What tells the part in a split's name: a word of its own."""
+USED = ("frame_dir", "total_frames", "label", "keypoint", "keypoint_score", "img_shape")
 CLASSES_AT_MOST = 10_000
 Units = Literal["file", "image"]
 
 
 @dataclass(frozen=True)
 class Annotation(Part):
-    """An entry of ``annotations``.
-
-    Args:
-        fields: of what the reader uses, those that it has.
-    """
+    """An entry of ``annotations``: of the fields that the reader uses, those that it has."""
 
     fields: dict[str, Any]
 
@@ -45,15 +42,12 @@ class Annotation(Part):
 class PysklReader(Reader):
     """``{"split": {name: [ids]}, "annotations": [{"frame_dir", "total_frames", "label", "keypoint", ...}]}``.
 
-    ``keypoint`` [M, T, V, C] are M bodies over T frames. On a topology in pixels these are x and y, or x, y and a score; the
-    score may also stand in ``keypoint_score`` [M, T, V], and is 1 where there is none. On any other topology they are x, y, z.
-    A joint of zeros, of NaN or with a score of 0 was not found. ``frame_dir`` is the clip's name; one like NTU's tells
-    subject, camera, set-up and action, which has to agree with the label.
+    ``keypoint`` [M, T, V, C] are M bodies over T frames: x, y, z, or on a topology in pixels x, y and perhaps a score, which
+    may also stand in ``keypoint_score`` [M, T, V]. A joint of zeros, of NaN or with a score of 0 was not found. ``frame_dir``
+    is the clip's name; one like NTU's tells subject, camera, set-up and action, which has to agree with the label.
 
     The splits ``xsub_train`` and ``xsub_val`` become ``xsub``, ``train1`` and ``test1`` become ``split1``, ``train`` and
-    ``val`` become ``main``; a clip in neither list is in neither part.
-
-    The pickle is not run: whatever it names besides arrays, numbers, text and containers is an error.
+    ``val`` become ``main``. The pickle is not run.
 
     Source: Duan et al., PYSKL: Towards good practices for skeleton action recognition, ACM MM 2022.
 
@@ -84,43 +78,44 @@ class PysklReader(Reader):
         super().__init__(missing=missing, missing_frames=missing_frames)
 
     def sources(self, root: Path) -> Sequence[Annotation]:
-        path = _one_file(root)
+        path = one_file(root, ".pkl", ".pickle")
         content = read_pickle(path)
-        if not isinstance(content, dict) or not {"split", "annotations"} <= set(content):
+        if self.loose and not (isinstance(content, dict) and "annotations" in content):
+            content = {"annotations": content if isinstance(content, list | tuple) else [content]}
+        needed = {"annotations"} if self.loose else {"split", "annotations"}
+        if not isinstance(content, dict) or not needed <= set(content):
             raise InputError(f"{path}: found {shown(content)}, expected a dictionary with split and annotations")
-        annotations, split = content["annotations"], content["split"]
-        if not isinstance(annotations, list) or not annotations:
+        annotations = content["annotations"]
+        if not isinstance(annotations, list | tuple) or not annotations:
             raise InputError(f"{path}: annotations: found {shown(annotations)}, expected a list with at least one clip")
-        found = [_annotation(path, i, fields) for i, fields in enumerate(annotations)]
-        self.topology = getattr(self, "topology", None) or _topology(path, found, self.units)
-        self.dimensions = load_topology(self.topology).dimensions
+        found = [_annotation(path, i, fields, named=self.loose) for i, fields in enumerate(annotations)]
+        known = self.given.name if self.given else getattr(self, "topology", None)
+        self.topology = known or _topology(path, found, self.units)
+        self.dimensions = self.skeleton.dimensions
         if self.units == "image" and self.dimensions == 3:
             raise InputError(f"{path}: --units image is for points of an image, but the topology {self.topology} is in 3D")
         self.classes = self._classes(found)
-        self.trained = _split_parts(path, split, {name for a in found if isinstance(name := a.fields.get("frame_dir"), str)})
+        names = {name for a in found if isinstance(name := a.fields.get("frame_dir"), str)}
+        self.trained = {} if self.loose else _split_parts(path, content["split"], names)
         return found
 
     def read(self, source: Annotation) -> Clip:
+        bodies = whole_bodies(self._keypoint(source))
+        if self.loose:
+            return Clip(name=source.name, label=-1, bodies=bodies)
         name, label = source.fields.get("frame_dir"), source.fields.get("label")
         if not isinstance(name, str) or not name:
             raise InputError(f"{source}: frame_dir: found {shown(name)}, expected the clip's name")
         if type(label) is not int or not 0 <= label < len(self.classes):
             raise InputError(f"{source}: label: found {shown(label)}, expected 0 to {len(self.classes) - 1}")
-        if self.class_names is None:
-            try:
-                check_action(name, label)
-            except InputError as error:
-                raise InputError(f"{source}: {error}") from None
-        keypoint = self._keypoint(source)
-        numbers = [int(n) for n in match.groups()] if (match := NTU_NAME.fullmatch(name)) else [-1] * 5
-        return Clip(
-            name=name,
-            label=label,
-            subject=numbers[2],
-            camera=numbers[1],
-            setup=numbers[0],
-            bodies=tuple(Body(start=0, frames=body, present=np.ones(len(body), bool)) for body in keypoint),
-        )
+        match = NTU_NAME.fullmatch(name)
+        setup, camera, subject, _, action = map(int, match.groups()) if match else (-1, -1, -1, -1, label + 1)
+        if self.class_names is None and action != label + 1:
+            raise InputError(
+                f"{source}: label: found {label}, but the name {name} says action A{action:03}, which is label {action - 1}; "
+                "expected labels from 0 in the order of the actions, or --class_names"
+            )
+        return Clip(name=name, label=label, subject=subject, camera=camera, setup=setup, bodies=bodies)
 
     def splits(self, clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {
@@ -129,41 +124,28 @@ class PysklReader(Reader):
         }
 
     def files(self, root: Path) -> Sequence[Path]:
-        return [_one_file(root), *([Path(self.class_names)] if self.class_names is not None else [])]
+        return [one_file(root, ".pkl", ".pickle"), *([Path(self.class_names)] if self.class_names is not None else [])]
 
     def units_of(self, topology: Topology) -> str:
         return "image" if self.units == "image" else topology.units
 
     def _keypoint(self, source: Annotation) -> Float32[np.ndarray, "M T V 3"]:
-        keypoint = _array(source, "keypoint", dimensions=4)
-        total, channels = source.fields.get("total_frames"), keypoint.shape[3]
+        keypoint = _array(source, "keypoint", "[M, T, V, C]")
+        total = source.fields.get("total_frames", keypoint.shape[1] if self.loose else None)
         if type(total) is not int or total != keypoint.shape[1]:
             raise InputError(f"{source}: total_frames: found {shown(total)}, but keypoint has {keypoint.shape[1]} frames")
-        scored = "keypoint_score" in source.fields
-        if self.dimensions == 3:
-            if channels != 3 or scored:
-                found = f"{channels} coordinates" + (" and keypoint_score" if scored else "")
-                raise InputError(f"{source}: keypoint: found {found}, but {self.topology} is in 3D, expected x, y, z alone")
-            return keypoint
-        if channels not in (2, 3) or (channels == 3 and scored):
-            found = f"{channels} channels" + (" and keypoint_score" if scored else "")
-            raise InputError(
-                f"{source}: keypoint: found {found}, but {self.topology} is in an image, expected x, y, one score"
-            )
-        score = _array(source, "keypoint_score", dimensions=3) if scored else keypoint[..., 2] if channels == 3 else None
-        if score is not None and score.shape != keypoint.shape[:3]:
-            expected = list(keypoint.shape[:3])
-            raise InputError(f"{source}: keypoint_score: found shape {list(score.shape)}, expected {expected}")
-        try:
-            points = with_score(keypoint[..., :2], score)
-        except InputError as error:
-            raise InputError(f"{source}: keypoint: {error}") from None
+        score = _array(source, "keypoint_score", "[M, T, V]") if "keypoint_score" in source.fields else None
+        if score is not None and score.shape != (shape := keypoint.shape[:3]):
+            raise InputError(f"{source}: keypoint_score: found shape {list(score.shape)}, expected {list(shape)}")
+        points = coordinates(f"{source}: keypoint", keypoint, self.topology, self.dimensions, score=score)
         if self.units == "image":
             seen = (points != 0).any(axis=(2, 3), keepdims=True)
             points[..., :2] = np.where(seen, _in_image(source, points[..., :2]), 0)
         return points
 
     def _classes(self, annotations: Sequence[Annotation]) -> tuple[str, ...]:
+        if self.loose:
+            return ("unknown",)
         if self.class_names is not None:
             return _names(Path(self.class_names))
         labels = [label for a in annotations if type(label := a.fields.get("label")) is int and 0 <= label < CLASSES_AT_MOST]
@@ -173,67 +155,44 @@ class PysklReader(Reader):
         return tuple(f"class {i}" for i in range(count))
 
 
-def _one_file(root: Path) -> Path:
-    found = sorted(path for path in root.iterdir() if path.suffix in (".pkl", ".pickle")) if root.is_dir() else [root]
-    if len(found) != 1 or not found[0].is_file():
-        there = ", ".join(path.name for path in found[:4]) if root.is_dir() and found else "none"
-        raise InputError(f"{root}: found {there}, expected one .pkl file")
-    return found[0]
-
-
 def _names(path: Path) -> tuple[str, ...]:
     """One class name a line."""
-    lines = read_lines(path)
-    while lines and not lines[-1][1]:
-        lines.pop()
     seen: dict[str, int] = {}
-    for number, name in lines:
-        if not name:
-            raise InputError(f"{path}: line {number}: found nothing, expected a class name")
+    for number, name in read_lines(path):
+        if number > len(seen) + 1:
+            raise InputError(f"{path}: line {len(seen) + 1}: found nothing, expected a class name")
         if name in seen:
             raise InputError(f"{path}: line {number}: found {name[:60]!r}, which stands in line {seen[name]} already")
         seen[name] = number
     return tuple(seen)
 
 
-def _annotation(path: Path, i: int, fields: Any) -> Annotation:
-    used = ("frame_dir", "total_frames", "label", "keypoint", "keypoint_score", "img_shape")
-    known = {name: fields[name] for name in used if name in fields} if isinstance(fields, dict) else {}
-    for name, value in known.items():
-        if isinstance(value, PickledArray):
-            known[name] = value.values
-    return Annotation(path, f"annotations[{i}]", known)
+def _annotation(path: Path, i: int, fields: Any, *, named: bool) -> Annotation:
+    known = {name: fields[name] for name in USED if name in fields} if isinstance(fields, dict) else {}
+    arrays = {name: value.values for name, value in known.items() if isinstance(value, PickledArray)}
+    name = known.get("frame_dir") if named else None
+    return Annotation(path, name if isinstance(name, str) and name else f"annotations[{i}]", known | arrays)
 
 
 def _topology(path: Path, annotations: Sequence[Annotation], units: Units) -> str:
-    shapes = (a.fields["keypoint"].shape for a in annotations if isinstance(a.fields.get("keypoint"), np.ndarray))
-    shape = next((shape for shape in shapes if len(shape) == 4), None)
+    arrays = (a.fields.get("keypoint") for a in annotations)
+    shape = next((a.shape for a in arrays if isinstance(a, np.ndarray) and a.ndim == 4), None)
     if shape is None:
         raise InputError(f"{path}: annotations: found no keypoint of shape [M, T, V, C]")
+    found = f"{path}: found {shape[2]} joints of {shape[3]} coordinates"
     if units == "image" and shape[3] == 3:
-        raise InputError(
-            f"{path}: found {shape[2]} joints of 3 numbers and --units image: x, y, z, or x, y and a score? "
-            "Expected --topology with the skeleton"
-        )
-    try:
-        return TOPOLOGIES[shape[2:]]
-    except KeyError:
-        raise InputError(
-            f"{path}: found {shape[2]} joints of {shape[3]} coordinates; expected --topology FILE, or 25 of 3 or 17 of 2"
-        ) from None
+        raise InputError(f"{found} and --units image: x, y, z, or x, y and a score? Expected --topology with the skeleton")
+    if shape[2:] not in TOPOLOGIES:
+        raise InputError(f"{found}; expected --topology FILE, or 25 of 3 or 17 of 2")
+    return TOPOLOGIES[shape[2:]]
 
 
-def _array(source: Annotation, name: str, *, dimensions: int) -> Float32[np.ndarray, "..."]:
+def _array(source: Annotation, name: str, axes: str) -> Float32[np.ndarray, "..."]:
     values = source.fields.get(name)
-    if not isinstance(values, np.ndarray) or values.ndim != dimensions or 0 in values.shape:
+    if not isinstance(values, np.ndarray) or values.ndim != len(axes.split(",")) or 0 in values.shape:
         found = f"shape {list(values.shape)}" if isinstance(values, np.ndarray) else shown(values)
-        raise InputError(f"{source}: {name}: found {found}, expected {'[M, T, V, C]' if dimensions == 4 else '[M, T, V]'}")
-    with np.errstate(over="ignore"):
-        values = values.astype(np.float32)
-    if np.isinf(values).any():
-        at = [int(i) for i in np.argwhere(np.isinf(values))[0]]
-        raise InputError(f"{source}: {name}{at}: found {values[tuple(at)]}, expected a finite number")
-    return values
+        raise InputError(f"{source}: {name}: found {found}, expected {axes}")
+    return as_float32(f"{source}: {name}", values)
 
 
 def _in_image(source: Annotation, keypoint: Float32[np.ndarray, "M T V 2"]) -> Float32[np.ndarray, "M T V 2"]:

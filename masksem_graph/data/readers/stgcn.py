@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,12 +27,9 @@ TOPOLOGIES = {25: "ntu25", 18: "openpose18"}
 
 class STGCNReader(PysklReader):
     """``train_data_joint.npy`` (or ``train_data.npy``) [N, C, T, V, M] and ``train_label.pkl``, a pair of names and labels;
-    the same of ``val`` or ``test``. The split is called after their folder where that is ``xsub``, ``xview``, ``xset`` or
-    ``xsetup``, else ``main``. The clips are then as those of `PysklReader`, but zeros in 3D are places, and nothing is
-    centred.
-
-    25 joints are ``ntu25`` in metres, 18 are Kinetics-Skeleton's ``openpose18``: x and y as shares of the picture, and a
-    score. Only joints are read: bones and motion are streams of these.
+    the same of ``val`` or ``test``. The clips are as those of `PysklReader`, but zeros in 3D are places, and nothing is
+    centred. 25 joints are ``ntu25`` in metres, 18 are Kinetics-Skeleton's ``openpose18``: x and y as shares of the picture,
+    and a score.
 
     Source: Yan et al., ST-GCN, AAAI 2018 (``tools/ntu_gendata.py``); Shi et al., 2s-AGCN, CVPR 2019 (``data_gen``), whose
     clips are centred on the spine in each frame, turned, and repeated up to 300 frames.
@@ -43,8 +41,6 @@ class STGCNReader(PysklReader):
 
     origin: ClassVar[Origin] = "none"
     zero_is_missing: ClassVar[bool] = False
-    labelled: ClassVar[bool] = True
-    """Whether the pickle has to be there."""
 
     def __init__(
         self,
@@ -76,7 +72,7 @@ class STGCNReader(PysklReader):
             ]
         self.dimensions = self.skeleton.dimensions
         self.classes = self._classes([*parts[True], *parts[False]])
-        train, test = ([clip.fields["frame_dir"] for clip in parts[part]] for part in (True, False))
+        train, test = ([clip.fields["frame_dir"] for clip in part] for part in parts.values())
         if both := sorted(set(train).intersection(test)):
             raise InputError(f"{root}: {shown(both[0])} is in the training and in the test part")
         folder = root.parent if root.is_file() else root
@@ -85,7 +81,7 @@ class STGCNReader(PysklReader):
 
     def read(self, source: Annotation) -> Clip:
         keypoint = map_npy(source.path)[source.fields["row"]].transpose(3, 1, 2, 0)
-        return super().read(Annotation(source.path, source.name, source.fields | {"keypoint": keypoint}))
+        return super().read(replace(source, fields=source.fields | {"keypoint": keypoint}))
 
     def units_of(self, topology: Topology) -> str:
         return "relative" if topology.dimensions == 2 else topology.units
@@ -95,17 +91,20 @@ class STGCNReader(PysklReader):
         return [*named, *(file for path in self._arrays(root) for file in (path, _label_file(path)))]
 
     def _arrays(self, root: Path) -> list[Path]:
+        if self.loose and root.is_file():
+            return [root]
         paths = sorted(root.iterdir()) if root.is_dir() else [root] if root.is_file() else []
         found = [path for path in paths if FILE.fullmatch(path.name)]
         if not found or len({path.name.startswith("train") for path in found}) < len(found):
             there = ", ".join(path.name for path in found[:4]) or "none"
-            expected = "train_data_joint.npy, val_data_joint.npy or both, each with its _label.pkl"
-            raise InputError(f"{root}: found {there}, expected {expected}")
+            raise InputError(
+                f"{root}: found {there}, expected train_data_joint.npy, val_data_joint.npy or both, with _label.pkl"
+            )
         return found
 
     def _labels(self, path: Path, clips: int) -> list[tuple[str, Any]]:
         """Name and label of each clip."""
-        if not self.labelled:
+        if self.loose:
             return [(f"{path.stem}_{i}", 0) for i in range(clips)]
         content = read_pickle(file := _label_file(path))
         parts = content if isinstance(content, list | tuple) else ()

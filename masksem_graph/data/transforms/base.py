@@ -1,8 +1,9 @@
-"""What every transform of skeletons is."""
+"""What every transform of skeletons is, and the channels that transforms change."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float, Int64
@@ -12,6 +13,9 @@ from torch_geometric.transforms import BaseTransform
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
 from masksem_graph.topology import Topology
+
+Frames: TypeAlias = Float[Tensor, "B T V C"]
+Draws: TypeAlias = Float[Tensor, "B numbers"]
 
 
 class SkeletonTransform(BaseTransform):
@@ -32,9 +36,7 @@ class SkeletonTransform(BaseTransform):
     linear: bool = False
 
     @abstractmethod
-    def apply(
-        self, frames: Float[Tensor, "B T V C"], uniform: Float[Tensor, "B numbers"], topology: Topology
-    ) -> Float[Tensor, "B T V C"]:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         """Transform bodies. The bodies of a clip have equal rows of numbers.
 
         Args:
@@ -47,20 +49,9 @@ class SkeletonTransform(BaseTransform):
         """
 
     def of_clips(
-        self,
-        frames: Float[Tensor, "B T V C"],
-        uniform: Float[Tensor, "S numbers"],
-        sequence: Int64[Tensor, " B"],
-        topology: Topology,
-    ) -> Float[Tensor, "B T V C"]:
-        """Transform the bodies of clips, which share the numbers of their clip. The loader calls this.
-
-        Args:
-            frames: see `apply`.
-            uniform: the numbers of each clip.
-            sequence: the clip of each body, ascending.
-            topology: the skeleton.
-        """
+        self, frames: Frames, uniform: Float[Tensor, "S numbers"], sequence: Int64[Tensor, " B"], topology: Topology
+    ) -> Frames:
+        """As `apply`, with the numbers of each clip, and the clip of each body, ascending. The loader calls this."""
         return self.apply(frames, uniform.to(frames.device, non_blocking=True)[sequence], topology)
 
     def forward(self, data: SkeletonData, uniform: Float[Tensor, "S numbers"] | None = None) -> SkeletonData:
@@ -79,38 +70,36 @@ class SkeletonTransform(BaseTransform):
         out = data.with_frames(self.of_clips(data.frames, uniform, data.sequence, data.topology))
         for name in ("velocity", "acceleration"):
             if name in data:
-                self.check_linear()
+                if not self.linear:
+                    raise InputError(
+                        f"augment: {type(self).__name__} does not act on velocities as on positions; expected only linear "
+                        "transforms with targets.differentiate: before_resize"
+                    )
                 out[name] = self.of_clips(data[name], uniform, data.sequence, data.topology)
         return out
 
-    def check_linear(self) -> None:
-        """Refuse a transform that does not act on velocities as on positions.
 
-        Raises:
-            InputError: it is not linear.
-        """
-        if not self.linear:
-            raise InputError(
-                f"augment: {type(self).__name__} does not act on velocities as on positions; expected only linear transforms "
-                "with targets.differentiate: before_resize"
-            )
+def coordinates_of(frames: Frames, topology: Topology) -> Float[Tensor, "B T V d"]:
+    """The channels that say where a joint is: two of a skeleton in an image, else three; `InputError` if there are fewer."""
+    found, expected = frames.shape[-1], topology.dimensions
+    if found < expected:
+        raise InputError(f"{topology.name}: expected {expected} coordinates a joint ({topology.units}), found {found}")
+    return frames[..., :expected]
+
+
+def with_coordinates(frames: Frames, coordinates: Float[Tensor, "B T V d"]) -> Frames:
+    """The frames with other coordinates; what stands behind them, such as a score, stays."""
+    changed = coordinates.shape[-1]
+    return coordinates if changed == frames.shape[-1] else torch.cat([coordinates, frames[..., changed:]], -1)
 
 
 def expect_share(name: str, value: float) -> None:
-    """Refuse what is no share or probability.
-
-    Raises:
-        InputError: it is not in [0, 1].
-    """
+    """Raise `InputError` for what is no share or probability."""
     if not 0 <= value <= 1:
         raise InputError(f"{name}: expected a number in [0, 1], found {value}")
 
 
-def expect_at_least_zero(name: str, value: float) -> None:
-    """Refuse a size below zero, and what is no number.
-
-    Raises:
-        InputError: it is negative, infinite or NaN.
-    """
+def expect_size(name: str, value: float) -> None:
+    """Raise `InputError` for a size below zero, and for what is no number."""
     if not 0 <= value < float("inf"):
         raise InputError(f"{name}: expected a finite number of at least 0, found {value}")

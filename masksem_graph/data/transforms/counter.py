@@ -1,8 +1,7 @@
-"""Many random numbers out of two: a counter-based generator, on any device.
+"""Many random numbers out of two, on any device: a counter-based generator.
 
-Noise needs a number for each coordinate of a clip, and a transform does not know how many there are before it sees the clip.
-So it takes two uniform numbers as a key, and hashes the key together with the position of each coordinate. The result depends
-on the key and the position alone: not on the other clips of the batch, nor on the process that computes it.
+Two uniform numbers of a clip are a key, which is hashed with the position of each coordinate. The result depends on nothing
+else: not on the other clips of the batch, nor on the process that computes it.
 """
 
 from __future__ import annotations
@@ -12,13 +11,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 KEY = 2
-"""Uniform numbers that make a key."""
-
+"""Draws numbers that make a key."""
 KEY_BITS = 24
 """Bits of a float32 drawn by `torch.rand`."""
-
-ROUNDS = 10
-MULTIPLIER, WEYL, WORD = 0xD256D193, 0x9E3779B9, 0xFFFFFFFF
+ROUNDS, MULTIPLIER, WEYL, WORD = 10, 0xD256D193, 0x9E3779B9, 0xFFFFFFFF
 
 
 def philox(

@@ -5,11 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from jaxtyping import Float
-from torch import Tensor
-
-from masksem_graph.data.transforms.base import SkeletonTransform, expect_at_least_zero
-from masksem_graph.data.transforms.coordinates import coordinates_of, with_coordinates
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, expect_size, with_coordinates
 from masksem_graph.data.transforms.counter import KEY, normal_of_key
 from masksem_graph.topology import Topology
 
@@ -30,11 +26,9 @@ class Noise(SkeletonTransform):
     numbers = KEY
 
     def __post_init__(self) -> None:
-        expect_at_least_zero("Noise.std", self.std)
+        expect_size("Noise.std", self.std)
 
-    def apply(
-        self, frames: Float[Tensor, "B T V C"], uniform: Float[Tensor, "B numbers"], topology: Topology
-    ) -> Float[Tensor, "B T V C"]:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         coordinates = coordinates_of(frames, topology)
         noise = normal_of_key(uniform, math.prod(coordinates.shape[1:])).view(coordinates.shape)
         return with_coordinates(frames, coordinates + self.std * noise)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
-from masksem_graph.data.transforms.base import SkeletonTransform
-from masksem_graph.data.transforms.coordinates import coordinates_of, with_coordinates
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, with_coordinates
 from masksem_graph.data.transforms.counter import KEY, uniform_of_key
-from masksem_graph.data.transforms.mirror import partners
+from masksem_graph.data.transforms.flip import partners
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
 
@@ -41,9 +41,7 @@ class Scale(SkeletonTransform):
         if not 0 < self.low <= self.high < float("inf"):
             raise InputError(f"Scale: expected two factors with 0 < low <= high, found low {self.low} and high {self.high}")
 
-    def apply(
-        self, frames: Float[Tensor, "B T V C"], uniform: Float[Tensor, "B numbers"], topology: Topology
-    ) -> Float[Tensor, "B T V C"]:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         tree = bone_tree(topology, frames.device)
         places = coordinates_of(frames, topology)
         if not self.limbs:
@@ -60,15 +58,10 @@ class Scale(SkeletonTransform):
         return self.low + (self.high - self.low) * uniform
 
 
-@dataclass(frozen=True)
-class BoneTree:
-    """The bones of a topology as a tree over all its input joints.
+class BoneTree(NamedTuple):
+    """The bones of a topology as a tree over all its input joints, by position; mirror images have the same factor.
 
-    Args:
-        centre: position of the centre joint.
-        parent: position of the joint that each joint hangs from; the centre's for context joints.
-        factor: which factor each joint's bone takes, the same for mirror images.
-        levels: the joints that are one bone from the centre, two bones, and so on.
+    Context joints hang from the centre. Levels are the joints that are one bone from the centre, two bones, and so on.
     """
 
     centre: int

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from masksem_graph.data.transforms.base import SkeletonTransform
-from masksem_graph.data.transforms.coordinates import coordinates_of, with_coordinates
+from masksem_graph.data.store import Store
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, with_coordinates
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
 from masksem_graph.topology import Topology
@@ -21,9 +21,8 @@ ViewName = Literal["recorded", "yaw", "body"]
 ViewOf = Literal["first", "mean"]
 Array = TypeVar("Array", Tensor, np.ndarray)
 
-KINDS: tuple[ViewName, ...] = ("recorded", "yaw", "body")
 RECORDED, YAW, BODY = range(3)
-
+"""Kinds of view frames that were found."""
 DEGENERATE = 1e-3
 """A direction that is shorter than this share of the hip line is noise."""
 
@@ -32,8 +31,8 @@ DEGENERATE = 1e-3
 class ViewFrame(SkeletonTransform):
     """Move and turn each clip into its own view frame, see `view_frames`. Takes no numbers.
 
-    All bodies of a clip get the frame of its first body. What was found for each clip, a position in `KINDS`, stands in the
-    result's ``view_kind`` [S].
+    All bodies of a clip get the frame of its first body. What was found for each clip, `RECORDED`, `YAW` or `BODY`, stands in
+    the result's ``view_kind`` [S].
 
     A run's ``data.view`` does the same to whole clips, before they are cropped. This transform sees a clip as it is.
 
@@ -47,19 +46,13 @@ class ViewFrame(SkeletonTransform):
     of: ViewOf = "first"
     centred: bool = True
 
-    def apply(
-        self, frames: Float[Tensor, "B T V C"], uniform: Float[Tensor, "B numbers"], topology: Topology
-    ) -> Float[Tensor, "B T V C"]:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         """Put each body into its own view frame, as if it were the only one of its clip."""
         return self.of_clips(frames, uniform, torch.arange(len(frames), device=frames.device), topology)
 
     def of_clips(
-        self,
-        frames: Float[Tensor, "B T V C"],
-        uniform: Float[Tensor, "S numbers"],
-        sequence: Int64[Tensor, " B"],
-        topology: Topology,
-    ) -> Float[Tensor, "B T V C"]:
+        self, frames: Frames, uniform: Float[Tensor, "S numbers"], sequence: Int64[Tensor, " B"], topology: Topology
+    ) -> Frames:
         origin, rotation, _ = self._found(frames, topology)
         first = torch.searchsorted(sequence, sequence)
         return to_view(frames, origin[first], rotation[first], topology)
@@ -71,7 +64,7 @@ class ViewFrame(SkeletonTransform):
         return out
 
     def _found(
-        self, frames: Float[Tensor, "B T V C"], topology: Topology
+        self, frames: Frames, topology: Topology
     ) -> tuple[Float[Tensor, "B 3"], Float[Tensor, "B 3 3"], Int64[Tensor, " B"]]:
         coordinates_of(frames, topology)
         if self.view == "recorded":
@@ -80,9 +73,7 @@ class ViewFrame(SkeletonTransform):
         return view_frames(pose, topology, self.view, centred=self.centred)
 
 
-def to_view(
-    frames: Float[Tensor, "B T V C"], origin: Float[Tensor, "B 3"], rotation: Float[Tensor, "B 3 3"], topology: Topology
-) -> Float[Tensor, "B T V C"]:
+def to_view(frames: Frames, origin: Float[Tensor, "B 3"], rotation: Float[Tensor, "B 3 3"], topology: Topology) -> Frames:
     """``rotation (x - origin)`` of each joint; of a skeleton in an image, its part for x and y."""
     coordinates, d = coordinates_of(frames, topology), topology.dimensions
     moved = coordinates - origin[:, None, None, :d]
@@ -106,7 +97,7 @@ def reference_pose(
     """
     if isinstance(frames, np.ndarray):
         return reference_pose(torch.from_numpy(frames), topology, of, centred=centred).numpy()
-    needed = torch.cat(list(frame_columns(topology, frames.device)))
+    needed = torch.cat(frame_columns(topology, frames.device))
     there = _there(frames, topology, centred)
     if of == "mean":
         return torch.where(there[..., None], frames, 0.0).sum(-3) / there.sum(-2)[..., None]
@@ -138,7 +129,7 @@ def view_frames(
         centred: the topology's centre joint was made the origin, so that zero does not say it is missing.
 
     Returns:
-        origin, rotation, and kind: what was found, a position in `KINDS`.
+        origin, rotation, and kind: what was found, `RECORDED`, `YAW` or `BODY`.
 
     Raises:
         InputError: the topology does not name the joints, or is one of an image.
@@ -147,7 +138,7 @@ def view_frames(
     """
     if isinstance(pose, np.ndarray):
         found = view_frames(torch.from_numpy(pose), topology, view, centred=centred)
-        return cast(tuple[Array, Array, Array], tuple(part.numpy() for part in found))
+        return cast(Any, tuple(part.numpy() for part in found))
     clips, identity = pose.shape[:-2], torch.eye(3, dtype=pose.dtype, device=pose.device)
     kind = torch.full(clips, RECORDED, device=pose.device)
     if view == "recorded":
@@ -157,7 +148,7 @@ def view_frames(
     places = torch.where(there[..., None], pose[..., :3], 0.0)
     centre, spine = (places[..., at, :].mean(-2) for at in columns[:2])
     has_centre, has_spine, has_hips = (there[..., at].all(-1) for at in columns)
-    right, left = places[..., columns.hips, :].unbind(-2)
+    right, left = places[..., columns[2], :].unbind(-2)
     hips, vertical = right - left, identity[1].expand(*clips, 3)
     shortest = DEGENERATE * hips.norm(dim=-1)
 
@@ -172,6 +163,18 @@ def view_frames(
         kind = kind.masked_fill(found, BODY)
         rotation = torch.where(found[..., None, None], _rows(side, up), rotation)
     return torch.where(kind[..., None] != RECORDED, centre, 0.0), rotation, kind
+
+
+def clip_frames(
+    store: Store, view: ViewName, of: ViewOf
+) -> tuple[Float[Tensor, "clips 3"], Float[Tensor, "clips 3 3"], Int64[Tensor, " clips"]]:
+    """The view frame of each clip of a store, found in actor 1's ``first`` present frame or in its ``mean`` pose."""
+    centred, poses = store.origin == "centre", []
+    for body in store.clip_offset[:-1]:
+        part = slice(store.body_offset[body], store.body_offset[body + 1])
+        frames = torch.from_numpy(store.frames[part][store.present[part]])
+        poses.append(reference_pose(frames, store.topology, of, centred=centred))
+    return view_frames(torch.stack(poses), store.topology, view, centred=centred)
 
 
 def _direction(
@@ -197,21 +200,9 @@ def _there(frames: Float[Tensor, "*frames V C"], topology: Topology, centred: bo
     return there & nonzero
 
 
-class FrameColumns(NamedTuple):
-    """Where the joints of the body's frame stand among all input joints."""
-
-    centre: Int64[Tensor, " n"]
-    spine: Int64[Tensor, " m"]
-    hips: Int64[Tensor, " 2"]
-
-
 @lru_cache(maxsize=64)
-def frame_columns(topology: Topology, device: torch.device) -> FrameColumns:
-    """Where the joints of the body's frame stand among all input joints.
-
-    Raises:
-        InputError: the topology does not name them, or is one of an image.
-    """
+def frame_columns(topology: Topology, device: torch.device) -> tuple[Int64[Tensor, " _"], ...]:
+    """Where the centre, spine and hips of the body's frame stand among all input joints; `InputError` if nothing says so."""
     if topology.dimensions != 3:
         raise InputError(f"view: {topology.name} has 2 coordinates in {topology.units}, expected 3; only `recorded` goes")
     if not topology.frame:
@@ -219,7 +210,5 @@ def frame_columns(topology: Topology, device: torch.device) -> FrameColumns:
             f"view: {topology.name} names no joints for the body's frame; expected `frame: {{centre: [...], spine: [...], "
             "hips: [right, left]}` in its file"
         )
-    place = {joint: i for i, joint in enumerate(topology.inputs)}
-    return FrameColumns(
-        *(torch.tensor([place[joint] for joint in topology.frame[name]], device=device) for name in FrameColumns._fields)
-    )
+    names = (topology.frame[name] for name in ("centre", "spine", "hips"))
+    return tuple(torch.tensor([topology.inputs.index(joint) for joint in part], device=device) for part in names)

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from masksem_graph.data.demo.actions import ACTIONS, course, mirrored, monotone_cubic
-from masksem_graph.data.demo.body import INDEX, JOINTS, draw_body
+from masksem_graph.data.demo.actions import ACTIONS, course, key_poses, mirrored, monotone_cubic
+from masksem_graph.data.demo.body import CHANNEL, CHANNELS, INDEX, JOINTS, draw_body, move
 from masksem_graph.data.demo.performance import perform
-from masksem_graph.data.demo.pose import CHANNEL, CHANNELS, move
 
 MOMENTS = np.linspace(0.0, 1.0, 61)
 STILL = np.zeros(len(CHANNELS))
@@ -21,11 +20,11 @@ def noiseless(action: str, repeats: int = 2) -> np.ndarray:
 def test_twelve_actions_of_known_channels() -> None:
     assert len(ACTIONS) == 12
     for action in ACTIONS.values():
-        for keys in filter(None, (action.keys, action.partner)):
-            moments = [at for at, _ in keys(2)]
+        for keys in (action.keys(2), *([key_poses(action.partner, 2)] if action.partner else [])):
+            moments = [at for at, _ in keys]
             assert moments == sorted(set(moments))
             assert (moments[0], moments[-1]) == (0.0, 1.0)
-            assert {channel for _, pose in keys(2) for channel in pose} <= set(CHANNELS)
+            assert {channel for _, pose in keys for channel in pose} <= set(CHANNELS)
 
 
 @pytest.mark.parametrize(("forth", "back"), [("sit_down", "stand_up"), ("pick_up", "put_down")])

@@ -3,10 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from masksem_graph.data.demo.body import INDEX, bones_from_root, draw_body, forward_kinematics
-from masksem_graph.data.demo.idle import per_side
+from masksem_graph.data.demo.body import (
+    CHANNEL,
+    CHANNELS,
+    INDEX,
+    bones_from_root,
+    both_sides,
+    draw_body,
+    forward_kinematics,
+    mirror_name,
+    move,
+)
 from masksem_graph.data.demo.performance import perform
-from masksem_graph.data.demo.pose import CHANNEL, CHANNELS, mirror_name, move
 from masksem_graph.topology import load_topology
 
 
@@ -69,4 +77,4 @@ def test_the_right_hand_goes_up_in_front_on_the_right() -> None:
 
 def test_mirror_is_an_involution_and_tables_reach_both_sides() -> None:
     assert all(mirror_name(mirror_name(channel)) == channel for channel in CHANNELS)
-    assert per_side({"elbow": 1, "lean": 2}) == {"lean": 2, "left_elbow": 1, "right_elbow": 1}
+    assert both_sides({"elbow": 1, "lean": 2}) == {"lean": 2, "left_elbow": 1, "right_elbow": 1}

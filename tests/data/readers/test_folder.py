@@ -73,7 +73,7 @@ def test_labels_that_are_numbers_sort_as_numbers(tmp_path: Path) -> None:
     table = "file,label\nwalk/a.npy,10\nwalk/b.npy,9\n"
     reader = FolderReader()
     rows = reader.sources(write(tmp_path / "own", table=table, splits=None))
-    assert (reader.classes, [row.label for row in rows]) == (("9", "10"), [1, 0])
+    assert (reader.classes, [row.clip.label for row in rows]) == (("9", "10"), [1, 0])
 
 
 def test_points_of_an_image_get_a_score(tmp_path: Path) -> None:
@@ -85,6 +85,36 @@ def test_points_of_an_image_get_a_score(tmp_path: Path) -> None:
     assert body.present.tolist() == [True, True, False, True]
     assert body.frames[..., 2].tolist() == [[1.0] * 17, [1.0] * 17, [0.0] * 17, [1.0] * 17]
     np.testing.assert_allclose(body.frames[3, :, :2], points[3] - points[0, 0], rtol=1e-5)
+
+
+def test_every_file_of_an_array_says_the_same(tmp_path: Path) -> None:
+    root = write(tmp_path / "own", table="file,label\nwalk/a.npy,a\nb.npz,a\nc.csv,a\nd.csv,a\n", splits=None)
+    array = np.load(root / "walk/a.npy")
+    np.savez(root / "b.npz", array)
+    rows, names = array.reshape(4, 15), ",".join(f"j{i}" for i in range(15))
+    np.savetxt(root / "c.csv", rows, delimiter=",")
+    np.savetxt(root / "d.csv", rows, delimiter=",", header=names, comments="")
+    store = open_store(prepare("folder", root, tmp_path / "store", origin="none", strict=True).store)
+    assert store.name.tolist() == ["walk/a", "b", "c", "d"]
+    for clip in store:
+        np.testing.assert_array_equal(clip.bodies[0].frames, array.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1,2\n3,4\n", "c.csv: found rows of [2] numbers, expected a multiple of 5 joints"),
+        ("names\n" + "1," * 14 + "1\n" + "1," * 14 + "x\n", "c.csv: line 3: could not convert string to float: 'x'"),
+        ("1," * 14 + "1\n1\n", "c.csv: found rows of [1, 15] numbers"),
+        ("", "c.csv: found rows of [] numbers"),
+    ],
+)
+def test_tables_that_are_no_clips(tmp_path: Path, content: str, message: str) -> None:
+    root = write(tmp_path / "own", table="file,label\nc.csv,a\n", splits=None)
+    (root / "c.csv").write_text(content)
+    with pytest.raises(InputError) as error:
+        prepare("folder", root, tmp_path / "store", strict=True)
+    assert str(error.value).startswith(f"{root}/{message}")
 
 
 @pytest.mark.parametrize(

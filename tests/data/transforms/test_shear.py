@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from masksem_graph.data.transforms import Rotate, Shear
-from masksem_graph.data.transforms.rotate import rotation_matrix
+from masksem_graph.data.transforms.linear_maps import rotation_matrix
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology, load_topology
 

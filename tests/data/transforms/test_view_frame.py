@@ -15,7 +15,7 @@ from masksem_graph.data.loader import resize_positions
 from masksem_graph.data.prepare import cached_store
 from masksem_graph.data.store import Store
 from masksem_graph.data.transforms import ViewFrame, reference_pose, to_view, view_frames
-from masksem_graph.data.transforms.rotate import rotation_matrix
+from masksem_graph.data.transforms.linear_maps import rotation_matrix
 from masksem_graph.data.transforms.view_frame import BODY, RECORDED, YAW
 from masksem_graph.errors import InputError
 from masksem_graph.files import shipped

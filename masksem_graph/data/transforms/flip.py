@@ -1,4 +1,4 @@
-"""Left and right exchanged."""
+"""Left and right exchanged, or time reversed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
-from masksem_graph.data.transforms.base import SkeletonTransform, expect_share
-from masksem_graph.data.transforms.coordinates import coordinates_of
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, expect_share
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
 
@@ -34,9 +33,7 @@ class Mirror(SkeletonTransform):
     def __post_init__(self) -> None:
         expect_share("Mirror.probability", self.probability)
 
-    def apply(
-        self, frames: Float[Tensor, "B T V C"], uniform: Float[Tensor, "B numbers"], topology: Topology
-    ) -> Float[Tensor, "B T V C"]:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         coordinates_of(frames, topology)
         flip = torch.ones(frames.shape[-1], dtype=frames.dtype, device=frames.device)
         flip[0] = -1
@@ -44,13 +41,31 @@ class Mirror(SkeletonTransform):
         return torch.where((uniform[:, 0] < self.probability)[:, None, None, None], mirrored, frames)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReverseTime(SkeletonTransform):
+    """Play a clip backwards.
+
+    Takes one number: below ``probability``, the clip is reversed. To sit down becomes to stand up, so leave this out where
+    labels tell the two apart.
+
+    Args:
+        probability: of a clip to be reversed.
+    """
+
+    probability: float = 0.5
+
+    numbers = 1
+
+    def __post_init__(self) -> None:
+        expect_share("ReverseTime.probability", self.probability)
+
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
+        return torch.where((uniform[:, 0] < self.probability)[:, None, None, None], frames.flip(1), frames)
+
+
 @lru_cache(maxsize=64)
 def mirror_columns(topology: Topology, device: torch.device) -> Int64[Tensor, " V"]:
-    """Where the counterpart of each input joint stands.
-
-    Raises:
-        InputError: there are no mirror pairs.
-    """
+    """Where the counterpart of each input joint stands; raises `InputError` where there are no mirror pairs."""
     columns = partners(topology)
     if columns == list(range(len(columns))):
         raise InputError(f"{topology.name}: mirror: expected pairs of joints, found none; Mirror cannot tell left from right")
@@ -59,5 +74,4 @@ def mirror_columns(topology: Topology, device: torch.device) -> Int64[Tensor, " 
 
 def partners(topology: Topology) -> list[int]:
     """The position of each input joint's counterpart; its own where it has none."""
-    place = {joint: i for i, joint in enumerate(topology.inputs)}
-    return [place[topology.mirror[joint]] for joint in topology.inputs]
+    return [topology.inputs.index(topology.mirror[joint]) for joint in topology.inputs]

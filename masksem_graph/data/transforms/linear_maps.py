@@ -1,4 +1,4 @@
-"""Random rotations."""
+"""Random rotations and shears: a matrix for each clip."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from masksem_graph.data.transforms.base import SkeletonTransform, expect_at_least_zero
-from masksem_graph.data.transforms.coordinates import mapped
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, expect_size, with_coordinates
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
 
@@ -33,11 +32,9 @@ class Rotate(SkeletonTransform):
 
     def __post_init__(self) -> None:
         for axis in ("x", "y", "z"):
-            expect_at_least_zero(f"Rotate.{axis}", getattr(self, axis))
+            expect_size(f"Rotate.{axis}", getattr(self, axis))
 
-    def apply(
-        self, frames: Float[Tensor, "B T V C"], uniform: Float[Tensor, "B numbers"], topology: Topology
-    ) -> Float[Tensor, "B T V C"]:
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         if topology.dimensions == 2 and (self.x or self.y):
             raise InputError(
                 f"{self}: {topology.name} has 2 coordinates in {topology.units}; expected a rotation about z alone, "
@@ -45,6 +42,38 @@ class Rotate(SkeletonTransform):
             )
         largest = torch.tensor([self.x, self.y, self.z], device=uniform.device)
         return mapped(frames, rotation_matrix((uniform * 2 - 1) * largest), topology)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shear(SkeletonTransform):
+    """Multiply by a matrix with ones on its diagonal and the rest uniform in plus or minus ``amount``.
+
+    Takes nine numbers, the matrix row by row; those on the diagonal are not used. A skeleton in an image takes the matrix's
+    part for x and y.
+
+    Args:
+        amount: the largest entry off the diagonal.
+    """
+
+    amount: float
+
+    numbers = 9
+    linear = True
+
+    def __post_init__(self) -> None:
+        expect_size("Shear.amount", self.amount)
+
+    def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
+        matrix = (uniform.view(-1, 3, 3) * 2 - 1) * self.amount
+        diagonal = torch.eye(3, dtype=torch.bool, device=matrix.device)
+        return mapped(frames, matrix.masked_fill(diagonal, 1.0), topology)
+
+
+def mapped(frames: Frames, matrix: Float[Tensor, "B 3 3"], topology: Topology) -> Frames:
+    """A linear map of each joint's coordinates; of a skeleton in an image, the map's part for x and y."""
+    coordinates = coordinates_of(frames, topology)
+    matrix = matrix[:, : topology.dimensions, : topology.dimensions]
+    return with_coordinates(frames, (coordinates.flatten(1, 2) @ matrix.mT).view(coordinates.shape))
 
 
 def rotation_matrix(angle: Float[Tensor, "B 3"]) -> Float[Tensor, "B 3 3"]:
