@@ -25,14 +25,15 @@ import torch
 import yaml
 
 from masksem_graph.data.input_spec import InputSpec
-from masksem_graph.exporting.classifier import of_model
+from masksem_graph.exporting.classifier import OnnxClassifier
 from masksem_graph.exporting.runtime import OnnxModel
 from masksem_graph.exporting.write import export
-from masksem_graph.files import read_yaml, shipped
+from masksem_graph.files import shipped
 from masksem_graph.live.lines import parse_line
 from masksem_graph.live.recogniser import Recogniser
 from masksem_graph.models.heads import LinearHead
 from masksem_graph.models.io import EncoderDescription, create_encoder, save_head
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.topology import load_topology
 
 FPS = 30
@@ -70,7 +71,7 @@ def measure(run: str, told: str, answers: int, bodies: int, threads: int) -> Non
     """Print a row of the table."""
     path = Path(run)
     exported = path.suffix == ".onnx"
-    recogniser = Recogniser(of_model(OnnxModel(path, threads), path) if exported else path, fps=FPS, bodies=bodies)
+    recogniser = Recogniser(OnnxClassifier(OnnxModel(path, threads), path) if exported else path, fps=FPS, bodies=bodies)
     some = lines(recogniser, 300, bodies)
     wall, processor, began, frame = [], [], 0.0, 0
     while len(wall) < answers + 20:  # the first ones find caches empty

@@ -1,7 +1,7 @@
 """What a run's masks leave visible, beside those of other scores: ``python benchmarks/mask_spread.py RUN``.
 
-The visible set is described as in `masksem_graph.masking.visible`. Scores are those of the run's own encoder and average
-motion, on central crops of evenly spaced training clips.
+The visible set is described as in ``visible.py``. Scores are those of the run's own encoder and average motion, on central
+crops of evenly spaced training clips.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from pathlib import Path
 
 import torch
 from rich.table import Table
+from visible import describe_visible
 
 from masksem_graph.config import parse_mapping
 from masksem_graph.console import console
 from masksem_graph.data.config import DataConfig
 from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.views import central_view
-from masksem_graph.files import read_yaml
 from masksem_graph.masking import Motion, Uniform
-from masksem_graph.masking.visible import describe_visible
 from masksem_graph.operators import Adjacency
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.saliency import GradCam
 from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.pretrain import RandomNumbers, alone

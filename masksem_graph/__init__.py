@@ -7,36 +7,22 @@ run = mg.pretrain(data, model="tiny", method="masksem", epochs=20, output="runs/
 mg.evaluate(run, "linear")
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from masksem_graph import visualize
-    from masksem_graph.api import Result, evaluate, pretrain
-    from masksem_graph.data.dataset import SkeletonDataset
-    from masksem_graph.data.store import open_store
-    from masksem_graph.edges import skeleton_graph
-    from masksem_graph.live.recogniser import Recogniser
-    from masksem_graph.models.io import load_encoder
-    from masksem_graph.run_folder import RunFolder
-    from masksem_graph.topology import load_topology
+    from masksem_graph import visualize as visualize
+    from masksem_graph.api import Result as Result
+    from masksem_graph.api import evaluate as evaluate
+    from masksem_graph.api import pretrain as pretrain
+    from masksem_graph.data.dataset import SkeletonDataset as SkeletonDataset
+    from masksem_graph.data.store import open_store as open_store
+    from masksem_graph.edges import skeleton_graph as skeleton_graph
+    from masksem_graph.live.recogniser import Recogniser as Recogniser
+    from masksem_graph.models.io import load_encoder as load_encoder
+    from masksem_graph.run_folder import RunFolder as RunFolder
+    from masksem_graph.topology import load_topology as load_topology
 
 __version__ = "0.2.0"
-__all__ = [
-    "Recogniser",
-    "Result",
-    "RunFolder",
-    "SkeletonDataset",
-    "__version__",
-    "evaluate",
-    "load_encoder",
-    "load_topology",
-    "open_store",
-    "pretrain",
-    "skeleton_graph",
-    "visualize",
-]
 
 _HOMES = {
     "Recogniser": "live.recogniser",
@@ -49,18 +35,19 @@ _HOMES = {
     "open_store": "data.store",
     "pretrain": "api",
     "skeleton_graph": "edges",
+    "visualize": "visualize",
 }
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
     # Importing torch takes seconds; ``masksem-graph --help`` should not wait for it.
     from importlib import import_module
 
-    if name == "visualize":
-        return import_module(f"{__name__}.visualize")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home = import_module(f"{__name__}.{_HOMES[name]}")
+    return home if name == "visualize" else getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -1,24 +1,20 @@
 """``masksem_graph.pretrain`` and ``masksem_graph.evaluate``: the commands, from Python."""
 
-from __future__ import annotations
-
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from masksem_graph import trust
-from masksem_graph.compose import CLASS_PATH, GROUPS, INIT_ARGS, load_group
+from masksem_graph.cli import evaluate as evaluation
+from masksem_graph.cli import train
+from masksem_graph.compose import CLASS_PATH, GROUPS, INIT_ARGS, load_group, plain_copy
 from masksem_graph.declared import declared_fields
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, meant
 from masksem_graph.options import HOMES, Options
+from masksem_graph.run_folder import RunFolder
 
-if TYPE_CHECKING:
-    import masksem_graph.run_folder
-
-RUN, EVALUATION = "masksem_graph.training.config.RunConfig", "masksem_graph.evaluation.config.EvaluateConfig"
 PREPARED = ("view", "view_of", "stream", "absent_frames")
 """Options of a `SkeletonDataset` that are fields of ``data`` too."""
 OF_FURTHER_DATA = ("format", "split", "root", "origin", "options", "splits", "weight")
@@ -61,8 +57,8 @@ def pretrain(
     backbone: Any = None,
     augment: Any = None,
     **fields: Any,
-) -> "masksem_graph.run_folder.RunFolder":
-    """Pre-train an encoder.
+) -> RunFolder:
+    """Pre-train an encoder and give the run's folder.
 
     Args:
         data: a `SkeletonDataset`, the name or file of a data set, its fields, or a list of several of these. The training
@@ -74,22 +70,16 @@ def pretrain(
         augment: a name such as ``wide_turn``, or a list of parts.
         fields: any other field: ``epochs=20``, ``lr=1e-3``, ``**{"model.backbone.num_layers": 4}``.
 
-    Returns:
-        the run's folder.
-
     Raises:
         InputError: something cannot be used; the line names the field.
     """
-    from masksem_graph.cli.train import read
     from masksem_graph.training.run import pretrain as run
 
     for one in data if isinstance(data, list | tuple) else [data]:
         if getattr(one, "part", None) == "test":
             raise InputError("data: found the test part of a SkeletonDataset, expected its train part, or all of it")
     groups = {"data": data_section(data), "model": model, "method": method, "backbone": backbone, "augment": augment}
-    groups = {name: value for name, value in groups.items() if value is not None}
-    config, plain, competed = read(_options(groups, {**fields, "output": os.fspath(output)}, RUN, also="train"))
-    return run(config, plain, competed)
+    return run(*train.read(_options(groups, {**fields, "output": output}, train.ROOT, also="train")))
 
 
 def evaluate(
@@ -114,16 +104,12 @@ def evaluate(
     Raises:
         InputError: something cannot be used; the line names the field.
     """
-    from masksem_graph.cli.evaluate import read
-    from masksem_graph.evaluation.folds import evaluate_all as run_protocol
+    from masksem_graph.evaluation.folds import evaluate_all
 
-    data = None if data is None else data_section(data)
-    groups = {
-        name: value for name, value in {"protocol": protocol, "data": data, "labels": labels}.items() if value is not None
-    }
-    fields |= {"run": os.fspath(run)} | ({} if output is None else {"output": os.fspath(output)})
-    config, plain, competed = read(_options(groups, fields, EVALUATION, also="protocol"))
-    found = run_protocol(config, plain, competed)
+    groups = {"protocol": protocol, "data": None if data is None else data_section(data), "labels": labels}
+    fields |= {"run": run} | ({} if output is None else {"output": output})
+    config, plain, competed = evaluation.read(_options(groups, fields, evaluation.ROOT, also="protocol"))
+    found = evaluate_all(config, plain, competed)
     if found is None:
         raise InputError("evaluate: the results are in the first process")
     return Result(
@@ -138,30 +124,20 @@ def evaluate(
 
 
 def data_section(data: Any) -> Any:
-    """What ``data`` means: a name stays one, several data sets become the first and those beside it.
-
-    Raises:
-        InputError: it is nothing of the kind.
-    """
+    """What ``data`` means: a name stays one, several data sets become the first and those beside it."""
     if isinstance(data, str):
         return data
     if isinstance(data, Mapping):
         return dict(data)
     if isinstance(data, Sequence):
         return _several([load_group("data", data_section(one), "data")[0] for one in data])
-    if hasattr(data, "store") and hasattr(data, "split"):
-        return _of_dataset(data)
-    raise InputError(f"data: expected a SkeletonDataset, a name, or a list of them, found {type(data).__name__}")
-
-
-def _of_dataset(data: Any) -> dict[str, Any]:
-    """The fields of a `SkeletonDataset`; what these cannot say is refused and not left out."""
+    if not (hasattr(data, "store") and hasattr(data, "split")):
+        raise InputError(f"data: expected a SkeletonDataset, a name, or a list of them, found {type(data).__name__}")
+    # What fields cannot say is refused and not left out.
     if getattr(data, "_indices", None) is not None:
         raise InputError("data: found some of a SkeletonDataset's clips, expected the whole of it")
     if data.transform is not None:
-        raise InputError(
-            "data: found a SkeletonDataset with a transform, expected none; transforms are given as augment=[...]"
-        )
+        raise InputError("data: found a SkeletonDataset with a transform, expected none; give transforms as augment=[...]")
     fields = {"format": data.store.format, "split": data.split, "root": str(data.store.path)}
     return fields | {name: data.options[name] for name in PREPARED if name in data.options}
 
@@ -169,22 +145,20 @@ def _of_dataset(data: Any) -> dict[str, Any]:
 def _several(sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if not sections:
         raise InputError("data: expected at least one data set, found an empty list")
-    first: dict[str, Any] = dict(sections[0])
-    also: dict[str, Any] = {}
+    first, also = sections[0], dict[str, Any]()
     for section in sections[1:]:
         for name, value in section.items():
             if name not in OF_FURTHER_DATA and value != first.get(name):
                 raise InputError(f"data: {name} is that of the first data set, found {value!r} for {section['format']} too")
         name = str(section["format"]).rpartition(".")[2]
-        taken = {str(first["format"]).rpartition(".")[2], *also}
-        while name in taken:
+        while name in {str(first["format"]).rpartition(".")[2], *also}:
             name += "_2"
         also[name] = {key: value for key, value in section.items() if key in OF_FURTHER_DATA}
     return {**first, "also": {**first.get("also", {}), **also}} if also else first
 
 
 def _options(groups: Mapping[str, Any], fields: Mapping[str, Any], root: str, *, also: str) -> Options:
-    chosen = {name: _plain(value, name) for name, value in groups.items()}
+    chosen = {name: _plain(value, name) for name, value in groups.items() if value is not None}
     overrides = {}
     for name, value in fields.items():
         if name in GROUPS and not isinstance(value, Mapping):
@@ -195,22 +169,20 @@ def _options(groups: Mapping[str, Any], fields: Mapping[str, Any], root: str, *,
 
 
 def _place(name: str, root: str, also: str) -> str:
-    """The dotted name of a field that is given by its own name."""
+    """The dotted name of a field that is given by its own name: of the section ``also``, or of the one that has it."""
     top = declared_fields(root)
+    homes = {section: declared_fields(home) for section, home in HOMES.items() if section in top}
     if "." in name or name in top:
         return name
-    homes = {section: home for section, home in HOMES.items() if section in top}
-    if also in homes and name in declared_fields(homes[also]):
+    found = [f"{section}.{name}" for section, fields in homes.items() if name in fields]
+    if f"{also}.{name}" in found or (not found and also not in homes):  # the latter: an option of the protocol's class
         return f"{also}.{name}"
-    found = [f"{section}.{name}" for section, home in homes.items() if name in declared_fields(home)]
-    if len(found) == 1:
-        return found[0]
-    if not found and also not in homes:  # an option of the protocol's class
-        return f"{also}.{name}"
-    if found:
+    if len(found) > 1:
         raise InputError(f"{name}: expected one of {', '.join(found)}, given as **{{'{found[0]}': ...}}")
-    near = difflib.get_close_matches(name, [*top, *(key for home in homes.values() for key in declared_fields(home))], n=1)
-    raise InputError(f"{name}: no such field" + (f"; did you mean {near[0]}?" if near else ""))
+    if not found:
+        known = [*top, *(key for fields in homes.values() for key in fields)]
+        raise InputError(f"{name}: no such field; {meant(name, known)}")
+    return found[0]
 
 
 def _plain(value: Any, name: str) -> Any:
@@ -219,10 +191,8 @@ def _plain(value: Any, name: str) -> Any:
         path = f"{value.__module__}.{value.__qualname__}"
         trust.allow(path)
         return {CLASS_PATH: path}
-    if isinstance(value, Mapping):
-        return {key: _plain(entry, name) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry, name) for entry in value]
+    if isinstance(value, Mapping | list | tuple):
+        return plain_copy(value, lambda entry: _plain(entry, name))
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if value is None or isinstance(value, str | int | float):

@@ -1,19 +1,9 @@
-"""YAML files, options of a group and dotted fields in; one nested configuration out.
-
-The order of the options never matters. From weakest to strongest:
-
-1. ``--config FILE``: whole experiments, made of sections;
-2. ``--model NAME`` and the other groups: a file of a group takes the place of the experiment's section;
-3. what a file of a group ``requires`` of other groups;
-4. ``--model.width 64``: dotted fields.
-"""
-
-from __future__ import annotations
+"""YAML files, options of a group and dotted fields in, in any order; one nested configuration out (docs/architecture.md)."""
 
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
@@ -29,13 +19,7 @@ CLASS_PATH, INIT_ARGS, REQUIRES = "class_path", "init_args", "requires"
 
 
 class Group(NamedTuple):
-    """A choice that is one option.
-
-    Attributes:
-        path: the section that it fills.
-        home: the dataclass of that section; None for a part that is given by its class, or a list of such parts.
-        help: what is chosen.
-    """
+    """An option that fills the section at ``path``: a dataclass, ``home``, or where that is None a part, or a list of them."""
 
     path: Path_
     home: str | None
@@ -54,7 +38,6 @@ GROUPS = {
     "labels": Group(("labels",), "masksem_graph.protocols.labels.LabelsConfig", "the labelled share, such as 1%"),
 }
 """By option; a group that fills a part of another's section comes after it."""
-
 
 SCALE = ("depth", "heads")
 """Options of a backbone that stay when another class takes its place: how large a model is, is the model's business."""
@@ -79,11 +62,8 @@ class Competed(NamedTuple):
 class Composed:
     """A configuration as plain data, before its types are checked.
 
-    Args:
-        fields: nested; parts as ``class_path`` and ``init_args``.
-        origin: where each leaf comes from, by its dotted name.
-        competed: fields that two sources set.
-        scale: depth and heads of a class that another one replaced, by the name of the field.
+    ``fields`` are nested, parts as ``class_path`` and ``init_args``. By dotted name, ``origin`` has the source of each leaf,
+    and ``scale`` depth and heads of a class that another one replaced.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
@@ -94,11 +74,10 @@ class Composed:
     def put(self, path: Path_, value: Any, source: str) -> None:
         """Set a field. A mapping is merged into what is there; another class starts with no options."""
         node = self.fields
-        for depth, name in enumerate(path[:-1]):
-            node = self._inside(node, name, path[: depth + 1])
+        for depth, name in enumerate(path[:-1], 1):
+            node = _inside(node, name, path[:depth])
         name = path[-1]
-        if is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
-            node[INIT_ARGS] = node = node.get(INIT_ARGS) or {}
+        node = _options(node, name)
         if name == CLASS_PATH and node.get(name, value) != value:
             self._change_class(node, path[:-1])
         before = node.get(name)
@@ -115,53 +94,29 @@ class Composed:
     def put_beside(self, leaf: str, value: Any, source: str, by_option: set[str], decided: Sequence[str]) -> None:
         """Set a field of an experiment beside what a file of a group says.
 
-        Args:
-            leaf: its dotted name.
-            value: what the experiment says.
-            source: the experiment.
-            by_option: the files that options name; what the experiment itself names, it may change.
-            decided: fields that the user sets in any case.
-
-        Raises:
-            InputError: the two do not agree, and the user has not decided.
+        An `InputError` where it changes what a file says that an option names, unless the user has ``decided``.
         """
         known, other = flatten(self.fields), self.source_of(leaf)
-        if any(leaf == one or leaf.startswith(f"{one}.") for one in decided):
+        if any(_is_inside(leaf, one) for one in decided):
             return
         if leaf in known and known[leaf] != value and other in by_option:
-            raise InputError(
-                f"{leaf}: {source} says {value}, {other} says {known[leaf]}; expected one of them: "
-                f"--{leaf.removesuffix(f'.{CLASS_PATH}')} decides, or the name of the file in {source}"
-            )
+            option = leaf.removesuffix(f".{CLASS_PATH}")
+            raise InputError(f"{leaf}: {source} says {value}, {other} says {known[leaf]}; expected one, or --{option}")
         self.put(tuple(leaf.split(".")), value, source)
 
     def source_of(self, name: str) -> str | None:
         """Where a field comes from, or a field inside it, or the one that holds it."""
         for candidate in (name, *(name.rsplit(".", i)[0] for i in range(1, name.count(".") + 1))):
-            found = {self.origin[leaf] for leaf in self.origin if leaf == candidate or leaf.startswith(f"{candidate}.")}
+            found = {source for leaf, source in self.origin.items() if _is_inside(leaf, candidate)}
             if found:
                 return found.pop() if len(found) == 1 else None
         return None
 
-    def _inside(self, node: dict[str, Any], name: str, path: Path_) -> dict[str, Any]:
-        if is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
-            node[INIT_ARGS] = node = node.get(INIT_ARGS) or {}
-        inner = node.setdefault(name, {})
-        if isinstance(inner, str):
-            inner = node[name] = {CLASS_PATH: inner}
-        if inner is None:
-            inner = node[name] = {}
-        if not isinstance(inner, dict):
-            raise InputError(
-                f"--{dotted(path)}: is a {type(inner).__name__}, which has no fields; expected it to be given whole"
-            )
-        return inner
-
     def _change_class(self, node: dict[str, Any], path: Path_) -> None:
         name, options = dotted(path), node.pop(INIT_ARGS, {})
-        self.scale[name] = {**self.scale.get(name, {}), **{key: options[key] for key in SCALE if key in options}}
-        for leaf in [leaf for leaf in self.origin if leaf.startswith(f"{name}.") and leaf != f"{name}.{CLASS_PATH}"]:
-            del self.origin[leaf]
+        self.scale[name] = self.scale.get(name, {}) | {key: options[key] for key in SCALE if key in options}
+        gone = [leaf for leaf in self.origin if _is_inside(leaf, name) and leaf not in (name, f"{name}.{CLASS_PATH}")]
+        self.origin = {leaf: source for leaf, source in self.origin.items() if leaf not in gone}
 
     def _replace(self, node: dict[str, Any], path: Path_, value: Any, source: str) -> None:
         before, name = node.get(path[-1]), dotted(path)
@@ -170,9 +125,29 @@ class Composed:
             self.competed = [one for one in self.competed if one.field != name]
             self.competed.append(Competed(name, value, source, before, other))
         node[path[-1]] = plain_copy(value)
-        for leaf in [leaf for leaf in self.origin if leaf == name or leaf.startswith(f"{name}.")]:
-            del self.origin[leaf]
+        self.origin = {leaf: other for leaf, other in self.origin.items() if not _is_inside(leaf, name)}
         self.origin |= dict.fromkeys(flatten(value, name), source)
+
+
+def _is_inside(leaf: str, field: str) -> bool:
+    return leaf == field or leaf.startswith(f"{field}.")
+
+
+def _options(node: dict[str, Any], name: str) -> dict[str, Any]:
+    """Where a field of this name stands: of a part, among its options."""
+    if is_part(node) and name not in (CLASS_PATH, INIT_ARGS):
+        node[INIT_ARGS] = node = node.get(INIT_ARGS) or {}
+    return node
+
+
+def _inside(node: dict[str, Any], name: str, path: Path_) -> dict[str, Any]:
+    node = _options(node, name)
+    inner = node.get(name)
+    if inner is None or isinstance(inner, str):
+        inner = node[name] = {CLASS_PATH: inner} if inner else {}
+    if not isinstance(inner, dict):
+        raise InputError(f"--{dotted(path)}: is a {type(inner).__name__}, which has no fields; expected it to be given whole")
+    return inner
 
 
 def compose(
@@ -189,11 +164,7 @@ def compose(
         groups: by option of `GROUPS`, a shipped name, a path, a dotted class path, or the section's content itself.
         files: whole experiments. Two that set the same field differently are refused.
         overrides: values by dotted field; they always win.
-        base: sections to start from, weaker than all else.
-        base_source: where they come from.
-
-    Raises:
-        InputError: a file or a field that is not there, a field in the wrong file, or two files that disagree.
+        base, base_source: sections to start from, weaker than all else, and where they come from.
     """
     out = Composed()
     for name, value in (base or {}).items():
@@ -203,9 +174,10 @@ def compose(
     chosen: dict[str, tuple[Any, str]] = {name: (value, f"--{name}") for name, value in (groups or {}).items()}
     if unknown := set(chosen) - set(GROUPS):
         raise InputError(f"--{min(unknown)}: expected one of {', '.join(f'--{name}' for name in GROUPS)}")
-    for name, (value, source) in sorted(experiment.items(), key=lambda item: _rank(item[0])):
-        if name in chosen and (isinstance(value, str) or _of_a_run(source)):
-            out.competed.append(Competed(name, chosen[name][0], chosen[name][1], "its own", source))
+    for name, (value, source) in experiment.items():
+        of_a_run = (Path(source).parent / ".masksem_graph").is_file()  # whose sections are whole
+        if name in chosen and (isinstance(value, str) or of_a_run):
+            out.competed.append(Competed(name, *chosen[name], "its own", source))
         elif name in chosen:  # a whole section beside the option has to agree with it; some fields refine what it names
             beside = {leaf: (entry, source) for leaf, entry in flatten(value, dotted(GROUPS[name].path)).items()}
             dots |= beside
@@ -222,7 +194,7 @@ def compose(
         if name in (groups or {}):
             by_option.add(source)
         if isinstance(content, dict) and (more := content.pop(REQUIRES, {})):
-            _require(required, more, source)
+            _agree(required, more, source, "requires")
             requirements.append((more, source))
         out.put(GROUPS[name].path, content, source)
     for more, source in requirements:
@@ -235,35 +207,14 @@ def compose(
     return out
 
 
-def _of_a_run(source: str) -> bool:
-    """Whether a file is the resolved configuration of a run, whose sections are whole."""
-    return (Path(source).parent / ".masksem_graph").is_file()
-
-
 def _is_whole(name: str, section: Any) -> bool:
     """Whether a section could stand by itself: it has all that its group cannot do without."""
     home = GROUPS[name].home
     return home is None or all(field in section for field, about in declared_fields(home).items() if about.default is None)
 
 
-def _rank(name: str) -> tuple[int, str]:
-    return (list(GROUPS).index(name) if name in GROUPS else -1), name
-
-
 def load_group(name: str, value: Any, source: str) -> tuple[Any, str]:
-    """The content of a group's section.
-
-    Args:
-        name: of the group.
-        value: a shipped name, a path, a dotted class path, or the content itself.
-        source: who says so.
-
-    Returns:
-        the content, and where it comes from.
-
-    Raises:
-        InputError: no such file, or one with fields that are not this group's.
-    """
+    """The content of a group's section, and where it comes from: of a shipped name, a path, a class path, or the content."""
     group = GROUPS[name]
     if not isinstance(value, str):
         content = plain_copy(value)
@@ -272,18 +223,13 @@ def load_group(name: str, value: Any, source: str) -> tuple[Any, str]:
     elif group.home is None and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", value) and not Path(value).is_file():
         return {CLASS_PATH: value}, f"{source} {value}" if source.startswith("--") else source
     else:
-        path = find_group_file(name, value)
+        path = _find_group_file(name, value)
         content, source = read_plain(path), shown(path)
-    _check_group(name, group, content, source)
+    _check_group(name, content, source)
     return content, source
 
 
-def find_group_file(name: str, value: str) -> Path:
-    """The YAML file of a group that a name or a path means.
-
-    Raises:
-        InputError: there is none; the line suggests a name that is nearly this one.
-    """
+def _find_group_file(name: str, value: str) -> Path:
     if (path := Path(value)).is_file():
         return path
     folder, short = shipped("configs") / name, value.removeprefix(f"{name}/").removesuffix(".yaml")
@@ -306,35 +252,32 @@ def shown(path: Path) -> str:
     return path.relative_to(folder).with_suffix("").as_posix() if path.is_relative_to(folder) else str(path)
 
 
-def _check_group(name: str, group: Group, content: Any, source: str) -> None:
-    if group.home is None:
-        if isinstance(content, list):
-            return
-        known = {CLASS_PATH, INIT_ARGS}
-        if not is_part(content):
-            raise InputError(f"{source}: expected {CLASS_PATH} and {INIT_ARGS} of --{name}, found {content!r}"[:300])
-    else:
-        known = set(declared_fields(group.home))
-        if not isinstance(content, dict):
-            raise InputError(f"{source}: expected the fields of --{name}, found {content!r}"[:300])
-    if unknown := [key for key in content if key not in known | {REQUIRES}]:
-        raise InputError(f"{source}: {unknown[0]}: {_misplaced(str(unknown[0]), name, known)}")
+def _check_group(name: str, content: Any, source: str) -> None:
+    home = GROUPS[name].home
+    known = {CLASS_PATH, INIT_ARGS} if home is None else set(declared_fields(home))
+    if home is None and isinstance(content, list):
+        return
+    if not (is_part(content) if home is None else isinstance(content, dict)):
+        expected = f"{CLASS_PATH} and {INIT_ARGS}" if home is None else "the fields"
+        raise InputError(f"{source}: expected {expected} of --{name}, found {content!r}"[:300])
+    if unknown := [str(key) for key in content if key not in known | {REQUIRES}]:
+        raise InputError(f"{source}: {unknown[0]}: {_misplaced(unknown[0], name, known)}")
 
 
 def _misplaced(field_name: str, name: str, known: Iterable[str]) -> str:
     """What to say of a field that is not one of its file's group."""
     if near := difflib.get_close_matches(field_name, list(known), n=1, cutoff=0.75):
         return f"no such field of {name}; did you mean {near[0]}?"
-    owners = [other for other, group in GROUPS.items() if group.home and field_name in declared_fields(group.home)]
-    if field_name in GROUPS or field_name == name:
+    if field_name in GROUPS:
         return f"is a section; this file holds the fields of {name} alone, without sections (a file with sections: --config)"
-    if owners:
-        return f"is a field of {owners[0]}, not of {name}; expected it in a file of --{owners[0]}, or under `{REQUIRES}:`"
+    for owner, group in GROUPS.items():
+        if group.home and field_name in declared_fields(group.home):
+            return f"is a field of {owner}, not of {name}; expected it in a file of --{owner}, or under `{REQUIRES}:`"
     return f"no such field of {name}, which has {', '.join(sorted(known))}"
 
 
 def _experiments(files: Sequence[str | os.PathLike[str]]) -> tuple[dict[str, tuple[Any, str]], dict[str, tuple[Any, str]]]:
-    """The sections and the dotted fields of whole experiments."""
+    """The sections of whole experiments, those that hold others first, and their dotted fields."""
     sections: dict[str, tuple[Any, str]] = {}
     dots: dict[str, tuple[Any, str]] = {}
     leaves: dict[str, tuple[Any, str]] = {}
@@ -345,29 +288,26 @@ def _experiments(files: Sequence[str | os.PathLike[str]]) -> tuple[dict[str, tup
             raise InputError(f"--config {file}: is a file of one group; expected --{path.parent.name} {path.stem}")
         if not isinstance(content, dict):
             raise InputError(f"{source}: expected sections such as data, model and method, found {content!r}"[:300])
-        for leaf, value in flatten(content).items():
-            if leaf in leaves and leaves[leaf][0] != value:
-                raise InputError(f"{leaf}: {leaves[leaf][1]} says {leaves[leaf][0]!r}, {source} says {value!r}; expected one")
-            leaves[leaf] = value, source
+        _agree(leaves, content, source, "says")
         for name, value in content.items():
-            group = GROUPS.get(name)
-            if group and group.home and isinstance(value, dict):
-                _check_group(name, group, {key: entry for key, entry in value.items() if key != REQUIRES}, f"{source}: {name}")
-            if "." in str(name):
+            if name in GROUPS and GROUPS[name].home and isinstance(value, dict):
+                _check_group(name, value, f"{source}: {name}")
+            if "." in name:
                 dots[name] = value, source
             elif isinstance(value, dict) and isinstance(sections.get(name, (None,))[0], dict):
                 sections[name] = {**sections[name][0], **value}, f"{sections[name][1]} and {source}"
             else:
                 sections[name] = value, source
-    return sections, dots
+    order = [name for name in sections if name not in GROUPS] + [name for name in GROUPS if name in sections]
+    return {name: sections[name] for name in order}, dots
 
 
-def _require(required: dict[str, tuple[Any, str]], fields: Any, source: str) -> None:
+def _agree(said: dict[str, tuple[Any, str]], fields: Any, source: str, verb: str) -> None:
+    """Note what a file says of each field, unless another one says something else."""
     for leaf, value in flatten(fields).items():
-        if leaf in required and required[leaf][0] != value:
-            other_value, other = required[leaf]
-            raise InputError(f"{leaf}: {other} requires {other_value!r}, {source} requires {value!r}; expected one of the two")
-        required[leaf] = value, source
+        other_value, other = said.setdefault(leaf, (value, source))
+        if other_value != value:
+            raise InputError(f"{leaf}: {other} {verb} {other_value!r}, {source} {verb} {value!r}; expected one of the two")
 
 
 def flatten(fields: Any, prefix: str = "") -> dict[str, Any]:
@@ -401,16 +341,18 @@ def part_line(part: Any) -> str:
     return f"{part[CLASS_PATH].rpartition('.')[2]}({options})"
 
 
-def plain_copy(value: Any) -> Any:
-    """The same plain data, to change; tuples become lists."""
+def plain_copy(value: Any, leaf: Callable[[Any], Any] = lambda one: one) -> Any:
+    """The same plain data, to change: names are text, tuples lists, and ``leaf`` makes the rest."""
     if isinstance(value, Mapping):
-        return {name: plain_copy(entry) for name, entry in value.items()}
-    return [plain_copy(entry) for entry in value] if isinstance(value, list | tuple) else value
+        return {str(name): plain_copy(entry, leaf) for name, entry in value.items()}
+    return [plain_copy(entry, leaf) for entry in value] if isinstance(value, list | tuple) else leaf(value)
 
 
-def parts_in(fields: Any) -> Iterator[dict[str, Any]]:
-    """All parts in plain data, outer ones first."""
+def parts_in(fields: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """All parts in plain data, outer ones first, each with its field."""
     if is_part(fields):
-        yield fields
-    for value in fields.values() if isinstance(fields, Mapping) else fields if isinstance(fields, list) else ():
-        yield from parts_in(value)
+        yield name, fields
+    for key, value in fields.items() if isinstance(fields, Mapping) else ():
+        yield from parts_in(value, dotted((name, str(key))))
+    for value in fields if isinstance(fields, list) else ():
+        yield from parts_in(value, name)

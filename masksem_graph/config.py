@@ -1,29 +1,33 @@
 """Configurations with their types checked and their parts made (jsonargparse)."""
 
-from __future__ import annotations
-
 import difflib
 import inspect
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import jsonargparse
 
 from masksem_graph import trust
-from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Composed, dotted, flatten, is_part, plain_copy
-from masksem_graph.errors import InputError
+from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Composed, flatten, is_part, parts_in, plain_copy
+from masksem_graph.errors import InputError, meant
 from masksem_graph.options import field_type
 from masksem_graph.plain_yaml import parse_yaml
 
 Config = TypeVar("Config")
 
-
 KINDS = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "a text", "NoneType": "null"}
 KINDS |= {"dict": "a mapping", "list": "a list"}
+PLAINLY = {
+    r"^--([\w.]+): --(\w+):": r"--\1.\2:",
+    r"Import path (\S+) does not correspond to a subclass of (\S+)": r"expected a class of \2, found \1",
+    r"Type <class \S+> expects .*? class: module '(\S+)' has no attribute '(\w+)'.*": r"\1 has no class \2",
+    r"Group '(\w+)' does not accept option '(\S+)'": r"--\1.\2: no such option",
+    r"Option '(\S+)' is not accepted": r"no such option: \1",
+}
+"""What jsonargparse says, and what we say."""
 
 
 class Parser(jsonargparse.ArgumentParser):
@@ -39,31 +43,25 @@ class Parser(jsonargparse.ArgumentParser):
         line = re.sub(r"\.? Got value: Namespace\(.*$", "", line)
         line = _plainly(line)
         if missing := re.search(r"arguments are required: ([\w., ]+)$", line):
-            names = ", ".join(map(self._as_typed, missing[1].split(", ")))
-            raise InputError(f"{names}: required, but not given") from None
+            places = {action.dest for action in self._actions if not action.option_strings}
+            typed = (name if name in places or name.startswith("-") else f"--{name}" for name in missing[1].split(", "))
+            raise InputError(f"{', '.join(typed)}: required, but not given") from None
         if denied := re.search(r"Importing '([\w.]+)' is not allowed", line):
             raise InputError(f"{line.partition(':')[0]}: {trust.refusal(denied[1])}") from None
         raise InputError(line + self._suggestion(line)) from None
 
-    def _as_typed(self, name: str) -> str:
-        places = {action.dest for action in self._actions if not action.option_strings}
-        return name if name in places or name.startswith("-") else f"--{name}"
-
     def _suggestion(self, line: str) -> str:
         if "did you mean" in line:
             return ""
-        if "--checkpoint" in line:
-            return "; it is called --run now"
-        found = re.search(
-            r"(?:unrecognized arguments?: --|no such option: )([\w.]+)|^--([\w.]+): no such option$", line
-        ) or re.search(r"[Kk]ey '([\w.]+)'", line)
+        unknown = r"(?:unrecognized arguments?: --|no such option: )([\w.]+)|^--([\w.]+): no such option$"
+        found = re.search(unknown, line) or re.search(r"[Kk]ey '([\w.]+)'", line)
         known = [option[2:] for action in self._actions for option in action.option_strings if option.startswith("--")]
-        near = difflib.get_close_matches(next(filter(None, found.groups())), known, n=1, cutoff=0.6) if found else []
+        near = difflib.get_close_matches(next(filter(None, found.groups())), known, n=1) if found else []
         return f" (did you mean --{near[0]}?)" if near else ""
 
     def parse_args(self, args: Sequence[str] | None = None, **options: Any) -> Any:  # type: ignore[override]
         try:
-            return super().parse_args(sys.argv[1:] if args is None else args, **options)
+            return super().parse_args(args, **options)
         except ValueError as error:
             if isinstance(error, InputError) or "fail_untyped" not in str(error):
                 raise
@@ -73,21 +71,16 @@ class Parser(jsonargparse.ArgumentParser):
 
 def _plainly(line: str) -> str:
     """Jsonargparse's line in this package's words."""
-    union = re.search(
-        r"Does not validate against any of the Union subtypes .*? Errors: - (.*?) Given value type: .*? Given value: ", line
-    )
+    told = r"Does not validate against any of the Union subtypes .*? Errors: - (.*?) Given value type: .*? Given value: "
+    union = re.search(told, line)
     found = union[1].split(" - ") if union else []
     if union and all(one.startswith("Expected a ") for one in found):
         either = " or ".join(one.removeprefix("Expected a ") for one in found)
         line = f"{line[: union.start()]}Expected a {either}. Got value: {line[union.end() :]}"
     line = re.sub(r"Expected a (.+?)\. Got value: ", lambda told: f"expected {_kinds(told[1])}, found ", line)
-    line = re.sub(r"^--([\w.]+): --(\w+):", r"--\1.\2:", line)
-    line = re.sub(r"Import path (\S+) does not correspond to a subclass of (\S+)", r"expected a class of \2, found \1", line)
-    line = re.sub(
-        r"Type <class \S+> expects .*? class: module '(\S+)' has no attribute '(\w+)'.*", r"\1 has no class \2", line
-    )
-    line = re.sub(r"Group '(\w+)' does not accept option '(\S+)'", r"--\1.\2: no such option", line)
-    return re.sub(r"Option '(\S+)' is not accepted", r"no such option: \1", line)
+    for theirs, ours in PLAINLY.items():
+        line = re.sub(theirs, ours, line)
+    return line
 
 
 def _kinds(told: str) -> str:
@@ -95,52 +88,29 @@ def _kinds(told: str) -> str:
     return re.sub(r"<class '(\w+)'>", lambda one: KINDS.get(one[1], one[1]), told)
 
 
-def instantiate(parser: jsonargparse.ArgumentParser, parsed: Any) -> dict[str, Any]:
-    """The parsed arguments as objects, less ``config``."""
+def _made(kind: type[Config], parser: Parser, parsed: Any) -> Config:
     try:
-        made = parser.instantiate(parsed)
+        made = vars(parser.instantiate(parsed))
     except (TypeError, ZeroDivisionError) as error:  # a part that does not check what it is given
         raise InputError(" ".join(str(error).split())) from None
-    return {name: value for name, value in vars(made).items() if name != "config"}
-
-
-def resolved(parser: jsonargparse.ArgumentParser, parsed: Any) -> dict[str, Any]:
-    """The parsed arguments as plain data with every default filled in; what a run saves."""
-    return parse_yaml(parser.dump(parsed), "the configuration")
+    return kind(**{name: value for name, value in made.items() if name != "config"})
 
 
 def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str | os.PathLike[str]) -> Config:
-    """A configuration object from plain data.
-
-    Args:
-        kind: the dataclass to fill.
-        fields: its fields; parts as ``class_path`` and ``init_args``.
-        source: the file they come from, for the error line.
-
-    Raises:
-        InputError: a missing, unknown or mistyped field, or a part that cannot be imported.
-    """
+    """A dataclass from plain data, parts in it as ``class_path`` and ``init_args``; a fault's line names the ``source``."""
     parser = Parser(prog=str(source), exit_on_error=True)
     parser.add_class_arguments(kind, fail_untyped=True)
     try:
-        return kind(**instantiate(parser, parser.parse_object(plain_copy(fields))))
+        return _made(kind, parser, parser.parse_object(plain_copy(fields)))
     except InputError as error:
         raise InputError(f"{Path(source)}: {str(error).removeprefix('--')}") from None
 
 
 def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Composed], None]) -> tuple[Config, dict[str, Any]]:
-    """A configuration with its types checked and its parts made.
+    """A dataclass with its types checked and its parts made, and the same as plain data with every default filled in.
 
-    Args:
-        kind: the dataclass to fill.
-        composed: its fields.
-        complete: adds what follows from several fields together, before the types are checked.
-
-    Returns:
-        the object, and the same as plain data with every default filled in.
-
-    Raises:
-        InputError: a missing, unknown or mistyped field; the line names the file or the option that set it.
+    ``complete`` adds what follows from several fields together, before the types are checked. The line of an `InputError`
+    names the file or the option that set the field.
     """
     parser = Parser(prog=kind.__name__)
     parser.add_class_arguments(kind, fail_untyped=True)
@@ -150,7 +120,7 @@ def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Compose
             composed.fields["augment"] = [one]
         _check_values(composed.fields, kind)
         parsed = parser.parse_object(plain_copy(composed.fields))
-        return kind(**instantiate(parser, parsed)), resolved(parser, parsed)
+        return _made(kind, parser, parsed), parse_yaml(parser.dump(parsed), "the configuration")
     except InputError as error:
         raise InputError(_located(str(error), composed)) from None
     except ValueError as error:  # a part of the user's own, whose constructor does not say what an argument takes
@@ -165,28 +135,16 @@ def _check_values(fields: Mapping[str, Any], kind: type) -> None:
             raise InputError(f"{name}: expected {declared}, found null")
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise InputError(f"{name}: expected a number of at most 64 bits, found {value}")
-    for field, part in _named_parts(fields):
+    for field, part in parts_in(fields):
         if not trust.is_allowed(part[CLASS_PATH]):
             continue  # refused in a moment, by its field's name
         takes = inspect.signature(trust.import_class(part[CLASS_PATH], object, field=f"--{field}")).parameters
         known = [name for name, one in takes.items() if one.kind is one.KEYWORD_ONLY]
         for name, value in (part.get(INIT_ARGS) or {}).items():
             if known and name not in takes and not any(one.kind is one.VAR_KEYWORD for one in takes.values()):
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
-                raise InputError(f"--{field}.{name}: no such option of {part[CLASS_PATH]}; {hint}")
+                raise InputError(f"--{field}.{name}: no such option of {part[CLASS_PATH]}; {meant(name, known)}")
             if value is None and name in takes and "None" not in str(takes[name].annotation):
                 raise InputError(f"--{field}.{name}: expected {takes[name].annotation} for {part[CLASS_PATH]}, found null")
-
-
-def _named_parts(fields: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """All parts in plain data, outer ones first, each with its field."""
-    if is_part(fields):
-        yield name, fields
-    for key, value in fields.items() if isinstance(fields, Mapping) else ():
-        yield from _named_parts(value, dotted((name, str(key))))
-    for value in fields if isinstance(fields, list) else ():
-        yield from _named_parts(value, name)
 
 
 def _located(line: str, composed: Composed) -> str:

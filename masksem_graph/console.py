@@ -1,28 +1,16 @@
 """What the terminal shows: progress with rate and time left, and tables."""
 
-from __future__ import annotations
-
+from rich import progress
 from rich.console import Console, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
 console = Console(stderr=True)
 
 
-class RateColumn(ProgressColumn):
+class _RateColumn(progress.ProgressColumn):
     """Steps a second, or seconds a step where they are slow."""
 
-    def render(self, task: Task) -> Text:
-        """The rate as text."""
+    def render(self, task: progress.Task) -> Text:
         speed = task.finished_speed or task.speed
         if not speed:
             return Text("-- /s")
@@ -35,17 +23,16 @@ def print_whole(out: Console, shown: RenderableType) -> None:
     out.print(shown)
 
 
-def progress_bars(*, disable: bool = False) -> Progress:
+def progress_bars(*, disable: bool = False) -> progress.Progress:
     """Progress bars with rate and time left."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        RateColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-        disable=disable,
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(bar_width=24),
+        progress.MofNCompleteColumn(),
+        _RateColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("left"),
+        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[note]}"),
     )
+    return progress.Progress(*columns, console=console, disable=disable)

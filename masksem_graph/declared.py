@@ -1,25 +1,15 @@
 """The fields of a dataclass as its source declares them, read without importing it: importing torch takes seconds."""
 
-from __future__ import annotations
-
 import ast
 import re
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from masksem_graph.files import PACKAGE
 
 
-@dataclass(frozen=True)
-class Field:
-    """A field of a dataclass.
-
-    Args:
-        name: as in a YAML file.
-        type: its annotation, as written.
-        default: as written; None where there is none.
-        help: its line under ``Args``.
-    """
+class Field(NamedTuple):
+    """A field of a dataclass: annotation and default as written, None where there is none, and its line under ``Args``."""
 
     name: str
     type: str
@@ -29,11 +19,7 @@ class Field:
 
 @cache
 def declared_fields(path: str) -> dict[str, Field]:
-    """The fields of a dataclass of this package, in order.
-
-    Args:
-        path: such as ``masksem_graph.data.config.DataConfig``.
-    """
+    """The fields, in order, of a dataclass such as ``masksem_graph.data.config.DataConfig``."""
     module, _, name = path.rpartition(".")
     source = PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
     kind = next(node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == name)

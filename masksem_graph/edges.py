@@ -1,11 +1,8 @@
 """Edges of the spatio-temporal skeleton graph: `skeleton_graph` is the one source of them.
 
-A node is one joint during one segment of ``l`` frames. Nodes are segment-major: node ``te * V + v`` of a body is joint ``v``
-in segment ``te``. Bones join nodes within a segment, time joins a joint to itself in the next segment, both in both
-directions.
+A node is one joint during one segment of ``l`` frames: node ``te * V + v`` of a body is joint ``v`` in segment ``te``. Bones
+join nodes within a segment, time joins a joint to itself in the next segment, both in both directions.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
@@ -16,7 +13,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import coalesce, to_networkx
+from torch_geometric.utils import to_networkx
 
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
@@ -41,52 +38,32 @@ def of_topology(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
 def skeleton_graph(topology: Topology, segments: int = 1) -> Data:
-    """The spatio-temporal graph of one body; every other structure on a skeleton is made from it.
-
-    Args:
-        topology: whose bones join the joints.
-        segments: Te.
+    """The spatio-temporal graph of one body over Te segments; every other structure on a skeleton is made from it.
 
     Returns:
         ``edge_index`` [2, E], sorted by target; ``edge_attr`` [E, 3], see `BONES`, `STEPS`, `OUTWARD`; ``joint`` and
         ``segment`` of each node, [Te * V].
     """
     joints = len(topology)
-    pairs = torch.tensor([[topology.index[a], topology.index[b]] for a, b in topology.bones], dtype=torch.int64)
-    bones = torch.cat([pairs.reshape(-1, 2), pairs.reshape(-1, 2).flip(1)]).T
-    depth = _depth(topology)
-    steps = torch.zeros_like(bones[0])
-    of_bones = torch.stack([torch.ones_like(steps), steps, depth[bones[1]] - depth[bones[0]]], 1)
-    offset = joints * torch.arange(segments)
-    in_space = (bones[:, None, :] + offset[None, :, None]).reshape(2, -1)
-    now = torch.arange((segments - 1) * joints)
-    in_time = torch.stack([torch.cat([now, now + joints]), torch.cat([now + joints, now])])
-    forwards = torch.tensor([0, 1, 0]).expand(len(now), 3)
-    index, attributes = coalesce(
-        torch.cat([in_space, in_time], 1),
-        torch.cat([of_bones.repeat(segments, 1), forwards, -forwards]),
-        num_nodes=segments * joints,
-        sort_by_row=False,
-    )
-    places = torch.arange(segments * joints)
-    return Data(edge_index=index, edge_attr=attributes, joint=places % joints, segment=places // joints, num_nodes=len(places))
-
-
-def _depth(topology: Topology) -> Int64[Tensor, " V"]:
-    """Bones between each joint and the centre."""
-    depth = nx.single_source_shortest_path_length(
-        nx.Graph([*topology.bones, (topology.centre, topology.centre)]), topology.centre
-    )
-    return torch.tensor([depth[joint] for joint in topology.joints])
+    joints, places = len(topology), torch.arange(segments * len(topology))
+    bones = torch.from_numpy(nx.to_numpy_array(topology.graph, nodelist=topology.joints, dtype="float32"))
+    onwards = torch.diag(torch.ones(segments - 1), 1)
+    adjacency = torch.kron(onwards + onwards.T, torch.eye(joints)) + torch.kron(torch.eye(segments), bones)
+    target, source = adjacency.nonzero().T
+    joint, segment = places % joints, places // joints
+    hops = nx.single_source_shortest_path_length(topology.graph, topology.centre)
+    depth = torch.tensor([hops[one] for one in topology.joints])[joint]
+    steps = segment[target] - segment[source]
+    attributes = torch.stack([(steps == 0).long(), steps, depth[target] - depth[source]], 1)
+    index = torch.stack([source, target])
+    return Data(edge_index=index, edge_attr=attributes, joint=joint, segment=segment, num_nodes=len(places))
 
 
 @of_topology
 def hop_distance(topology: Topology) -> Int64[Tensor, "V V"]:
     """Bones on the shortest path between two joints."""
-    distance = torch.zeros(len(topology), len(topology), dtype=torch.int64)
-    for joint, reached in nx.all_pairs_shortest_path_length(to_networkx(skeleton_graph(topology), to_undirected=True)):
-        distance[joint, list(reached)] = torch.tensor(list(reached.values()))
-    return distance
+    graph = to_networkx(skeleton_graph(topology), to_undirected=True)
+    return torch.from_numpy(nx.floyd_warshall_numpy(graph)).long()
 
 
 @lru_cache(maxsize=64)
@@ -134,14 +111,9 @@ class _Bodies:
             with torch.inference_mode(False):  # what is kept must serve training too
                 self.bodies = max(bodies, 1)
                 self.kept = self._repeated(self.bodies)
-        nodes, edges, kept = self.one.num_nodes * bodies, self.one.num_edges * bodies, self.kept
-        return {
-            "edge_index": kept["edge_index"][:, :edges],
-            "edge_attr": kept["edge_attr"][:edges],
-            "joint": kept["joint"][:nodes],
-            "segment": kept["segment"][:nodes],
-            "body": kept["body"][:nodes],
-        }
+        nodes, edges = self.one.num_nodes * bodies, self.one.num_edges * bodies
+        found = {name: self.kept[name][:nodes] for name in ("joint", "segment", "body")}
+        return {"edge_index": self.kept["edge_index"][:, :edges], "edge_attr": self.kept["edge_attr"][:edges], **found}
 
     def _repeated(self, bodies: int) -> dict[str, Tensor]:
         one, count = self.one, torch.arange(bodies, device=self.one.joint.device)

@@ -29,19 +29,12 @@ def to_segments(clips: Float[Tensor, "B T V C"], length: int) -> Float[Tensor, "
 @of_topology
 def input_columns(topology: Topology, joints: tuple[str, ...]) -> Int64[Tensor, " n"]:
     """Where joints stand among all input joints: the nodes among them, or the context."""
-    place = {joint: i for i, joint in enumerate(topology.inputs)}
-    return torch.tensor([place[joint] for joint in joints], dtype=torch.int64)
+    return torch.tensor([topology.inputs.index(joint) for joint in joints], dtype=torch.int64)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Which nodes a whole body has.
-
-    Args:
-        topology: the joints.
-        segments: Te.
-        prepared: how the clips were, where it is known; encoders compare it with their own.
-    """
+    """Which nodes a whole body has: joints of a topology in Te segments; and how its clip was prepared, where it is known."""
 
     topology: Topology
     segments: int
@@ -56,11 +49,39 @@ class Grid:
         return f"{self.topology.name} x {self.segments}"
 
 
+def nodes_of(clips: Float[Tensor, "B T J C"], topology: Topology) -> Float[Tensor, "B T V C"]:
+    """The joints that are nodes, of all input joints."""
+    if not topology.context:
+        return clips
+    return clips[:, :, input_columns(topology, topology.joints, device=clips.device)]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far the edges of a subgraph reach; an object, since torch_geometric's loader turns numbers into tensors."""
+
+    reach: int
+
+
+def _stored(name: str) -> property:
+    """A field that may be missing. Edges of a subgraph are made when somebody asks for them: attention needs none."""
+
+    def read(data: SkeletonData) -> Tensor | None:
+        if name != "nodes":
+            data._make_edges()
+        return data._store.get(name)
+
+    def write(data: SkeletonData, value: Tensor | None) -> None:
+        data._store[name] = value
+
+    return property(read, write)
+
+
 class SkeletonData(Data):
     """Skeleton graphs of the bodies of a clip: a torch_geometric `Data`, accepted by its layers, loaders and transforms.
 
-    torch_geometric's loader makes a batch of several; `SkeletonBatch` is the same, made at once. Every body has the same
-    number n of nodes.
+    torch_geometric's loader makes a batch of several; `SkeletonBatch` is the same, made at once. Each of B = `num_bodies` has
+    the same number n = `nodes_per_body` of nodes; S = `num_sequences`, and a whole body has Te = `segments`.
 
     Attributes:
         x: node values, [B * n, l * C].
@@ -94,52 +115,29 @@ class SkeletonData(Data):
             topology: whose bones join the joints.
             segment: l, frames of a node.
             sequence: the clip of each body, from 0, ascending; all one clip where omitted.
-            y: label of each clip; -1 where omitted.
-            velocity, acceleration: see the attributes.
-            prepared: how the clips were, see `prepared`.
+            y, velocity, acceleration, prepared: see the attributes.
         """
-        values = to_segments(nodes_of(frames, topology), segment)
-        device = frames.device
-        sequence = torch.zeros(frames.shape[0], dtype=torch.int64, device=device) if sequence is None else sequence
+        values, bodies, device = to_segments(nodes_of(frames, topology), segment), len(frames), frames.device
+        sequence = torch.zeros(bodies, dtype=torch.int64, device=device) if sequence is None else sequence
+        y = torch.full((1,), -1, device=device) if y is None else y
         grid = Grid(topology, values.shape[1], prepared)
-        data = cls(
-            x=values.flatten(0, 2),
-            frames=frames,
-            **bodies_of(topology, grid.segments, 1, device)(frames.shape[0]),
-            sequence=sequence,
-            y=torch.full((1,), -1, device=device) if y is None else y,
-            grid=grid,
-        )
+        graph = bodies_of(topology, grid.segments, 1, device)(bodies)
+        data = cls(x=values.flatten(0, 2), frames=frames, **graph, sequence=sequence, y=y, grid=grid)
         if velocity is not None:
             data.velocity, data.acceleration = velocity, acceleration
         return data
 
-    @property
-    def edge_index(self) -> Tensor:
-        """Edges of a subgraph are made when somebody asks for them: attention needs none."""
-        self._make_edges()
-        return self._store["edge_index"]
-
-    @edge_index.setter
-    def edge_index(self, value: Tensor) -> None:
-        self._store.edge_index = value
-
-    @property
-    def edge_attr(self) -> Tensor:
-        """See `edge_index`."""
-        self._make_edges()
-        return self._store["edge_attr"]
-
-    @edge_attr.setter
-    def edge_attr(self, value: Tensor) -> None:
-        self._store.edge_attr = value
+    edge_index, edge_attr, nodes = (_stored(name) for name in ("edge_index", "edge_attr", "nodes"))
 
     def _make_edges(self) -> None:
-        if "edge_index" not in self._store and (nodes := self._store.get("nodes")) is not None:
-            hops = self._store["hops"]
-            reach = hops[0].reach if isinstance(hops, list) else hops.reach  # as of `layout`
-            index, attributes = edges_near(self.topology, nodes, reach)
-            self._store["edge_index"], self._store["edge_attr"] = index, attributes
+        if "edge_index" not in self._store and self.nodes is not None:
+            reach = self._listed("hops")[0].reach
+            self.edge_index, self.edge_attr = edges_near(self.topology, self.nodes, reach)
+
+    def _listed(self, name: str) -> list[Any]:
+        # torch_geometric's loader lists what is no tensor.
+        found = self._store[name]
+        return found if isinstance(found, list) else [found]
 
     @property
     def edge_stores(self) -> list[EdgeStorage]:
@@ -149,58 +147,37 @@ class SkeletonData(Data):
 
     @property
     def layout(self) -> Grid:
-        """Joints and segments of a whole body.
-
-        Raises:
-            InputError: a loader put clips on several skeletons together.
-        """
-        grid = self._store["grid"]
-        if not isinstance(grid, list):
-            return grid
-        # torch_geometric's loader lists what is no tensor.
-        if others := [other for other in grid if other != grid[0]]:
-            found = f"{grid[0].topology.name} and {others[0].topology.name}"
-            raise InputError(f"batch: expected clips on one skeleton, found {found}")
-        return grid[0]
+        """Joints and segments of a whole body; an `InputError` where a loader put clips on several skeletons together."""
+        first, *others = self._listed("grid")
+        for other in others:
+            if other != first:
+                found = f"{first.topology.name} and {other.topology.name}"
+                raise InputError(f"batch: expected clips on one skeleton, found {found}")
+        return first
 
     @property
     def prepared(self) -> list[Any]:
         """How the clips were: an `InputSpec` of each, as far as it is known."""
-        grid = self._store["grid"]
-        return [one.prepared for one in (grid if isinstance(grid, list) else [grid]) if one.prepared is not None]
+        return [grid.prepared for grid in self._listed("grid") if grid.prepared is not None]
 
     @property
     def topology(self) -> Topology:
-        """The skeleton, the same for every body."""
         return self.layout.topology
 
     @property
     def segments(self) -> int:
-        """Te of a whole body."""
         return self.layout.segments
 
     @property
-    def nodes(self) -> Int64[Tensor, "B n"] | None:
-        """Which nodes of a whole body are there, in graph order; None for all."""
-        return self._store.get("nodes")
-
-    @nodes.setter
-    def nodes(self, value: Int64[Tensor, "B n"] | None) -> None:
-        self._store.nodes = value
-
-    @property
     def num_bodies(self) -> int:
-        """B."""
         return self.sequence.shape[0]
 
     @property
     def num_sequences(self) -> int:
-        """S."""
         return self.y.shape[0]
 
     @property
     def nodes_per_body(self) -> int:
-        """The number n of nodes that each body has here."""
         return self.layout.nodes if self.nodes is None else self.nodes.shape[1]
 
     @property
@@ -222,36 +199,23 @@ class SkeletonData(Data):
         return out
 
     def subgraph(self, kept: Int64[Tensor, "B n"], hops: int = 1) -> SkeletonData:
-        """The graph of some nodes of each body; what the others hold enters it by no path.
+        """The graph of the ``kept`` nodes of each body, in graph order; what the others hold enters it by no path.
 
-        Args:
-            kept: which nodes, in graph order, as many in every body.
-            hops: kept nodes are joined where so many bones and steps in time, both together, lead from one to the other.
+        They are joined where at most so many bones and steps in time, both together, lead from one to the other.
         """
         if self.nodes is not None:
             raise ValueError("subgraph: expected whole bodies, found a subgraph")
         inside = (kept + self.layout.nodes * torch.arange(self.num_bodies, device=kept.device)[:, None]).flatten()
-        out = SkeletonBatch(
-            x=self.x[inside],
-            joint=self.joint[inside],
-            segment=self.segment[inside],
-            body=self.body[inside],
-            sequence=self.sequence,
-            y=self.y,
-            grid=self.layout,
-            nodes=kept,
-            hops=Reach(hops),
-        )
-        if "batch" in self._store:
-            out.batch = self.batch[inside]
-        return out
+        names = [name for name in ("x", "joint", "segment", "body", "batch") if name in self._store]
+        of_nodes = {name: self._store[name][inside] for name in names}
+        of_bodies = {"sequence": self.sequence, "y": self.y, "grid": self.layout}
+        return SkeletonBatch(**of_nodes, **of_bodies, nodes=kept, hops=Reach(hops))
 
     def over(self, hops: int) -> SkeletonData:
         """The same nodes, joined over so many bones and steps in time together."""
         out = copy.copy(self)
         if self.nodes is None:
-            device = self.joint.device
-            edges = bodies_of(self.topology, self.segments, hops, device)(self.num_bodies)
+            edges = bodies_of(self.topology, self.segments, hops, self.joint.device)(self.num_bodies)
             out.edge_index, out.edge_attr = edges["edge_index"], edges["edge_attr"]
         else:
             for name in ("edge_index", "edge_attr"):
@@ -281,17 +245,3 @@ class SkeletonBatch(SkeletonData):
         out: SkeletonBatch = super().from_frames(frames, **options)  # type: ignore[assignment]
         out.batch = out.sequence.repeat_interleave(out.nodes_per_body)
         return out
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How far the edges of a subgraph reach; an object, since torch_geometric's loader turns numbers into tensors."""
-
-    reach: int
-
-
-def nodes_of(clips: Float[Tensor, "B T J C"], topology: Topology) -> Float[Tensor, "B T V C"]:
-    """The joints that are nodes, of all input joints."""
-    if not topology.context:
-        return clips
-    return clips[:, :, input_columns(topology, topology.joints, device=clips.device)]

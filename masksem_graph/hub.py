@@ -1,9 +1,9 @@
 """Runs on the Hugging Face Hub: ``hf://owner/name`` where a run's folder is expected."""
 
-from __future__ import annotations
-
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -14,66 +14,34 @@ FILES = ("encoder.safetensors", "encoder.yaml", "head.safetensors", "head.yaml",
 
 
 def local(run: str | os.PathLike[str]) -> Path:
-    """The folder of a run; of one on the hub its copy in the library's cache, fetched first where it is not there yet.
+    """A folder as it is; of ``hf://owner/name`` or ``hf://owner/name@revision`` the copy in the library's cache.
 
-    Args:
-        run: a folder, ``hf://owner/name`` or ``hf://owner/name@revision``. With ``HF_HUB_OFFLINE=1`` nothing is fetched.
-
-    Raises:
-        InputError: there is no such run, or it cannot be reached.
+    It is fetched first where it is not there yet, unless ``HF_HUB_OFFLINE=1``; an `InputError` where it cannot be.
     """
     found = re.fullmatch(r"hf:/{1,2}([^@]+)(?:@(.+))?", os.fspath(run))  # a Path has made one slash of two
     if found is None:
         return Path(run)
-    library = require_library()
-    try:
+    with _told(f"hf://{found[1]}: cannot be fetched") as library:
         return Path(library.snapshot_download(found[1], revision=found[2], allow_patterns=list(FILES)))
-    except _faults(library) as error:
-        raise InputError(f"hf://{found[1]}: cannot be fetched: {_line(error)}") from None
 
 
 def upload(folder: Path, name: str, *, private: bool) -> str:
-    """Make the contents of a folder those of a model on the hub, with the token that the library knows.
-
-    Args:
-        folder: what is uploaded.
-        name: ``owner/name``, which need not exist.
-        private: where it does not, whether others may see it.
-
-    Returns:
-        its address.
-
-    Raises:
-        InputError: the hub refuses, or cannot be reached.
-    """
-    library = require_library()
-    api = library.HfApi()
-    try:
+    """Make a folder's contents those of the model ``owner/name`` on the hub, with the library's token; its address."""
+    with _told(f"{name}: cannot be pushed") as library:
+        api = library.HfApi()
         address = api.create_repo(name, private=private, exist_ok=True)
         api.upload_folder(repo_id=name, folder_path=folder, commit_message="masksem-graph push")
-    except _faults(library) as error:
-        raise InputError(f"{name}: cannot be pushed: {_line(error)}") from None
     return str(address)
 
 
-def require_library() -> ModuleType:
-    """``huggingface_hub``.
-
-    Raises:
-        InputError: it is not installed.
-    """
+@contextmanager
+def _told(what: str) -> Iterator[ModuleType]:
+    """The library, whose faults become one line."""
     try:
         import huggingface_hub
-        import huggingface_hub.errors
     except ImportError:
         raise InputError("needs huggingface_hub, not installed here; expected pip install 'masksem-graph[hub]'") from None
-    return huggingface_hub
-
-
-def _faults(library: ModuleType) -> tuple[type[Exception], ...]:
-    errors = library.errors
-    return OSError, ValueError, errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.LocalTokenNotFoundError
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    try:
+        yield huggingface_hub
+    except (OSError, ValueError) as error:  # the library's own errors are of one or the other
+        raise InputError(f"{what}: {' '.join(str(error).split())[:300]}") from None

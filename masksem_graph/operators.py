@@ -1,11 +1,7 @@
-"""Matrices on a skeleton graph, and the smoothing operators made of them.
+"""Smoothing operators spread a score over neighbouring nodes of the skeleton graph (MaskSem, Eq. 7: eta <- eta A).
 
-A smoothing operator spreads a score over neighbouring nodes of the skeleton graph (MaskSem, Eq. 7: eta <- eta A). The matrices
-are pure functions of a topology, made from `masksem_graph.edges.skeleton_graph` once; an operator reads the topology off the
-batch, so that one operator serves every skeleton.
+Their matrices are pure functions of a topology; an operator reads it off the batch, so that one serves every skeleton.
 """
-
-from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
@@ -32,13 +28,8 @@ def normalised_adjacency(
     r""":math:`D^{-1/2} (A_k + I) D^{-1/2}`, where :math:`A_k` links joints at most ``hops`` bones apart.
 
     At ``hops=1`` this is the propagation matrix of GCN (Kipf and Welling, ICLR 2017). It does not keep a flat score flat: hubs
-    go up, leaves go down. ``row`` is :math:`D^{-1} (A_k + I)`, transposed since scores stand on its left, which does.
-
-    Args:
-        topology: the skeleton.
-        hops: k.
-        normalise: ``symmetric`` or ``row``.
-        segments: Te; more than one for the whole spatio-temporal graph of N = Te * V nodes.
+    go up, leaves go down. ``row`` is :math:`D^{-1} (A_k + I)`, transposed since scores stand on its left, which does. With
+    more than one of Te ``segments`` it is of the whole spatio-temporal graph of N = Te * V nodes.
     """
     graph = reach_graph(topology, segments, hops)
     if normalise == "symmetric":
@@ -50,55 +41,10 @@ def normalised_adjacency(
     return to_dense_adj(index, edge_attr=weight, max_num_nodes=graph.num_nodes)[0].float()
 
 
-def part_average(topology: Topology) -> Float[Tensor, "V V"]:
-    """The mean over the joints of a body part, given to each of them (the operator of the authors' MaskSem code)."""
-    matrix = torch.zeros(len(topology), len(topology))
-    for joints in topology.parts.values():
-        members = torch.tensor([topology.index[joint] for joint in joints])
-        matrix[members[:, None], members[None, :]] = 1 / len(members)
-    return matrix
-
-
-def personalised_pagerank(topology: Topology, restart: float = 0.15) -> Float[Tensor, "V V"]:
-    r""":math:`\alpha (I - (1 - \alpha) \hat A)^{-1}` with the normalised adjacency :math:`\hat A` (GDC, NeurIPS 2019, Eq. 3).
-
-    Args:
-        topology: the skeleton.
-        restart: :math:`\alpha`, the chance of jumping back to the start; 1 smooths nothing.
-    """
-    _check_restart(restart)
-    return _diffusion(topology, method="ppr", alpha=restart)
-
-
-def heat_kernel(topology: Topology, time: float = 1.0) -> Float[Tensor, "V V"]:
-    r""":math:`\exp(-t (I - \hat A))` with the normalised adjacency :math:`\hat A` (GDC, NeurIPS 2019, Eq. 4)."""
-    _check_time(time)
-    return _diffusion(topology, method="heat", t=time)
-
-
-def _check_restart(restart: float) -> None:
-    if not 0 < restart <= 1:
-        raise InputError(f"restart: expected a share in (0, 1], found {restart}")
-
-
-def _check_time(time: float) -> None:
-    if not 0 <= time < math.inf:
-        raise InputError(f"time: expected a diffusion time of at least 0, found {time}")
-
-
-def _diffusion(topology: Topology, **options: float | str) -> Float[Tensor, "V V"]:
-    graph = skeleton_graph(topology)
-    index, weight = gcn_norm(graph.edge_index, None, graph.num_nodes, dtype=torch.float64)
-    return GDC().diffusion_matrix_exact(index, weight, graph.num_nodes, **options).float()
-
-
 class Operator(nn.Module, ABC):
-    """Smooths a score over the nodes of each segment: ``eta @ matrix``. A new one is one file with one subclass.
+    """Smooths scores of nodes, [B, Te, V], in each segment: ``eta @ matrix``. A new one is one file with one subclass.
 
     Masks are drawn without a gradient, so an operator has no weights that learn; the task refuses one that has.
-
-    Shapes:
-        eta: [B, Te, V] -> [B, Te, V]
     """
 
     @abstractmethod
@@ -106,12 +52,6 @@ class Operator(nn.Module, ABC):
         """The matrix on the joints of one segment; asked for once for each topology and device."""
 
     def forward(self, eta: Float[Tensor, "B Te V"], batch: SkeletonData) -> Float[Tensor, "B Te V"]:
-        """Smooth the scores of a batch.
-
-        Args:
-            eta: one score a node.
-            batch: whose nodes they are.
-        """
         return eta @ matrix_of(batch.topology, self, device=eta.device)
 
 
@@ -153,42 +93,51 @@ class Adjacency(Operator):
 
 
 class PartAverage(Operator):
-    """Mean within each body part; see `part_average`."""
+    """The mean over the joints of a body part, given to each of them (the operator of the authors' MaskSem code)."""
 
     def matrix(self, topology: Topology) -> Float[Tensor, "V V"]:
-        return part_average(topology)
+        member = torch.tensor([[joint in part for joint in topology.joints] for part in topology.parts.values()]).float()
+        return member.T @ (member / member.sum(1, keepdim=True))
 
 
 class PersonalisedPageRank(Operator):
-    """Personalised PageRank diffusion; see `personalised_pagerank`.
+    r""":math:`\alpha (I - (1 - \alpha) \hat A)^{-1}` with the normalised adjacency :math:`\hat A` (GDC, NeurIPS 2019, Eq. 3).
 
     Args:
-        restart: the chance of jumping back to the start, in (0, 1].
+        restart: :math:`\alpha`, the chance of jumping back to the start, in (0, 1]; 1 smooths nothing.
     """
 
     def __init__(self, *, restart: float = 0.15) -> None:
         super().__init__()
-        _check_restart(restart)
+        if not 0 < restart <= 1:
+            raise InputError(f"restart: expected a share in (0, 1], found {restart}")
         self.restart = restart
 
     def matrix(self, topology: Topology) -> Float[Tensor, "V V"]:
-        return personalised_pagerank(topology, self.restart)
+        return _diffusion(topology, method="ppr", alpha=self.restart)
 
 
 class Heat(Operator):
-    """Heat kernel diffusion; see `heat_kernel`.
+    r""":math:`\exp(-t (I - \hat A))` with the normalised adjacency :math:`\hat A` (GDC, NeurIPS 2019, Eq. 4).
 
     Args:
-        time: diffusion time, at least 0.
+        time: diffusion time t, at least 0.
     """
 
     def __init__(self, *, time: float = 1.0) -> None:
         super().__init__()
-        _check_time(time)
+        if not 0 <= time < math.inf:
+            raise InputError(f"time: expected a diffusion time of at least 0, found {time}")
         self.time = time
 
     def matrix(self, topology: Topology) -> Float[Tensor, "V V"]:
-        return heat_kernel(topology, self.time)
+        return _diffusion(topology, method="heat", t=self.time)
+
+
+def _diffusion(topology: Topology, **options: float | str) -> Float[Tensor, "V V"]:
+    graph = skeleton_graph(topology)
+    index, weight = gcn_norm(graph.edge_index, None, graph.num_nodes, dtype=torch.float64)
+    return GDC().diffusion_matrix_exact(index, weight, graph.num_nodes, **options).float()
 
 
 class SpatioTemporal(Operator):

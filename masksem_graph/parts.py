@@ -1,7 +1,5 @@
 """Parts: classes that a configuration names and a builder calls."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable
@@ -11,12 +9,7 @@ Part = TypeVar("Part")
 
 
 def build_part(make: Callable[..., Part], **offered: Any) -> Part:
-    """A part, given those of the offered arguments that its constructor asks for by name.
-
-    Args:
-        make: the class, its options already set by partial application.
-        offered: derived numbers and names, such as ``width``, ``joints`` or ``segments``.
-    """
+    """A part, given those of the offered arguments, such as ``width`` or ``segments``, that its constructor names."""
     asked = inspect.signature(_constructor(make)).parameters
     return make(**{name: value for name, value in offered.items() if name in asked})
 

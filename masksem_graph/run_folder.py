@@ -1,7 +1,5 @@
 """The folder of a run or of an evaluation: the names of its files, whose it is, and who is writing it."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os
@@ -31,20 +29,10 @@ Kind = Literal["run", "evaluation", "conversion"]
 
 MARKER, LOCK = ".masksem_graph", ".lock"
 NETWORKS = ("encoder.safetensors", "encoder.yaml", "head.safetensors", "head.yaml")
-FILES = (
-    "last.pt",
-    "previous.pt",
-    "metrics.csv",
-    "reference.safetensors",
-    "config.yaml",
-    "data.yaml",
-    "provenance.yaml",
-    "report.html",
-    "scores.npz",
-    "labelled.csv",
-    *NETWORKS,
-    "results.json",  # last: what is removed begins with the least and ends with the result
-)
+TRAINING = ("last.pt", "previous.pt", "metrics.csv", "reference.safetensors")
+DESCRIBING = ("config.yaml", "data.yaml", "provenance.yaml", "report.html", "scores.npz", "labelled.csv")
+FILES = (*TRAINING, *DESCRIBING, *NETWORKS, "results.json")
+"""What is removed begins with the least and ends with the result."""
 DRAWN = ("confusion", "curves", "embedding", "masks", "reconstruction", "saliency", "smoothing")
 """What the names of our pictures begin with."""
 
@@ -54,11 +42,9 @@ class RunFolder:
 
     A marker in it says that it is ours, and what it holds. Nothing is ever removed from a folder without one.
 
-    Args:
-        path: the folder, which need not exist.
-
-    Raises:
-        InputError: no path, or the path of a file.
+    Attributes:
+        config, checkpoint, previous, figures, page, results: paths of the resolved configuration, of what a training goes on
+            from, of the checkpoint before that, of the pictures, of the page, and of what an evaluation found.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -67,48 +53,19 @@ class RunFolder:
         self.path = Path(path)
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: is a file; expected a folder")
+        self.config, self.figures, self.page = self / "config.yaml", self / "figures", self / "report.html"
+        self.checkpoint, self.previous, self.results = self / "last.pt", self / "previous.pt", self / "results.json"
 
     def __fspath__(self) -> str:
         return str(self.path)
 
-    def __str__(self) -> str:
-        return str(self.path)
+    __str__ = __fspath__
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
-
-    @property
-    def config(self) -> Path:
-        """The configuration, fully resolved."""
-        return self / "config.yaml"
-
-    @property
-    def checkpoint(self) -> Path:
-        """What a training goes on from."""
-        return self / "last.pt"
-
-    @property
-    def previous(self) -> Path:
-        """The checkpoint before that."""
-        return self / "previous.pt"
-
-    @property
-    def figures(self) -> Path:
-        """The pictures."""
-        return self / "figures"
-
-    @property
-    def page(self) -> Path:
-        """The page that shows all of it."""
-        return self / "report.html"
-
-    @property
-    def results(self) -> Path:
-        """What an evaluation found."""
-        return self / "results.json"
 
     @property
     def kind(self) -> str | None:
@@ -127,43 +84,29 @@ class RunFolder:
         return rows > 2 or self.page.is_file()
 
     def read_config(self) -> dict[str, Any]:
-        """The configuration as plain data; empty where there is none.
-
-        Raises:
-            InputError: it is no mapping.
-        """
+        """The configuration as plain data, an `InputError` where it is no mapping; empty where there is none."""
         fields = read_plain(self.config) if self.config.is_file() else {}
         if not isinstance(fields, dict):
             raise InputError(f"{self.config}: expected a mapping, found {type(fields).__name__}")
         return fields
 
     def require_ours(self, kind: Kind) -> None:
-        """Make sure that the folder is new, empty, or of this kind.
-
-        Raises:
-            InputError: it holds something else, or cannot be written to.
-        """
+        """Raise `InputError` unless the folder is new, empty or of this kind, and can be written to."""
         require_folder(self.path)
         there = sorted(entry.name for entry in self.path.iterdir()) if self.path.is_dir() else []
         ours = re.compile(rf"\.lock|\.{re.escape(MARKER)}\.\d+\.partial")  # the last: killed while it was marked
         there = [name for name in there if not ours.fullmatch(name)]
         if self.kind is None and there:
-            raise InputError(
-                f"--output: {self} holds {', '.join(there[:3])}{', ...' if len(there) > 3 else ''}, and no {MARKER} that "
-                "says that they are a run's; expected a new or an empty folder"
-            )
+            found = ", ".join(there[:3] + ["..."] * (len(there) > 3))
+            raise InputError(f"--output: {self} holds {found}, and no {MARKER} of a run; expected a new or an empty folder")
         if there and self.kind != kind:
-            raise InputError(f"--output: {self} holds {_a(self.kind)}; expected a folder of its own for {_a(kind)}")
+            own, wanted = (f"an {one}" if one == "evaluation" else f"a {one}" for one in (self.kind, kind))
+            raise InputError(f"--output: {self} holds {own}; expected a folder of its own for {wanted}")
 
     def refuse_results(self, *, overwrite: bool, **asked: Any) -> None:
-        """Make sure that there are no results yet, or those of the same evaluation, stopped before its page was written.
+        """Raise `InputError` where there are results, unless they may be overwritten.
 
-        Args:
-            overwrite: they may be replaced in any case.
-            asked: fields that ``results.json`` of the same evaluation has.
-
-        Raises:
-            InputError: there are.
+        Those of the same evaluation, stopped before its page, may: ``results.json`` then has the fields that are ``asked``.
         """
         if overwrite or not self.results.is_file():
             return
@@ -176,11 +119,7 @@ class RunFolder:
 
     @contextmanager
     def writing(self, kind: Kind) -> Iterator[None]:
-        """Hold the folder for this process, and mark it as ours.
-
-        Raises:
-            InputError: it holds something else, or another process is writing it.
-        """
+        """Hold the folder for this process, and mark it as ours; an `InputError` where another process is writing it."""
         remove_leftovers(followed(self.path))
         self.require_ours(kind)
         new = self.kind is None
@@ -209,11 +148,7 @@ class RunFolder:
                 self.path.rmdir()
 
     def remove_leftovers(self, *, locks: bool = True) -> None:
-        """Remove what a process that was killed left, where no other is writing.
-
-        Args:
-            locks: its lock, too.
-        """
+        """Remove what a killed process left, with ``locks`` its lock too, where no other is writing."""
         for leftover in [*self.path.glob(".[!r]*.partial"), *([self / LOCK] if locks else [])]:
             remove(leftover)
         if (self / f".{self.page.name}.lock").exists():
@@ -221,11 +156,7 @@ class RunFolder:
                 pass  # what nobody holds goes
 
     def clear(self, keep: tuple[str, ...] = ()) -> None:
-        """Remove what an earlier run left, the results last; files of any other name stay.
-
-        Raises:
-            InputError: the folder is not ours.
-        """
+        """Remove what an earlier run left in a folder of ours, the results last; files of any other name stay."""
         if self.kind is None:
             raise InputError(f"{self}: no {MARKER} file calls it ours; nothing is removed")
         shutil.rmtree(self / "tensorboard", ignore_errors=True)
@@ -240,7 +171,3 @@ class RunFolder:
     def write_yaml(self, name: str, fields: Any) -> None:
         """Write plain data into one of its files."""
         write_plain(self / name, fields)
-
-
-def _a(kind: str | None) -> str:
-    return f"an {kind}" if kind == "evaluation" else f"a {kind}"

@@ -1,7 +1,5 @@
 """Random numbers that depend on what they are for, not on when, where or by which process they are drawn."""
 
-from __future__ import annotations
-
 from enum import IntEnum
 
 import numpy as np
@@ -28,10 +26,6 @@ class Purpose(IntEnum):
 
 
 def keyed_generator(*key: int) -> torch.Generator:
-    """A CPU generator for one purpose, say ``(seed, purpose, epoch, step)``.
-
-    The same key gives the same numbers whatever was drawn before, which makes a resumed run equal to an uninterrupted one,
-    and several processes equal to one.
-    """
+    """A CPU generator for one purpose, say ``(seed, purpose, epoch, step)``; the same key always gives the same numbers."""
     state = np.random.SeedSequence(list(key)).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))

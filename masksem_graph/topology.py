@@ -1,7 +1,5 @@
 """Skeleton topologies: a YAML file in, a validated graph of named joints out."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import dataclass, field
@@ -12,8 +10,9 @@ from typing import Any
 import networkx as nx
 
 from masksem_graph.errors import InputError, shown
-from masksem_graph.extending import extend
-from masksem_graph.files import find_yaml, read_yaml
+from masksem_graph.extending import Fault, extend, joint_pairs
+from masksem_graph.files import find_yaml
+from masksem_graph.plain_yaml import read_yaml
 
 FRAME = ("centre", "spine", "hips")
 UNITS = ("metres", "centimetres", "millimetres", "relative", "pixels")
@@ -26,21 +25,17 @@ FIELDS = {"name", "source", "units", "centre", "joints", "context", "bones", "pa
 class Topology:
     """A skeleton: named joints, the bones between them, and what is known of their places.
 
+    docs/topologies.md describes the fields.
+
     Args:
-        name: what the topology is called.
+        name, source, units, centre: as in the file.
         joints: names of the joints that are nodes, in the order of the data's joint axis.
         bones: (child, parent) pairs of joint names.
         parts: body part -> its joints; every joint is in exactly one part.
         mirror: input joint -> its counterpart on the other side; a joint without one maps to itself.
-        centre: the joint that the bone stream starts from and that clips are centred on.
-        units: unit of the coordinates, ``metres`` for Kinect data; ``pixels`` are those of an image, x to the right and y
-            downwards, and a third channel is then the joint's score.
-        source: where the joint order and the bones come from.
         inputs: all joints on the data's joint axis, in its order: `joints` and `context`.
-        rest_pose: joint -> (x, y, z) of a person who stands at rest: x to the person's right, y up, z to the back, in any
-            unit; empty where it is not known.
-        frame: ``centre``, ``spine`` and ``hips`` (right, left) -> the joints that say how a body stands and where it looks; of
-            several for the centre or the spine, the mean. Empty where they are not known.
+        rest_pose: joint -> (x, y, z): x to the person's right, y up, z to the back, in any unit; empty where it is not known.
+        frame: ``centre``, ``spine`` and ``hips`` (right, left) -> joints, of which the mean counts; empty where not known.
     """
 
     name: str
@@ -54,14 +49,9 @@ class Topology:
     inputs: tuple[str, ...] = ()
     rest_pose: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     frame: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    graph: nx.Graph = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", self.inputs or self.joints)
-        graph = nx.Graph(name=self.name)
-        graph.add_nodes_from(self.joints)
-        graph.add_edges_from(self.bones)
-        object.__setattr__(self, "graph", graph)
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -81,6 +71,14 @@ class Topology:
         texts = (self.name, self.joints, self.bones, self.centre, self.units, self.source, self.inputs)
         tables = (self.parts, self.mirror, self.rest_pose, self.frame)
         return (*texts, *(tuple(sorted(table.items())) for table in tables))
+
+    @cached_property
+    def graph(self) -> nx.Graph:
+        """Joints and bones."""
+        graph = nx.Graph(name=self.name)
+        graph.add_nodes_from(self.joints)
+        graph.add_edges_from(self.bones)
+        return graph
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -106,10 +104,7 @@ class Topology:
     def to_dict(self) -> dict[str, Any]:
         """The fields as they stand in a topology file; `parse_topology` reads them back."""
         return {
-            "name": self.name,
-            "source": self.source,
-            "units": self.units,
-            "centre": self.centre,
+            **{name: getattr(self, name) for name in ("name", "source", "units", "centre")},
             "joints": list(self.inputs),
             **({"context": list(self.context)} if self.context else {}),
             "bones": [list(bone) for bone in self.bones],
@@ -121,10 +116,7 @@ class Topology:
 
 
 def load_topology(name_or_path: str | os.PathLike[str]) -> Topology:
-    """Load and validate a topology.
-
-    Args:
-        name_or_path: a YAML file, or the name of one in ``graphs/`` (``ntu25``, ``kinect20``, ...).
+    """Load and validate a topology: a YAML file, or the name of one in ``graphs/`` (``ntu25``, ``kinect20``, ...).
 
     Raises:
         InputError: the file is missing or breaks a rule; the line names the file, the field and the fault.
@@ -133,39 +125,35 @@ def load_topology(name_or_path: str | os.PathLike[str]) -> Topology:
 
 
 def _load(path: Path, extended_by: tuple[Path, ...]) -> Topology:
-    fields = read_yaml(path)
+    fields, fault = read_yaml(path), partial(_fault, path)
     if not isinstance(fields, dict) or "extends" not in fields:
         return parse_topology(fields, source_file=path)
     if path.resolve() in extended_by:
         chain = [*extended_by[extended_by.index(path.resolve()) :], path]
-        raise _fault(path, "extends", f"a circle: {' -> '.join(step.name for step in chain)}")
-    base = _load(_base(path, fields["extends"]), (*extended_by, path.resolve()))
-    changed = extend({"context": [], **base.to_dict()}, fields, partial(_fault, path))
-    return parse_topology(changed, source_file=path)
+        raise fault("extends", f"a circle: {' -> '.join(step.name for step in chain)}")
+    base = _load(_base(path, fields["extends"], fault), (*extended_by, path.resolve()))
+    return parse_topology(extend({"context": [], **base.to_dict()}, fields, fault), source_file=path)
 
 
-def _base(path: Path, named: Any) -> Path:
+def _base(path: Path, named: Any, fault: Fault) -> Path:
     """The file that ``extends: named`` means: beside the extending one, or found like any other."""
     if not isinstance(named, str):
-        raise _fault(path, "extends", f"expected the name or path of a topology, found {named!r}")
+        raise fault("extends", f"expected the name or path of a topology, found {named!r}")
     for beside in (path.parent / named, path.parent / f"{named}.yaml"):
         if beside.is_file():
             return beside
     try:
         return find_yaml(named, "graphs")
     except InputError as error:
-        raise _fault(path, "extends", str(error)) from None
+        raise fault("extends", str(error)) from None
 
 
 def encoder_topology(named: str | None, data: Topology) -> Topology:
-    """The skeleton whose joints an encoder's nodes are.
+    """The skeleton whose joints an encoder's nodes are; an `InputError` where there is none, or the data lack a joint of it.
 
     Args:
         named: a topology, by name or path, ``{data}`` standing for the data's own name; None for the data's own.
         data: of the clips.
-
-    Raises:
-        InputError: no such topology, or one with joints that the data lacks.
     """
     if named is None:
         return data
@@ -175,11 +163,7 @@ def encoder_topology(named: str | None, data: Topology) -> Topology:
 
 
 def joint_columns(topology: Topology, data: Topology) -> list[int]:
-    """Where the inputs of a topology stand on the data's joint axis, by name.
-
-    Raises:
-        InputError: the data lacks one of them.
-    """
+    """Where the inputs of a topology stand on the data's joint axis, by name; an `InputError` where the data lack one."""
     place = {joint: i for i, joint in enumerate(data.inputs)}
     if missing := [joint for joint in topology.inputs if joint not in place]:
         raise InputError(f"{topology.name}: its joint {missing[0]!r} is not one of the {len(place)} joints of {data.name}")
@@ -187,11 +171,7 @@ def joint_columns(topology: Topology, data: Topology) -> list[int]:
 
 
 def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topology:
-    """Validate the fields of a topology file.
-
-    Raises:
-        InputError: a fault, in one line that starts with ``source_file``.
-    """
+    """Validate the fields of a topology file; the line of an `InputError` starts with ``source_file``."""
     fault = partial(_fault, source_file)
     if not isinstance(fields, dict):
         raise fault("file", f"expected a mapping with {', '.join(sorted(FIELDS))}, found {type(fields).__name__}")
@@ -201,17 +181,18 @@ def parse_topology(fields: Any, *, source_file: str | os.PathLike[str]) -> Topol
         raise fault(sorted(missing)[0], "this field is missing")
 
     inputs = _names(fields["joints"], "joints", fault)
-    joints = _nodes(inputs, fields.get("context") or [], fault)
-    bones = _pairs(fields["bones"], "bones", set(joints), fault)
-    _check_bones(bones, joints, fault)
+    aside = _names(fields["context"], "context", fault, among=inputs) if fields.get("context") else ()
+    joints = tuple(joint for joint in inputs if joint not in aside)
+    if not joints:
+        raise fault("context", "all joints are context, expected at least one node")
+    centre, units, name = fields["centre"], fields.get("units") or UNITS[0], fields["name"]
+    bones = _bones(_pairs(fields["bones"], "bones", joints, fault), joints, fault)
     parts = _parts(fields["parts"], joints, fault)
-    mirror = _mirror(_pairs(fields.get("mirror") or [], "mirror", set(inputs), fault), inputs, fault)
-    centre, units = fields["centre"], fields.get("units") or UNITS[0]
+    mirror = _mirror(_pairs(fields.get("mirror") or [], "mirror", inputs, fault), inputs, fault)
     if centre not in joints:
         raise fault("centre", f"no joint is called {shown(centre)}")
     if units not in UNITS:
         raise fault("units", f"found {shown(units)}, expected one of {', '.join(UNITS)}")
-    name = fields["name"]
     # Files and folders are called after it.
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+ -]{0,99}", name):
         raise fault("name", f"found {shown(name)}, expected a short name of letters, digits, '_', '-' and '.'")
@@ -234,59 +215,46 @@ def _fault(source_file: str | os.PathLike[str], name: str, message: str) -> Inpu
     return InputError(" ".join(f"{Path(source_file)}: {name[:60]}: {message[:300]}".splitlines()))
 
 
-def _nodes(inputs: tuple[str, ...], context: Any, fault: Any) -> tuple[str, ...]:
-    aside = _names(context, "context", fault) if context else ()
-    if unknown := [joint for joint in aside if joint not in inputs]:
-        raise fault("context", f"no joint is called {unknown[0]!r}")
-    if len(aside) == len(inputs):
-        raise fault("context", "all joints are context, expected at least one node")
-    return tuple(joint for joint in inputs if joint not in aside)
-
-
-def _names(value: Any, name: str, fault: Any) -> tuple[str, ...]:
+def _names(value: Any, name: str, fault: Fault, *, among: tuple[str, ...] = ()) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
         raise fault(name, f"expected a list of joint names, found {shown(value)}")
     if twice := [joint for joint in value if value.count(joint) > 1]:
         raise fault(name, f"{twice[0]!r} stands {value.count(twice[0])} times, expected once")
+    if among and (unknown := [joint for joint in value if joint not in among]):
+        raise fault(name, f"no joint is called {unknown[0]!r}")
     return tuple(value)
 
 
-def _pairs(value: Any, name: str, joints: set[str], fault: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, list):
-        raise fault(name, f"expected a list of [joint, joint] pairs, found {shown(value)}")
-    for pair in value:
-        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(joint, str) for joint in pair):
-            raise fault(name, f"expected a [joint, joint] pair, found {shown(pair)}")
+def _pairs(value: Any, name: str, joints: tuple[str, ...], fault: Fault) -> tuple[tuple[str, str], ...]:
+    for pair in joint_pairs(value, name, fault):
         if unknown := [joint for joint in pair if joint not in joints]:
             raise fault(name, f"no joint is called {unknown[0]!r} (in {pair})")
     return tuple((a, b) for a, b in value)
 
 
-def _check_bones(bones: tuple[tuple[str, str], ...], joints: tuple[str, ...], fault: Any) -> None:
-    seen: set[frozenset[str]] = set()
+def _bones(bones: tuple[tuple[str, str], ...], joints: tuple[str, ...], fault: Fault) -> tuple[tuple[str, str], ...]:
+    graph = nx.Graph()
+    graph.add_nodes_from(joints)
     for a, b in bones:
         if a == b:
             raise fault("bones", f"{a!r} is joined to itself")
-        if frozenset((a, b)) in seen:
+        if graph.has_edge(a, b):
             raise fault("bones", f"the bone {a} - {b} stands twice")
-        seen.add(frozenset((a, b)))
-    graph = nx.Graph(bones)
-    graph.add_nodes_from(joints)
+        graph.add_edge(a, b)
     if not nx.is_connected(graph):
         smallest = min(nx.connected_components(graph), key=len)
         apart = sorted(smallest, key=joints.index)
         raise fault("bones", f"the skeleton is not connected: {', '.join(apart)} cannot be reached from the other joints")
+    return bones
 
 
-def _parts(value: Any, joints: tuple[str, ...], fault: Any) -> dict[str, tuple[str, ...]]:
+def _parts(value: Any, joints: tuple[str, ...], fault: Fault) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, dict):
         raise fault("parts", f"expected part: [joints], found {shown(value)}")
-    parts = {str(part): _names(members, f"parts.{part}", fault) for part, members in value.items()}
+    parts = {str(part): _names(members, f"parts.{part}", fault, among=joints) for part, members in value.items()}
     home: dict[str, str] = {}
     for part, members in parts.items():
         for joint in members:
-            if joint not in joints:
-                raise fault(f"parts.{part}", f"no joint is called {joint!r}")
             if joint in home:
                 raise fault(f"parts.{part}", f"{joint!r} is already in part {home[joint]!r}")
             home[joint] = part
@@ -295,7 +263,7 @@ def _parts(value: Any, joints: tuple[str, ...], fault: Any) -> dict[str, tuple[s
     return parts
 
 
-def _mirror(pairs: tuple[tuple[str, str], ...], joints: tuple[str, ...], fault: Any) -> dict[str, str]:
+def _mirror(pairs: tuple[tuple[str, str], ...], joints: tuple[str, ...], fault: Fault) -> dict[str, str]:
     mirror = {joint: joint for joint in joints}
     for a, b in pairs:
         for one, other in ((a, b), (b, a)):
@@ -305,7 +273,7 @@ def _mirror(pairs: tuple[tuple[str, str], ...], joints: tuple[str, ...], fault: 
     return mirror
 
 
-def _rest_pose(value: Any, inputs: tuple[str, ...], joints: tuple[str, ...], fault: Any) -> dict[str, Any]:
+def _rest_pose(value: Any, inputs: tuple[str, ...], joints: tuple[str, ...], fault: Fault) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise fault("rest_pose", f"expected joint: [x, y, z], found {shown(value)}")
     for joint, place in value.items():
@@ -320,15 +288,12 @@ def _rest_pose(value: Any, inputs: tuple[str, ...], joints: tuple[str, ...], fau
     return {joint: (float(x), float(y), float(z)) for joint, (x, y, z) in value.items()}
 
 
-def _frame(value: Any, inputs: tuple[str, ...], fault: Any) -> dict[str, tuple[str, ...]]:
+def _frame(value: Any, inputs: tuple[str, ...], fault: Fault) -> dict[str, tuple[str, ...]]:
     if not value:
         return {}
     if not isinstance(value, dict) or set(value) != set(FRAME):
         raise fault("frame", f"expected {', '.join(FRAME)}, each a list of joints, found {value!r}")
-    frame = {name: _names(value[name], f"frame.{name}", fault) for name in FRAME}
-    for name, joints in frame.items():
-        if unknown := [joint for joint in joints if joint not in inputs]:
-            raise fault(f"frame.{name}", f"no joint is called {unknown[0]!r}")
+    frame = {name: _names(value[name], f"frame.{name}", fault, among=inputs) for name in FRAME}
     if len(frame["hips"]) != 2:
         raise fault("frame.hips", f"expected the right hip and the left one, found {list(frame['hips'])}")
     return frame

@@ -1,13 +1,8 @@
-"""Which classes may be imported because a file or an option names them.
-
-A run's folder or a configuration may come from a stranger. Parts of this package and of ``torch_geometric.nn`` are always
-imported. Any other module has to be named by the user: with ``--trust MODULE``, or by giving a class on the command line.
+"""Which classes may be imported because a file, which may be a stranger's, names them: those of `PACKAGES`, and those that
+the user names, with ``--trust MODULE`` or by giving a class on the command line.
 """
 
-from __future__ import annotations
-
 import difflib
-import hashlib
 import inspect
 import os
 import sys
@@ -19,6 +14,7 @@ from typing import Any, TypeVar
 import jsonargparse
 
 from masksem_graph.errors import InputError
+from masksem_graph.files import digest
 from masksem_graph.plain_yaml import parse_yaml
 
 PACKAGES = ("masksem_graph", "torch_geometric.nn")
@@ -36,14 +32,9 @@ jsonargparse.set_loader("yaml", lambda text: parse_yaml(text, "option"), excepti
 
 
 def allow(*names: str, beside: Sequence[Path] = ()) -> None:
-    """Import from these modules, or these classes, too. Call it for what the user has named, never for what a file says.
+    """Import from these modules, or these classes, too: what the user has named, never what a file says.
 
-    Args:
-        names: dotted paths.
-        beside: folders to find them in, after the current one.
-
-    Raises:
-        InputError: not a dotted path.
+    They are found in the current folder, and in those of ``beside``.
     """
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")) or name.split(".")[0] == "jsonargparse":
@@ -56,17 +47,10 @@ def allow(*names: str, beside: Sequence[Path] = ()) -> None:
 
 
 def allow_class(path: str, field: str) -> None:
-    """Import this class, which the user has named.
-
-    Raises:
-        InputError: there is none.
-    """
-    if is_allowed(path):
-        return
-    allow(path)
-    found = _import(path, field)
-    # jsonargparse looks at the module in which a class is defined, too.
-    allow(f"{found.__module__}.{found.__qualname__}")
+    """Import this class, which the user has named; an `InputError` where there is none."""
+    if not is_allowed(path):
+        allow(path)
+        allow(_home(_import(path, field)))  # jsonargparse looks at the module in which a class is defined, too
 
 
 def is_allowed(path: str) -> bool:
@@ -83,38 +67,31 @@ def refusal(path: str) -> str:
 
 
 def import_class(path: str, kind: type[Kind], *, field: str) -> type[Kind]:
-    """The class that a dotted path names.
-
-    Args:
-        path: ``package.module.Class``.
-        kind: what it has to be a subclass of.
-        field: where the path stands, for the error line.
-
-    Raises:
-        InputError: it may not be imported, is not there, or is of another kind.
-    """
+    """The class that a dotted path names; an `InputError` of ``field`` where it may not be imported or is no ``kind``."""
     if not is_allowed(path):
         raise InputError(f"{field}: {refusal(path)}")
     found = _import(path, field)
-    if not is_allowed(f"{found.__module__}.{found.__qualname__}"):
-        raise InputError(f"{field}: {refusal(f'{found.__module__}.{found.__qualname__}')}")
+    if not is_allowed(_home(found)):
+        raise InputError(f"{field}: {refusal(_home(found))}")
     if not issubclass(found, kind):
-        raise InputError(f"{field}: expected a subclass of {kind.__module__}.{kind.__qualname__}, found {path}")
+        raise InputError(f"{field}: expected a subclass of {_home(kind)}, found {path}")
     return found
 
 
 def own_parts(fields: Any) -> dict[str, str]:
     """The classes that plain data names and that are no part of `PACKAGES`, with the SHA-256 of the file of each."""
-    if isinstance(fields, list):
-        return {path: digest for value in fields for path, digest in own_parts(value).items()}
-    if not isinstance(fields, dict):
-        return {}
-    found = {path: digest for value in fields.values() for path, digest in own_parts(value).items()}
-    path = fields.get("class_path")
-    if isinstance(path, str) and not any(path.startswith(f"{name}.") for name in PACKAGES):
+    found: dict[str, str] = {}
+    for value in fields.values() if isinstance(fields, dict) else fields if isinstance(fields, list) else ():
+        found |= own_parts(value)
+    path = fields.get("class_path") if isinstance(fields, dict) else None
+    if isinstance(path, str) and not path.startswith(tuple(f"{name}." for name in PACKAGES)):
         file = inspect.getsourcefile(_import(path, "class_path"))
-        found[path] = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "unknown"
+        found[path] = digest(Path(file)) if file else "unknown"
     return found
+
+
+def _home(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _import(path: str, field: str) -> type:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import read_yaml, require_folder, shipped, write_beside
+from masksem_graph.files import require_folder, shipped, write_beside
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.topology import load_topology
 
 

@@ -108,7 +108,7 @@ def test_the_card(run: Path, tmp_path: Path) -> None:
 
 def test_refusals(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(name: str, **options: Any) -> None:
-        raise hub.require_library().errors.LocalTokenNotFoundError("no token")
+        raise import_module("huggingface_hub.errors").LocalTokenNotFoundError("no token")
 
     monkeypatch.setattr(LIBRARY, "HfApi", lambda: SimpleNamespace(create_repo=refuse))
     for arguments, message in (

@@ -171,10 +171,8 @@ def test_attention_needs_no_edge(no_graph: None) -> None:
 
 
 def cached_things(topology: Topology) -> list[Tensor]:
-    from masksem_graph.encodings.laplacian import laplacian_eigenvectors
-    from masksem_graph.encodings.random_walk import return_probabilities
-    from masksem_graph.encodings.rest_pose import rest_features
-    from masksem_graph.encodings.sinusoidal import sinusoids
+    from masksem_graph.encodings.projected import laplacian_eigenvectors, rest_features, return_probabilities
+    from masksem_graph.encodings.tables import sinusoids
     from masksem_graph.graph import input_columns
 
     cpu = torch.device("cpu")

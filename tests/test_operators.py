@@ -25,10 +25,7 @@ from masksem_graph.operators import (
     PartAverage,
     PersonalisedPageRank,
     SpatioTemporal,
-    heat_kernel,
     normalised_adjacency,
-    part_average,
-    personalised_pagerank,
 )
 from masksem_graph.topology import Topology, load_topology
 from tests.helpers import batch_of, grid, reordered
@@ -91,7 +88,7 @@ def test_adjacency_is_gcn_propagation(name: str, hops: int) -> None:
 def test_parts_by_hand() -> None:
     half = 0.5
     expected = [[half, half, 0, 0, 0], [half, half, 0, 0, 0], [0, 0, half, half, 0], [0, 0, half, half, 0], [0, 0, 0, 0, 1]]
-    assert part_average(TINY).tolist() == expected
+    assert PartAverage().matrix(TINY).tolist() == expected
     smoothed = PartAverage()(torch.tensor([[[2.0, 4.0, 1.0, 5.0, 9.0]]]), grid(TINY))
     assert smoothed.tolist() == [[[3.0, 3.0, 3.0, 3.0, 9.0]]]
 
@@ -109,7 +106,7 @@ def gdc(topology: Topology, **diffusion: float | str) -> Tensor:
 @pytest.mark.parametrize("restart", [0.05, 0.15, 0.9])
 def test_pagerank_is_torch_geometrics(name: str, restart: float) -> None:
     topology = load_topology(name)
-    matrix = personalised_pagerank(topology, restart)
+    matrix = PersonalisedPageRank(restart=restart).matrix(topology)
     torch.testing.assert_close(matrix, gdc(topology, method="ppr", alpha=restart), atol=1e-5, rtol=1e-4)
     steps = APPNP(K=400, alpha=restart)(torch.eye(len(topology)), skeleton_graph(topology).edge_index)
     torch.testing.assert_close(matrix, steps, atol=1e-5, rtol=1e-4)
@@ -119,12 +116,12 @@ def test_pagerank_is_torch_geometrics(name: str, restart: float) -> None:
 @pytest.mark.parametrize("time", [0.5, 1.0, 4.0])
 def test_heat_is_torch_geometrics(name: str, time: float) -> None:
     topology = load_topology(name)
-    torch.testing.assert_close(heat_kernel(topology, time), gdc(topology, method="heat", t=time), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(Heat(time=time).matrix(topology), gdc(topology, method="heat", t=time), atol=1e-5, rtol=1e-4)
 
 
 def test_diffusions_that_do_not_move() -> None:
-    torch.testing.assert_close(personalised_pagerank(TINY, 1.0), torch.eye(5))
-    torch.testing.assert_close(heat_kernel(TINY, 0.0), torch.eye(5))
+    torch.testing.assert_close(PersonalisedPageRank(restart=1.0).matrix(TINY), torch.eye(5))
+    torch.testing.assert_close(Heat(time=0.0).matrix(TINY), torch.eye(5))
 
 
 @pytest.mark.parametrize("name", SKELETONS)
@@ -143,9 +140,9 @@ OPERATORS: list[tuple[Operator, Callable[[Topology], Tensor]]] = [
     (Identity(), lambda topology: torch.eye(len(topology))),
     (Adjacency(hops=2), lambda topology: normalised_adjacency(topology, 2)),
     (Adjacency(normalise="row"), lambda topology: normalised_adjacency(topology, normalise="row")),
-    (PartAverage(), part_average),
-    (PersonalisedPageRank(restart=0.3), lambda topology: personalised_pagerank(topology, 0.3)),
-    (Heat(time=2.0), lambda topology: heat_kernel(topology, 2.0)),
+    (PartAverage(), PartAverage().matrix),
+    (PersonalisedPageRank(restart=0.3), PersonalisedPageRank(restart=0.3).matrix),
+    (Heat(time=2.0), Heat(time=2.0).matrix),
 ]
 
 

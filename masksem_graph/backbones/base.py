@@ -27,9 +27,7 @@ class Backbone(nn.Module, ABC):
     """
 
     masked: Masked = "drop"
-    """What becomes of masked nodes. With ``drop`` they are not there. With ``token`` a learned token stands at their places.
-
-    The encoder sees to either. With ``token``, `forward` gets all nodes."""
+    """With ``drop`` masked nodes are not there. With ``token`` `forward` gets all nodes, a learned token in their places."""
 
     @property
     def name(self) -> str:
@@ -38,25 +36,23 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, h: Float[Tensor, "B n D"], batch: SkeletonData) -> Float[Tensor, "B n D"]:
-        """Features of the nodes that are there.
-
-        Args:
-            h: embedded nodes, encodings added.
-            batch: which nodes they are (`SkeletonData.nodes`, None for all), and the edges between them.
-        """
+        """Features of the nodes that are there (`SkeletonData.nodes`, None for all), encodings added to ``h``."""
 
     def layers(self) -> list[list[nn.Module]]:
         """The modules of each layer, first to last: layer-wise learning rates and stochastic depth follow them.
 
-        Layers are found by ``nn.ModuleList``, at any depth of the backbone. The lists of one module lie side by side: layer i
-        is the i-th members of all of them. The lists of different modules follow one another. What is in no list, such as a
-        final norm, counts as after the last layer. A backbone without any list is one layer, and a warning says so. Override
-        this method where the layers lie otherwise.
+        Layers are found by ``nn.ModuleList``, see docs/backbones.md. Override this method where they lie otherwise.
         """
         if found := list(_layers(self)):
             return found
         warnings.warn(f"{self.name}: no nn.ModuleList found, so all of it counts as one layer", stacklevel=2)
         return [[self]]
+
+    def compile_layers(self) -> None:
+        """``torch.compile`` each layer in place; bodies per batch vary, so sizes stay symbolic."""
+        for layer in self.layers():
+            for module in layer:
+                module.compile(dynamic=True)
 
 
 def _layers(module: nn.Module) -> Iterator[list[nn.Module]]:
@@ -77,10 +73,10 @@ class BackboneFactory(Protocol):
 
 
 def of_no_body(backbone: Backbone, h: Float[Tensor, "B n D"], batch: SkeletonData) -> Float[Tensor, "B n D"]:
-    """Features of an empty batch, such as one of several processes may get. Not every layer takes it.
+    """Features of an empty batch, such as one of several processes may get and not every layer takes.
 
-    A body of zeros is sent through and dropped. So every parameter takes part in the backward pass, as DDP wants it. No layer
-    is in training mode meanwhile: running statistics and the random state stay as they are.
+    A body of zeros is sent through and dropped, so every parameter takes part in the backward pass, as DDP wants it. Running
+    statistics and the random state stay as they are.
     """
     nothing = h.new_zeros(1, batch.segments, len(batch.topology.inputs), 1)
     one = SkeletonBatch.from_frames(nothing, topology=batch.topology, segment=1)
@@ -103,16 +99,14 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def check_heads(width: int, heads: int) -> None:
-    """Whether the width can be shared out among the heads."""
+    """Refuse a width that cannot be shared out among the heads."""
     if heads < 1 or width % heads:
         raise InputError(f"heads: expected a divisor of the width {width}, found {heads}")
 
 
 def xavier_linear(module: nn.Module) -> None:
-    """Start a linear layer as MAE and the authors of MAMP do; for ``Module.apply``.
-
-    A fixed small deviation barely learns in a few thousand steps at width 128.
-    """
+    """Start a linear layer as MAE and the authors of MAMP do; for ``Module.apply``."""
+    # A fixed small deviation barely learns in a few thousand steps at width 128.
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

@@ -1,4 +1,4 @@
-"""Stochastic depth (Huang et al., Deep networks with stochastic depth, ECCV 2016)."""
+"""What blocks have in common: an MLP, and stochastic depth (Huang et al., ECCV 2016)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,17 @@ from masksem_graph.errors import require_range
 
 
 def block_rates(depth: int, drop_path: float) -> list[float]:
-    """The rate of each of ``depth`` blocks, growing linearly from 0 in the first.
-
-    Raises:
-        InputError: no depth, or no rate.
-    """
+    """The rate of each of ``depth`` blocks, growing linearly from 0 in the first."""
     require_range("depth", depth, 1, 1000)
     require_range("drop_path", drop_path, 0, 1)
     return torch.linspace(0, drop_path, depth).tolist()
 
 
-def hidden_width(width: int, mlp_ratio: float) -> int:
-    """Of the MLP of a block.
-
-    Raises:
-        InputError: no ratio.
-    """
+def feed_forward(width: int, mlp_ratio: float) -> nn.Sequential:
+    """The MLP of a block."""
     require_range("mlp_ratio", mlp_ratio, 1 / width, 64)
-    return round(width * mlp_ratio)
+    hidden = round(width * mlp_ratio)
+    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
 
 class DropPath(nn.Module):

@@ -10,28 +10,18 @@ from torch import Tensor, nn
 from torch_geometric.nn import GINEConv, GPSConv
 
 from masksem_graph.backbones.base import Masked, check_heads
-from masksem_graph.backbones.drop_path import DropPath, block_rates
-from masksem_graph.backbones.edge_features import edge_width
-from masksem_graph.backbones.message_passing import ConvBackbone
+from masksem_graph.backbones.drop_path import DropPath, block_rates, feed_forward
+from masksem_graph.backbones.message_passing import ConvBackbone, edge_width
 
 
 class GPSBlock(nn.Module):
-    """What `torch_geometric.nn.GPSConv` computes. Stochastic depth leaves all of it out.
-
-    Args:
-        width: D.
-        heads: of the attention.
-        edge_dim: features of an edge.
-        dropout: of both branches' and the MLP's outputs.
-        drop_path: rate of stochastic depth.
-    """
+    """What `torch_geometric.nn.GPSConv` computes. Stochastic depth leaves all of it out."""
 
     def __init__(self, *, width: int, heads: int, edge_dim: int, dropout: float, drop_path: float) -> None:
         super().__init__()
-        local = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
         self.layer = GPSConv(
             width,
-            GINEConv(local, train_eps=True, edge_dim=edge_dim),
+            GINEConv(feed_forward(width, 1), train_eps=True, edge_dim=edge_dim),
             heads=heads,
             dropout=dropout,
             act="gelu",
@@ -44,10 +34,7 @@ class GPSBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(
-        self,
-        h: Float[Tensor, "B n D"],
-        edge_index: Int64[Tensor, "2 E"],
-        edges: Float[Tensor, "E f"],
+        self, h: Float[Tensor, "B n D"], edge_index: Int64[Tensor, "2 E"], edges: Float[Tensor, "E f"]
     ) -> Float[Tensor, "B n D"]:
         # `GPSConv.forward` without its `to_dense_batch`, which waits for the device to say how large the largest body is.
         layer, x = self.layer, h.flatten(0, 1)
@@ -66,9 +53,7 @@ class GPS(ConvBackbone):
         width: D.
         depth: layers.
         heads: attention heads; D must be a multiple.
-        hops: reach of the edges where all nodes are there.
-        kept_hops: reach of the edges among kept nodes.
-        masked: ``drop`` masked nodes, or put a ``token`` at their places.
+        hops, kept_hops, masked: see `MessagePassingBackbone`.
         drop_path: rate of stochastic depth in the last layer, growing linearly from 0 in the first.
         dropout: of both branches' and the MLP's outputs.
     """

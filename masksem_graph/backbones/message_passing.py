@@ -1,18 +1,42 @@
-"""What backbones of message passing share: the edges, and pre-norm blocks around a torch_geometric layer."""
+"""What backbones of message passing share: what they know of an edge, and pre-norm blocks around a torch_geometric layer."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
 
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from masksem_graph.backbones.base import Backbone, Masked, of_no_body, xavier_linear
-from masksem_graph.backbones.drop_path import DropPath, hidden_width
-from masksem_graph.backbones.edge_features import one_hot_edges
+from masksem_graph.backbones.drop_path import DropPath, feed_forward
+from masksem_graph.edges import BONES, OUTWARD, STEPS
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
+
+
+def edge_width(reach: int) -> int:
+    """How many features `one_hot_edges` gives an edge."""
+    return 3 * reach + 5
+
+
+def one_hot_edges(edge_attr: Int64[Tensor, "E 3"], reach: int) -> Float[Tensor, "E f"]:
+    """One-hot features of edges: bones, steps in time, and whether the edge leads inward, across or outward.
+
+    Args:
+        edge_attr: see `masksem_graph.edges.skeleton_graph`; zeros for a loop.
+        reach: the most bones and steps, both together, that an edge spans.
+    """
+    bones = F.one_hot(edge_attr[:, BONES], reach + 1)
+    steps = F.one_hot(edge_attr[:, STEPS] + reach, 2 * reach + 1)
+    return torch.cat([bones, steps, F.one_hot(edge_attr[:, OUTWARD].sign() + 1, 3)], 1).float()
+
+
+def edge_weights(edge_attr: Int64[Tensor, "E 3"]) -> Float[Tensor, " E"]:
+    """1 / (bones + steps in time)."""
+    return 1 / (edge_attr[:, BONES] + edge_attr[:, STEPS].abs())
 
 
 class MessagePassingBackbone(Backbone):
@@ -46,22 +70,11 @@ class MessagePassingBackbone(Backbone):
 
     @abstractmethod
     def propagate(self, h: Float[Tensor, "B n D"], graph: SkeletonData) -> Float[Tensor, "B n D"]:
-        """Features of the nodes, of one body at least.
-
-        Args:
-            h: embedded nodes, encodings added.
-            graph: the nodes with ``edge_index`` [2, E] and ``edge_attr`` [E, 3] over the reach, and ``body`` [B * n].
-        """
+        """Features of the nodes of one body at least, with ``edge_index`` and ``edge_attr`` of the graph over the reach."""
 
 
 class ConvBackbone(MessagePassingBackbone):
-    """A stack of blocks and a final norm. A subclass says what each block is told of the graph.
-
-    Args:
-        width: D.
-        blocks: called with [B, n, D] and what `tell` gives.
-        hops, kept_hops, masked: see `MessagePassingBackbone`.
-    """
+    """A stack of blocks, each called with [B, n, D] and what `tell` gives, and a final norm."""
 
     def __init__(
         self, *, width: int, blocks: Iterable[nn.Module], hops: int = 1, kept_hops: int = 4, masked: Masked = "drop"
@@ -85,20 +98,13 @@ class ConvBackbone(MessagePassingBackbone):
 class ConvBlock(nn.Module):
     """``h + conv(norm(h))``, then ``h + mlp(norm(h))``: the transformer's block with a graph convolution for its attention.
 
-    Args:
-        conv: a torch_geometric layer; called with node features [B * n, D], ``edge_index`` and what else the block is told.
-        width: D.
-        mlp_ratio: width of the MLP over D.
-        drop_path: rate of stochastic depth.
+    ``conv`` is a torch_geometric layer, called with node features [B * n, D] and what the block is told.
     """
 
     def __init__(self, *, conv: nn.Module, width: int, mlp_ratio: float = 4.0, drop_path: float = 0.0) -> None:
         super().__init__()
-        hidden = hidden_width(width, mlp_ratio)
-        self.norm1 = nn.LayerNorm(width)
-        self.conv = conv
-        self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        self.norm1, self.conv, self.norm2 = nn.LayerNorm(width), conv, nn.LayerNorm(width)
+        self.mlp = feed_forward(width, mlp_ratio)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, h: Float[Tensor, "B n D"], edge_index: Int64[Tensor, "2 E"], *told: Tensor) -> Float[Tensor, "B n D"]:

@@ -20,13 +20,7 @@ RELATIONS = 3  # an edge leads towards the centre, across, or away from it
 
 
 class STGCNBlock(nn.Module):
-    """``h + time(gelu(norm(space(norm(h)))))``.
-
-    Args:
-        width: D.
-        kernel: segments that the convolution over time spans; odd.
-        drop_path: rate of stochastic depth.
-    """
+    """``h + time(gelu(norm(space(norm(h)))))``."""
 
     def __init__(self, *, width: int, kernel: int, drop_path: float) -> None:
         super().__init__()
@@ -37,11 +31,7 @@ class STGCNBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(
-        self,
-        h: Float[Tensor, "B n D"],
-        edge_index: Int64[Tensor, "2 E"],
-        relation: Int64[Tensor, " E"],
-        graph: SkeletonData,
+        self, h: Float[Tensor, "B n D"], edge_index: Int64[Tensor, "2 E"], relation: Int64[Tensor, " E"], graph: SkeletonData
     ) -> Float[Tensor, "B n D"]:
         mixed = self.space(self.norm1(h).flatten(0, 1), edge_index, relation).view_as(h)
         return h + self.drop_path(self._over_time(F.gelu(self.norm2(mixed)), graph))
@@ -67,9 +57,8 @@ class STGCN(ConvBackbone):
         width: D.
         depth: blocks.
         kernel: segments that a convolution over time spans; odd.
-        hops: reach of the edges over bones where all nodes are there.
-        kept_hops: reach of the edges over bones among kept nodes.
-        masked: ``drop`` masked nodes, or put a ``token`` at their places; a convolution is at home on the whole grid.
+        hops, kept_hops: reach of the edges over bones alone, see `MessagePassingBackbone`.
+        masked: as there; a convolution is at home on the whole grid.
         drop_path: rate of stochastic depth in the last block, growing linearly from 0 in the first.
     """
 
@@ -86,8 +75,7 @@ class STGCN(ConvBackbone):
     ) -> None:
         if kernel < 1 or kernel % 2 == 0:
             raise InputError(f"kernel: expected an odd number of segments, found {kernel}")
-        rates = block_rates(depth, drop_path)
-        blocks = (STGCNBlock(width=width, kernel=kernel, drop_path=rate) for rate in rates)
+        blocks = (STGCNBlock(width=width, kernel=kernel, drop_path=rate) for rate in block_rates(depth, drop_path))
         super().__init__(width=width, blocks=blocks, hops=hops, kept_hops=kept_hops, masked=masked)
 
     def tell(self, graph: SkeletonData) -> tuple[Any, ...]:

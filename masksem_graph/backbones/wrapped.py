@@ -6,7 +6,7 @@ import difflib
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,8 +17,7 @@ from torch_geometric.nn.models.basic_gnn import BasicGNN
 from torch_geometric.utils import degree
 
 from masksem_graph.backbones.base import Masked, evaluating
-from masksem_graph.backbones.edge_features import edge_weights, edge_width, one_hot_edges
-from masksem_graph.backbones.message_passing import MessagePassingBackbone
+from masksem_graph.backbones.message_passing import MessagePassingBackbone, edge_weights, edge_width, one_hot_edges
 from masksem_graph.edges import reach_graph
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch, SkeletonData
@@ -34,10 +33,10 @@ CHAIN = Topology(
     centre="a",
 )  # to try a model out on
 INPUTS = ("x", "edge_index", "edge_attr", "edge_weight", "batch", "batch_size")
-PNA_PAPER = {
+PNA_PAPER = {  # Corso et al., NeurIPS 2020, Eq. 8
     "aggregators": ["mean", "min", "max", "std"],
     "scalers": ["identity", "amplification", "attenuation"],
-}  # Corso et al., NeurIPS 2020, Eq. 8
+}
 
 
 class GraphModel(MessagePassingBackbone):
@@ -55,9 +54,7 @@ class GraphModel(MessagePassingBackbone):
         width: D.
         model: the class.
         options: the other arguments of its constructor. They may set ``hidden_channels``, ``deg`` and PNA's parts too.
-        hops: reach of the edges where all nodes are there.
-        kept_hops: reach of the edges among kept nodes.
-        masked: ``drop`` masked nodes, or put a ``token`` at their places.
+        hops, kept_hops, masked: see `MessagePassingBackbone`.
         topologies: the skeletons that ``deg`` is counted on.
 
     Raises:
@@ -82,7 +79,7 @@ class GraphModel(MessagePassingBackbone):
         derived: dict[str, Any] = dict.fromkeys(WIDTHS, width)
         if "edge_attr" in self.inputs:
             derived["edge_dim"] = edge_width(self.reach)
-        if "deg" not in options and _asks_for(model, "deg"):
+        if "deg" not in options and ("deg" in _named(model) or issubclass(model, PNA)):
             derived["deg"] = degree_histogram(topologies, hops, model)
         self.model = _build(model, derived, options)
         self.norm = nn.LayerNorm(width)
@@ -110,15 +107,12 @@ class GraphModel(MessagePassingBackbone):
 
     def propagate(self, h: Float[Tensor, "B n D"], graph: SkeletonData) -> Float[Tensor, "B n D"]:
         given: dict[str, Any] = {"x": h.flatten(0, 1), "edge_index": graph.edge_index}
+        given |= {"batch": graph.body, "batch_size": h.shape[0]}
         if "edge_attr" in self.inputs:
             given["edge_attr"] = one_hot_edges(graph.edge_attr, self.reach)
-        if "edge_weight" in self.inputs:
+        elif "edge_weight" in self.inputs:
             given["edge_weight"] = edge_weights(graph.edge_attr)
-        if "batch" in self.inputs:
-            given["batch"] = graph.body
-        if "batch_size" in self.inputs:
-            given["batch_size"] = h.shape[0]
-        out = self.model(**given)
+        out = self.model(**{name: given[name] for name in self.inputs})
         if not isinstance(out, Tensor) or out.shape != given["x"].shape:
             found = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
             raise InputError(f"{self.name}: expected features [nodes, width] = {list(given['x'].shape)}, found {found}")
@@ -132,13 +126,7 @@ def graph_model(model: type[nn.Module], **arguments: Any) -> Callable[..., Graph
 
 
 def degree_histogram(topologies: Sequence[Topology], hops: int, model: type[nn.Module]) -> Int64[Tensor, " degrees"]:
-    """How many joints have 0, 1, 2, ... neighbours, in a segment that is far from a clip's ends.
-
-    Args:
-        topologies: the skeletons, counted together.
-        hops: reach of the edges.
-        model: who asks, for the error line.
-    """
+    """How many joints of all topologies have 0, 1, ... neighbours, in a segment that is far from a clip's ends."""
     if not topologies:
         raise InputError(f"{_path(model)}: deg is counted on a topology, found none; give topologies, or deg as an option")
     counts = []
@@ -168,10 +156,6 @@ def _inputs(model: type[nn.Module]) -> set[str]:
     return taken - {"edge_weight"} if "edge_attr" in taken else taken
 
 
-def _asks_for(model: type[nn.Module], name: str) -> bool:
-    return name in _named(model) or (name == "deg" and issubclass(model, PNA))
-
-
 def _named(model: type) -> dict[str, inspect.Parameter]:
     """The constructor's arguments that have a name."""
     variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
@@ -186,28 +170,21 @@ def _build(model: type[nn.Module], derived: dict[str, Any], options: Mapping[str
         given |= PNA_PAPER
     if fixed := [name for name in options if name in given and name not in ("hidden_channels", "deg", *PNA_PAPER)]:
         raise InputError(f"{_path(model)}: {fixed[0]} follows from the width and the edges, found it as an option")
-    free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(model).parameters.values())
-    if not free and (unknown := [name for name in options if name not in named]):
-        raise _unknown(model, unknown[0], named)
     given |= options
     if missing := [name for name, p in named.items() if p.default is p.empty and name not in given]:
         raise InputError(f"{_path(model)}: {missing[0]} is required; found the options {', '.join(options) or 'none'}")
     try:
         return model(**given)
     except TypeError as error:
-        # An option that is passed on, to the layers of a `BasicGNN` for one.
         refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         if refused is None or refused[1] not in options:
             raise
         accepted = set(named)
-        if layers:
+        if layers:  # they are given what the model has no name for
             plain: Any = model(**{name: value for name, value in given.items() if name not in options or name in named})
             accepted |= set(_named(type(plain.convs[0])))
-        raise _unknown(model, refused[1], accepted) from None
+        near = difflib.get_close_matches(refused[1], accepted - {*WIDTHS, "edge_dim"}, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise InputError(f"{_path(model)}: no option {refused[1]!r}{hint}") from None
     except ValueError as error:
         raise InputError(f"{_path(model)}: {error}") from error
-
-
-def _unknown(model: type[nn.Module], option: str, accepted: Iterable[str]) -> InputError:
-    near = difflib.get_close_matches(option, set(accepted) - {*WIDTHS, "edge_dim"}, n=1)
-    return InputError(f"{_path(model)}: no option {option!r}" + (f" (did you mean {near[0]}?)" if near else ""))

@@ -1,9 +1,7 @@
 """The command line: one module a command, found by its name."""
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -12,11 +10,25 @@ from masksem_graph.errors import InputError
 
 def commands() -> dict[str, str]:
     """Name -> one line of every command."""
-    found = {}
-    for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
-        summary = path.read_text().split('"""')[1].strip().splitlines()[0]
-        found[path.stem] = summary
-    return found
+    paths = sorted(Path(__file__).parent.glob("[a-z]*.py"))
+    return {path.stem: path.read_text().split('"""')[1].strip().splitlines()[0] for path in paths}
+
+
+def set_apart(argv: Sequence[str], wanted: Callable[[str], bool]) -> tuple[list[str], list[tuple[str, str]]]:
+    """The arguments without the options of wanted names, and these, each with its value."""
+    rest: list[str] = []
+    apart: list[tuple[str, str]] = []
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name.startswith("--") or not wanted(name[2:]):
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "--")
+        if not equals and value.startswith("--"):
+            raise InputError(f"{name}: expected a value after it")
+        apart.append((name[2:], value))
+    return rest, apart
 
 
 def _trusting(arguments: Sequence[str]) -> list[str]:
@@ -24,18 +36,25 @@ def _trusting(arguments: Sequence[str]) -> list[str]:
 
     They are found in the current folder, and beside the YAML files that the command line names.
     """
-    rest, modules = [], []
-    for argument, before in zip(arguments, ["", *arguments], strict=False):
-        if before == "--trust" or argument.startswith("--trust="):
-            modules += argument.removeprefix("--trust=").split(",")
-        elif argument != "--trust":
-            rest.append(argument)
-    if modules:
+    rest, given = set_apart(arguments, lambda name: name == "trust")
+    if given:
         from masksem_graph.trust import allow
 
+        modules = [module for _, names in given for module in names.split(",")]
         files = [argument.rpartition("=")[2] for argument in rest if argument.endswith((".yaml", ".yml"))]
         allow(*modules, beside=[Path(file).parent for file in files])
     return rest
+
+
+def print_usage(usage: str, lines: dict[str, str]) -> None:
+    """What a command prints that only chooses among others."""
+    print(f"usage: masksem-graph {usage} [--help] ...\n")
+    print("\n".join(f"  {name:<14} {about}" for name, about in lines.items()))
+
+
+def format_of(argv: Sequence[str]) -> str | None:
+    """The format, which decides which other options there are."""
+    return dict(set_apart(argv, lambda name: name == "format")[1]).get("format")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -43,8 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     known = commands()
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: masksem-graph COMMAND [--help] ...\n")
-        print("\n".join(f"  {name:<10} {summary}" for name, summary in known.items()))
+        print_usage("COMMAND", known)
         return
     if arguments[0] == "--version":
         from masksem_graph import __version__
@@ -54,15 +72,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         if arguments[0] not in known:
             raise InputError(f"{arguments[0]}: no such command, expected one of {', '.join(known)}")
-        import_module(f"masksem_graph.cli.{arguments[0]}").main(_trusting(arguments[1:]))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        command, *rest = arguments
+        rest = rest if command == "run" else _trusting(rest)  # which imports nothing itself, and passes --trust on
+        import_module(f"masksem_graph.cli.{command}").main(rest)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from what is on disk", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:
         raise
-    except OSError as error:  # a full disk, a folder without permission
+    except (InputError, OSError) as error:  # the latter: a full disk, a folder without permission
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -1,8 +1,5 @@
 """Turn a checkpoint of MAMP's or MaskSem's authors into a run, or a run into such a checkpoint."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +7,7 @@ from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Run ``convert FILE.pth --output RUN``, or ``convert RUN --to mamp --output FILE.pth``."""
     parser = Parser(prog="masksem-graph convert", description=__doc__)
     parser.add_argument("source", type=str, help="the checkpoint; with --to, the run")
@@ -19,33 +16,24 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--topology", type=str, default="ntu25", help="the checkpoint's skeleton: a shipped name or a YAML")
     parser.add_argument("--heads", type=int, help="attention heads, where the file does not say")
     parser.add_argument("--overwrite", type=bool, default=False, help="replace an earlier conversion")
-    found = parser.parse_args(list(argv))
-    if not found.output:
-        raise InputError("--output: expected a path, found ''")
-    source, output = Path(found.source), Path(found.output)
+    found = parser.parse_args(argv)
+    source, output, to_mamp = Path(found.source), Path(found.output), found.to == "mamp"
+    if to_mamp and output.exists() and not output.is_file():
+        raise InputError(f"--output: {output} holds something else; expected a new path")
+    if (output if to_mamp else output / "encoder.yaml").exists() and not found.overwrite:
+        raise InputError(f"--output: {output} is there already; expected a new path, or --overwrite true")
 
     from masksem_graph.console import console
     from masksem_graph.published import export_run, import_run
     from masksem_graph.run_folder import RunFolder
 
-    if found.to == "mamp":
-        if output.exists() and not output.is_file():
-            raise InputError(f"--output: {output} holds something else; expected a new path")
-        _check_free(output, found.overwrite)
+    if to_mamp:
         export_run(source, output)
         console.print(f"{source} -> {output}", soft_wrap=True, markup=False)
         return
-    folder = RunFolder(output)
-    with folder.writing("conversion"):
-        if (folder / "encoder.yaml").is_file():
-            _check_free(output, found.overwrite)
+    with RunFolder(found.output).writing("conversion"):
         made = import_run(source, output, topology=found.topology, heads=found.heads)
     sizes = {part: sum(value.numel() for value in weights.values()) for part, weights in made.parts.items()}
     parts = ", ".join(f"{part} ({size:,} numbers)" for part, size in sizes.items())
     told = "".join(f", {one}" for one in made.told)
     console.print(f"{source}: {made.kind}{told}: {parts} -> {output}", soft_wrap=True, markup=False)
-
-
-def _check_free(output: Path, overwrite: bool) -> None:
-    if output.exists() and not overwrite:
-        raise InputError(f"--output: {output} is there already; expected a new path, or --overwrite true")

@@ -1,8 +1,5 @@
 """The whole path on the embedded data set, in minutes."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from pathlib import Path
 
 from masksem_graph.config import Parser
@@ -11,7 +8,7 @@ PROTOCOLS = {"linear": "linear probe", "knn": "1 nearest neighbour"}
 ENCODERS = {"pretrained": "pre-trained (masksem)", "untrained": "the same encoder, untrained"}
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """The command: write the data set, pre-train, evaluate beside the untrained encoder, compare."""
     parser = Parser(prog="masksem-graph demo", description=__doc__)
     parser.add_argument("--output", type=str, default="runs/demo", help="folder for the run and its evaluations")
@@ -19,42 +16,30 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
     options = parser.parse_args(argv)
 
+    from tabulate import tabulate
+
     from masksem_graph import evaluate, pretrain
     from masksem_graph.console import console
 
     console.rule("1. pre-training on the embedded data set, cross-subject")
     again = {"seed": options.seed, "overwrite": True}
     run = pretrain("demo_xsub", "tiny", "masksem", epochs=options.epochs, output=options.output, **again)
-    console.rule("2. evaluation of the frozen encoder")
-    top1: dict[tuple[str, str], float] = {}
+    console.rule("2. evaluation of the frozen encoder: top-1 accuracy (%), cross-subject")
+    top1: dict[str, list[float]] = {name: [] for name in ENCODERS}
     floors: dict[str, float] = {}
     for encoder in ENCODERS:
         for protocol in PROTOCOLS:
             folder, trained = Path(options.output) / f"{protocol}_{encoder}", encoder == "pretrained"
             with_floors = trained and protocol == "linear"
             found = evaluate(run, protocol, untrained=not trained, floors=with_floors, output=folder, **again)
-            top1[encoder, protocol] = found.top1
+            top1[encoder].append(found.top1)
             floors |= found.floors if with_floors else {}
-    _print(top1)
+    rows = [[name, *top1[encoder]] for encoder, name in ENCODERS.items()]
+    gains = [after - before for after, before in zip(top1["pretrained"], top1["untrained"], strict=True)]
+    rows.append(["gain by pre-training, points", *gains])
+    console.print(tabulate(rows, ["encoder", *PROTOCOLS.values()], floatfmt=".1f"), markup=False, highlight=False)
     told = ", ".join(f"{name.replace('_', ' ')} {value:.1f}" for name, value in floors.items())
     console.print(
         f"Floors, by a ridge classifier on the same clips: {told}. docs/protocols.md says what they are.", markup=False
     )
     console.print(f"written: {run}", markup=False)
-
-
-def _print(top1: dict[tuple[str, str], float]) -> None:
-    from rich.table import Table
-
-    from masksem_graph.console import console
-
-    table = Table(title="Embedded data set, cross-subject: top-1 accuracy (%)", title_justify="left")
-    table.add_column("encoder")
-    for name in PROTOCOLS.values():
-        table.add_column(name, justify="right")
-    for encoder, name in ENCODERS.items():
-        table.add_row(name, *(f"{top1[encoder, protocol]:.1f}" for protocol in PROTOCOLS))
-    gains = [top1["pretrained", protocol] - top1["untrained", protocol] for protocol in PROTOCOLS]
-    table.add_section()
-    table.add_row("gain by pre-training, points", *(f"{gain:+.1f}" for gain in gains), style="bold")
-    console.print(table)

@@ -1,18 +1,15 @@
 """Evaluate an encoder under a protocol, or add up the scores of evaluations."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from masksem_graph.cli._help import print_help
 from masksem_graph.cli.train import resolve_roots
 from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
 from masksem_graph.hub import local
-from masksem_graph.options import Options, read_options
-from masksem_graph.plain_yaml import read_plain
+from masksem_graph.options import Options, print_help, read_options
+from masksem_graph.run_folder import RunFolder
 
 ROOT = "masksem_graph.evaluation.config.EvaluateConfig"
 GROUPS = ("protocol", "labels", "data", "augment", "model", "backbone", "encodings")
@@ -25,24 +22,42 @@ KEPT_ON_OTHER_DATA = ("stream", "absent_frames", "residency", "view", "view_of")
 """What a run still says of other data: how its encoder is used to seeing clips."""
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """The command."""
-    if any(argument == "--fuse" or argument.startswith("--fuse=") for argument in argv):
-        _fuse(argv)
-        return
-    if {"-h", "--help"} & set(argv):
-        print_help("evaluate", __doc__, EXAMPLE, ROOT, GROUPS)
-    config, plain, competed = parse(argv)
+    fusing = any(argument.partition("=")[0] == "--fuse" for argument in argv)
+    if fusing:
+        results, output = _fuse(argv)
+    else:
+        if {"-h", "--help"} & set(argv):
+            print_help(__doc__, EXAMPLE, ROOT, GROUPS)
+        config, plain, competed = parse(argv)
+
+        from masksem_graph.evaluation.folds import evaluate_all
+
+        results, output = evaluate_all(config, plain, competed), Path(config.output)
 
     from masksem_graph.console import console
-    from masksem_graph.evaluation.folds import evaluate_all
     from masksem_graph.report.evaluation import print_results
     from masksem_graph.training.processes import leave_together
 
-    results = evaluate_all(config, plain, competed)
     if results is not None:
-        print_results(console, results, Path(config.output))
-    leave_together()
+        print_results(console, results, output)
+    if not fusing:
+        leave_together()
+
+
+def _fuse(argv: list[str]) -> tuple[dict[str, Any] | None, Path]:
+    parser = Parser(prog="evaluate.py --fuse", description="Add up the class scores of evaluations of the same test clips.")
+    parser.add_argument("--fuse", type=str, nargs="+", required=True, help="folders of evaluations, one a stream")
+    parser.add_argument("--weights", type=list[float], default=None, help="of each one's scores; all alike by default")
+    parser.add_argument("--output", type=str, required=True, help="folder for results.json and figures/")
+    parser.add_argument("--overwrite", type=bool, default=False, help="replace results that are already there")
+    found = parser.parse_args(argv)
+
+    from masksem_graph.evaluation.fuse import fuse
+
+    runs, output = [Path(run) for run in found.fuse], Path(found.output)
+    return fuse(runs, output, weights=found.weights, overwrite=found.overwrite), output
 
 
 def parse(argv: Sequence[str], run: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any], list[Any]]:
@@ -53,12 +68,7 @@ def parse(argv: Sequence[str], run: Mapping[str, Any] | None = None) -> tuple[An
 def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any], list[Any]]:
     """The configuration of an evaluation, the same as plain data, and the fields that two sources set.
 
-    Args:
-        options: of the command line.
-        run: the configuration of the run to evaluate, in place of its ``config.yaml``: for a run that is yet to be made.
-
-    Raises:
-        InputError: something in it is missing or wrong.
+    ``run`` stands in for the ``config.yaml`` of a run that is yet to be made.
     """
     named = options.compose().fields
     if not named.get("run"):
@@ -69,10 +79,11 @@ def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, d
         run = config_of_run(Path(named["run"]))
     own_data = "format" in (named.get("data") or {})
     composed = options.compose(base=sections_of_run(run or {}, own_data=own_data), base_source=str(named["run"]))
-    composed.fields["run"] = named["run"]
-    if scratch and "model" not in composed.fields:
+    fields = composed.fields
+    fields["run"] = named["run"]
+    if scratch and "model" not in fields:
         raise InputError("--model: --run none expects a model, such as --model small")
-    if "protocol" not in composed.fields:
+    if "protocol" not in fields:
         raise InputError("--protocol: expected a shipped name such as linear, a file, or the dotted path of a class")
 
     from masksem_graph.backbones.complete import complete_backbones
@@ -80,15 +91,14 @@ def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, d
     from masksem_graph.data.prepare import is_embedded
     from masksem_graph.evaluation.config import EvaluateConfig
 
-    if "output" not in composed.fields:
-        composed.put(("output",), _default_output(options, composed.fields), "its default")
-    root = (composed.fields.get("data") or {}).get("root")
-    gone = isinstance(root, str) and not Path(root).exists() and not is_embedded(str(composed.fields["data"].get("format")))
+    if "output" not in fields:
+        composed.put(("output",), _default_output(options, fields), "its default")
+    data = fields.get("data") or {}
+    root = data.get("root")
+    gone = isinstance(root, str) and not Path(root).exists() and not is_embedded(str(data.get("format")))
     if gone and composed.source_of("data.root") == str(named["run"]):
-        raise InputError(
-            f"{named['run']}: the clips of this run were in {root}, which is gone; expected --data.root with their place"
-        )
-    resolve_roots(composed.fields)
+        raise InputError(f"{named['run']}: the clips of this run were in {root}, which is gone; expected --data.root")
+    resolve_roots(fields)
     return *typed(EvaluateConfig, composed, complete=complete_backbones), composed.competed
 
 
@@ -104,44 +114,16 @@ def _default_output(options: Options, fields: Mapping[str, Any]) -> str:
 
 
 def config_of_run(run: Path) -> dict[str, Any]:
-    """The configuration in a run's folder; empty where it has none, as a converted one.
-
-    Raises:
-        InputError: the folder holds no encoder, or a damaged configuration.
-    """
+    """The configuration in a run's folder; empty where it has none, as a converted one. `InputError` without an encoder."""
     if not (run / "encoder.yaml").is_file():
         raise InputError(f"--run: expected `none` or the folder of a run, found no {run / 'encoder.yaml'}")
-    fields = read_plain(run / "config.yaml") if (run / "config.yaml").is_file() else {}
-    if not isinstance(fields, dict):
-        raise InputError(f"{run / 'config.yaml'}: expected a mapping, found {type(fields).__name__}")
-    return fields
+    return RunFolder(run).read_config()
 
 
 def sections_of_run(fields: Mapping[str, Any], *, own_data: bool) -> dict[str, Any]:
-    """A run's own data, transforms and device, which an evaluation may replace.
-
-    Args:
-        fields: the run's configuration.
-        own_data: whether the evaluation names its data.
-    """
+    """A run's own data, transforms and device, which an evaluation, with ``own_data`` or without, may replace."""
     found = {name: fields[name] for name in OF_RUN if name in fields}
     if isinstance(data := found.get("data"), dict):
         kept = KEPT_ON_OTHER_DATA if own_data else [name for name in data if name not in OF_MIXTURE]
         found["data"] = {name: value for name, value in data.items() if name in kept}
     return found
-
-
-def _fuse(argv: Sequence[str]) -> None:
-    parser = Parser(prog="evaluate.py --fuse", description="Add up the class scores of evaluations of the same test clips.")
-    parser.add_argument("--fuse", type=str, nargs="+", required=True, help="folders of evaluations, one a stream")
-    parser.add_argument("--weights", type=list[float], default=None, help="of each one's scores; all alike by default")
-    parser.add_argument("--output", type=str, required=True, help="folder for results.json and figures/")
-    parser.add_argument("--overwrite", type=bool, default=False, help="replace results that are already there")
-    found = parser.parse_args(argv)
-
-    from masksem_graph.console import console
-    from masksem_graph.evaluation.fuse import fuse
-    from masksem_graph.report.evaluation import print_results
-
-    results = fuse([Path(run) for run in found.fuse], Path(found.output), weights=found.weights, overwrite=found.overwrite)
-    print_results(console, results, Path(found.output))

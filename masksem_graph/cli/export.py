@@ -1,8 +1,5 @@
 """Write an encoder, with its head or alone, as one ONNX file that takes raw clips and needs no torch."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +7,7 @@ from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Run ``export RUN --output model.onnx``."""
     parser = Parser(prog="masksem-graph export", description=__doc__)
     parser.add_argument("run", type=str, help="folder of a run, or of an evaluation that trained a head; or hf://OWNER/NAME")
@@ -18,7 +15,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--to", type=Literal["onnx", "pt2"], default="onnx", help="pt2: what torch.export.load reads")
     parser.add_argument("--licence", type=str, default="unknown", help="of the weights, as the file is to state it")
     parser.add_argument("--overwrite", type=bool, default=False, help="replace an earlier file")
-    found = parser.parse_args(list(argv))
+    found = parser.parse_args(argv)
     output = Path(found.output)
     if output.suffix != f".{found.to}":
         raise InputError(f"--output: expected a name that ends in .{found.to}, found {found.output!r}")

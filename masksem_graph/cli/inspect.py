@@ -1,11 +1,8 @@
 """Show what is in a store, as a table and as pictures."""
 
-from __future__ import annotations
-
-import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
+from masksem_graph.cli import format_of
 from masksem_graph.config import Parser
 from masksem_graph.data.inspect import inspect_store
 from masksem_graph.data.prepare import cached_store
@@ -15,16 +12,16 @@ from masksem_graph.data.store import open_store
 from masksem_graph.errors import InputError
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Run ``inspect STORE_OR_SOURCE [--format F [its options]] [--output DIR]``."""
-    format = _format(argv)
+    format = format_of(argv)
     parser = Parser(prog="masksem-graph inspect", description=f"{__doc__} With --format, `--help` lists the format's options.")
     parser.add_argument("store", type=str, help="a store, or with --format the data itself")
     parser.add_argument("--format", type=str, help=f"the source's format: {', '.join(reader_names())}")
     parser.add_argument("--origin", type=Origin | None, help="with --format: `centre` or `none`; else what is usual for it")
     parser.add_argument("--output", type=str, help="a folder for the pictures; without it there is only the table")
     names = parser.add_class_arguments(reader_class(format)) if format else []
-    found = parser.parse_args(list(argv))
+    found = parser.parse_args(argv)
     if format:
         store = cached_store(format, found.store, origin=found.origin, options={name: found[name] for name in names})
     elif found.origin:
@@ -32,13 +29,3 @@ def main(argv: Sequence[str]) -> None:
     else:
         store = open_store(found.store)
     inspect_store(store, output=Path(found.output) if found.output else None)
-
-
-def _format(argv: Sequence[str]) -> str | None:
-    """The format decides which other options there are."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    first.add_argument("--format")
-    try:
-        return first.parse_known_args(list(argv))[0].format
-    except argparse.ArgumentError as error:
-        raise InputError(str(error)) from None

@@ -1,10 +1,7 @@
 """Name the action in a stream of frames while it comes in."""
 
-from __future__ import annotations
-
 import signal
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Literal
 
@@ -12,7 +9,7 @@ from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Run ``live RUN --input -|FILE|udp://HOST:PORT``."""
     parser = Parser(prog="masksem-graph live", description=f"{__doc__} A line of JSON is a frame: see docs/live.md.")
     parser.add_argument("run", type=str, help="folder of an evaluation that trained a head; its .onnx; or hf://OWNER/NAME")
@@ -22,9 +19,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--window", type=float, default=2.0, help="seconds that are looked at")
     parser.add_argument("--stride", type=float, default=0.1, help="seconds from one answer to the next")
     parser.add_argument("--bodies", type=int, default=2, help="at most so many bodies are looked at")
-    parser.add_argument(
-        "--missing", type=Literal["skip", "hold", "interpolate"], default="hold", help="of joints that are not seen"
-    )
+    ways = Literal["skip", "hold", "interpolate"]
+    parser.add_argument("--missing", type=ways, default="hold", help="of joints that are not seen")
     parser.add_argument("--missing_frames", type=int, default=15, help="for how many frames on end a joint may be missing")
     parser.add_argument("--min_score", type=float, default=0.0, help="a joint with this score or less is not seen")
     parser.add_argument("--gap", type=float, default=0.5, help="seconds without a frame after which a body is absent")
@@ -34,7 +30,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true", help="lines of JSON in a terminal too")
     parser.add_argument("--serve", type=int | None, help="port of a page that shows the stream")
     parser.add_argument("--host", type=str, default="127.0.0.1", help="with --serve: who may look; 0.0.0.0 is everybody")
-    found = vars(parser.parse_args(list(argv)))
+    found = vars(parser.parse_args(argv))
     if found["top"] < 1:
         raise InputError(f"--top: expected at least 1, found {found['top']}")
     source, realtime, run = found.pop("input"), found.pop("realtime"), found.pop("run")
@@ -44,8 +40,7 @@ def main(argv: Sequence[str]) -> None:
     from masksem_graph.hub import local
     from masksem_graph.live.recogniser import Recogniser
     from masksem_graph.live.serve import Page
-    from masksem_graph.live.session import Output, Session
-    from masksem_graph.live.show import Bars, JsonLines
+    from masksem_graph.live.session import Bars, JsonLines, Output, Session
     from masksem_graph.live.source import open_source
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, with a summary

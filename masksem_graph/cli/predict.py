@@ -1,8 +1,5 @@
 """Name the action in clips: the likeliest classes and their probabilities."""
 
-from __future__ import annotations
-
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,22 +7,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from masksem_graph.cli import format_of
 from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Run ``predict CLIP... --run EVALUATION``; the format's reader adds its own options."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--format")
-    format = first.parse_known_args(list(argv))[0].format
+    format = format_of(argv)
     parser = Parser(prog="masksem-graph predict", description=__doc__)
     parser.add_argument("clips", type=str, nargs="+", help="files, folders or stores; also an .npy [frames, joints, xyz]")
-    parser.add_argument(
-        "--run", type=str, required=True, help="folder of an evaluation that trained a head, its .onnx, or hf://OWNER/NAME"
-    )
+    trained = "folder of an evaluation that trained a head, its .onnx, or hf://OWNER/NAME"
+    parser.add_argument("--run", type=str, required=True, help=trained)
     parser.add_argument("--format", type=str, help="of the clips, as of `prepare`; by default their endings tell")
     parser.add_argument("--top", type=int, default=5, help="how many classes to name")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each clip instead of a table")
@@ -35,19 +30,17 @@ def main(argv: Sequence[str]) -> None:
         from masksem_graph.data.readers import reader_class
 
         options = parser.add_class_arguments(reader_class(format))
-    found = parser.parse_args(list(argv))
+    found = parser.parse_args(argv)
     if found.top < 1:
         raise InputError(f"--top: expected at least 1, found {found.top}")
     given = {name: found[name] for name in options if any(arg.partition("=")[0] == f"--{name}" for arg in argv)}
-    rows, failed = predict(
-        [Path(clip) for clip in found.clips],
-        Path(found.run),
-        format=found.format,
-        options=given,
-        top=found.top,
-        accelerator=found.device.accelerator,
-    )
-    _print_lines(rows, failed) if found.json else _print_table(rows)
+    clips, how = [Path(clip) for clip in found.clips], found.device.accelerator
+    rows, failed = predict(clips, Path(found.run), format=format, options=given, top=found.top, accelerator=how)
+    if found.json:
+        for row in [*rows, *({"clip": name, "error": error} for name, error in failed.items())]:
+            sys.stdout.write(json.dumps(row) + "\n")
+    elif rows:
+        print(_table(rows))
     for error in failed.values():
         print(f"error: {error}", file=sys.stderr)
     if failed:
@@ -57,11 +50,7 @@ def main(argv: Sequence[str]) -> None:
 def predict(
     clips: Sequence[Path], run: Path, *, format: str | None, options: Mapping[str, Any], top: int, accelerator: Accelerator
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The likeliest classes of each readable clip, and what is wrong with each other one.
-
-    Raises:
-        InputError: the run cannot classify.
-    """
+    """The likeliest classes of each readable clip, and what is wrong with each other one; `InputError` for a bad run."""
     from masksem_graph.evaluation.classifier import load_classifier
     from masksem_graph.evaluation.loose_clips import gather
     from masksem_graph.hub import local
@@ -81,33 +70,19 @@ def predict(
                 more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
                 failed[names[0]] = f"{names[0]}{more}: {error}"
                 continue
-            values, labels = probabilities.topk(min(top, len(classifier.classes)), dim=1)
-            for name, some, p in zip(names, labels.tolist(), values.tolist(), strict=True):
-                guesses = [{"class": classifier.classes[i], "probability": value} for i, value in zip(some, p, strict=True)]
-                rows.append({"clip": name, "top": guesses})
+            for name, of_clip in zip(names, probabilities, strict=True):
+                best = of_clip.topk(min(top, len(of_clip)))
+                guesses = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+                rows.append({"clip": name, "top": [{"class": classifier.classes[i], "probability": p} for i, p in guesses]})
     return rows, failed
 
 
-def _print_lines(rows: Sequence[dict[str, Any]], failed: Mapping[str, str]) -> None:
-    for row in [*rows, *({"clip": name, "error": error} for name, error in failed.items())]:
-        sys.stdout.write(json.dumps(row) + "\n")
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    from tabulate import tabulate
 
-
-def _print_table(rows: Sequence[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from masksem_graph.console import print_whole
-
-    table = Table()
-    table.add_column("clip", overflow="fold")
+    heads, lines = ["clip"], [[row["clip"]] for row in rows]
     for place in range(len(rows[0]["top"])):
-        table.add_column(f"{place + 1}.")
-        table.add_column("%", justify="right")
-    for row in rows:
-        cells = [cell for guess in row["top"] for cell in (Text(guess["class"]), f"{100 * guess['probability']:.1f}")]
-        table.add_row(Text(row["clip"]), *cells)
-    print_whole(Console(), table)
+        heads += [f"{place + 1}.", "%"]
+        for line, row in zip(lines, rows, strict=True):
+            line += [row["top"][place]["class"], f"{100 * row['top'][place]['probability']:.1f}"]
+    return tabulate(lines, heads, disable_numparse=True)

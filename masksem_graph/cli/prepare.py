@@ -1,10 +1,7 @@
 """Turn the files of a data set into a store, which training reads."""
 
-from __future__ import annotations
-
 import os
 import sys
-from collections.abc import Sequence
 
 from masksem_graph.config import Parser
 from masksem_graph.console import console
@@ -13,7 +10,7 @@ from masksem_graph.data.readers import reader_class, reader_names
 from masksem_graph.data.readers.base import Origin
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Run ``prepare FORMAT SOURCE --output STORE``; the format's reader adds its own options."""
     format = argv[0] if argv and not argv[0].startswith("-") else None
     parser = Parser(prog="masksem-graph prepare", description=f"{__doc__} `prepare FORMAT --help` lists a format's options.")
@@ -24,17 +21,11 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--strict", action="store_true", help="stop at the first bad clip instead of skipping it")
     parser.add_argument("--origin", type=Origin | None, help="`centre` or `none`; else what is usual for the format")
     options = parser.add_class_arguments(reader_class(format)) if format else []
-    found = parser.parse_args(list(argv))
+    found = parser.parse_args(argv)
+    own = {name: found[name] for name in options}
+    how = {name: found[name] for name in ("workers", "strict", "origin")}
     try:
-        prepare(
-            found.format,
-            found.source,
-            found.output,
-            workers=found.workers,
-            strict=found.strict,
-            origin=found.origin,
-            options={name: found[name] for name in options},
-        )
+        prepare(found.format, found.source, found.output, options=own, **how)
     except KeyboardInterrupt:
         console.print("stopped; nothing was written")
         sys.exit(130)

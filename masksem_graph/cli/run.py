@@ -1,16 +1,14 @@
 """Run a recipe or an ablation: every step that is not finished yet, then the tables."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from masksem_graph.cli import set_apart
 from masksem_graph.config import Parser
 from masksem_graph.console import console, print_whole
 from masksem_graph.errors import InputError
@@ -18,9 +16,10 @@ from masksem_graph.experiments import ExperimentPlan, Stopped, arguments, finish
 from masksem_graph.files import require_folder
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Run ``run NAME --output DIR [--on NAME] [--seeds 0,1,2] [--data.root DIR] [--set a=b] [--a.b value]``."""
-    plain, dotted = _split(argv)
+    plain, given = set_apart(argv, lambda name: "." in name)
+    dotted: dict[str, Any] = dict(given)
     parser = Parser(prog="masksem-graph run", description=f"{__doc__} Every --a.b VALUE is an option of the train steps.")
     parser.add_argument("experiment", type=str, help="a YAML file, or a shipped name: embedded, table5")
     parser.add_argument("--output", type=str, required=True, help="the folder; the same command goes on in it")
@@ -34,11 +33,10 @@ def main(argv: Sequence[str]) -> None:
     found = parser.parse_args(plain)
     if found.jobs < 1:
         raise InputError(f"--jobs: expected at least 1, found {found.jobs}")
-    for given in found.set:
-        name, equals, value = given.partition("=")
-        if not equals:
-            raise InputError(f"--set: expected OPTION=VALUE, found {given}")
-        dotted[name] = value
+    for one in found.set:
+        if "=" not in one:
+            raise InputError(f"--set: expected OPTION=VALUE, found {one}")
+        dotted |= [one.split("=", 1)]
     roots = {name.removeprefix("roots."): dotted.pop(name) for name in list(dotted) if name.startswith("roots.")}
     roots |= {"data": dotted.pop("data.root")} if "data.root" in dotted else {}
     if found.seeds is not None and not re.fullmatch(r"\d+(,\d+)*", found.seeds):
@@ -82,19 +80,3 @@ def _run(plan: ExperimentPlan, output: Path, *, jobs: int, keep_going: bool) -> 
     if failed:
         console.print("the same command tries again what failed")
         sys.exit(1)
-
-
-def _split(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-    """The command's own arguments, and the dotted options with their values."""
-    plain: list[str] = []
-    dotted: dict[str, Any] = {}
-    words = iter(argv)
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not name.startswith("--") or "." not in name:
-            plain.append(word)
-        elif (given := value if equals else next(words, None)) is None:
-            raise InputError(f"{name}: expected a value after it")
-        else:
-            dotted[name.removeprefix("--")] = given
-    return plain, dotted

@@ -1,23 +1,19 @@
 """Print the paper's tables with your evaluations beside the published figures."""
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 
 from masksem_graph.config import Parser
 from masksem_graph.console import console, print_whole
 from masksem_graph.files import write_beside
-from masksem_graph.report.names import cell
 from masksem_graph.report.published import load_published
 from masksem_graph.report.tables import FORMATS, Style, build_table, collect
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Run ``table RUNS... --style {I,II,III,IV,all}``."""
     parser = Parser(prog="masksem-graph table", description=__doc__)
     parser.add_argument("runs", type=str, nargs="*", help="evaluations, or runs with evaluations below them")
@@ -26,17 +22,18 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--format", type=formats, default="terminal", help="how to write it")
     parser.add_argument("--benchmarks", type=list[str], default=[], help="the only ones to show, such as [nw_ucla_xview]")
     parser.add_argument("--output", type=str, help="a file to write it to, in place of the terminal")
-    found = parser.parse_args(list(argv))
+    found = parser.parse_args(argv)
     table = build_table(found.style, collect([Path(run) for run in found.runs]), load_published(), found.benchmarks)
-    if found.output is None:
+
+    def write(file: Any, width: int | None = None) -> None:
         if found.format == "terminal":
-            print_whole(Console(), table.terminal())
-        else:
-            sys.stdout.write(FORMATS[found.format](table))
-        return
-    with write_beside(found.output) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        if found.format == "terminal":
-            print_whole(Console(file=file, width=160), table.terminal())
+            print_whole(Console(file=file, width=width), table.terminal())
         else:
             file.write(FORMATS[found.format](table))
-    console.print(cell(f"written: {found.output}"), soft_wrap=True)
+
+    if found.output is None:
+        write(sys.stdout)
+        return
+    with write_beside(found.output) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        write(file, width=160)
+    console.print(f"written: {found.output}", soft_wrap=True, markup=False)

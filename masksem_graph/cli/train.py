@@ -1,16 +1,13 @@
 """Pre-train an encoder on a data set."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from masksem_graph.cli._help import print_help
 from masksem_graph.compose import load_group
 from masksem_graph.console import console
-from masksem_graph.options import Options, read_options
+from masksem_graph.options import Options, print_help, read_options
 
 ROOT = "masksem_graph.training.config.RunConfig"
 GROUPS = ("data", "model", "method", "backbone", "encodings", "augment", "train")
@@ -18,10 +15,10 @@ DEFAULT_AUGMENT = "rotate"
 EXAMPLE = "train --data demo_xsub --model tiny --method masksem --backbone gps --train.epochs 20 --output runs/first"
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """The command."""
     if {"-h", "--help"} & set(argv):
-        print_help("train", __doc__, EXAMPLE, ROOT, GROUPS)
+        print_help(__doc__, EXAMPLE, ROOT, GROUPS)
     config, plain, competed = parse(argv)
 
     from masksem_graph.training.pretrain import Interrupted
@@ -44,11 +41,7 @@ def parse(argv: Sequence[str]) -> tuple[Any, dict[str, Any], list[Any]]:
 
 
 def read(options: Options) -> tuple[Any, dict[str, Any], list[Any]]:
-    """The configuration of a run, the same as plain data, and the fields that two sources set.
-
-    Raises:
-        InputError: something in it is missing or wrong.
-    """
+    """The configuration of a run, the same as plain data, and the fields that two sources set."""
     augment, _ = load_group("augment", DEFAULT_AUGMENT, "the defaults")
     composed = options.compose(base={"augment": augment})
 
@@ -64,8 +57,7 @@ def resolve_roots(fields: dict[str, Any]) -> None:
     """Make the paths of the data absolute, so that a run can be evaluated from another folder."""
     data = fields.get("data")
     also = data.get("also") if isinstance(data, dict) else None
-    sections = [data, *(also.values() if isinstance(also, dict) else ())]
-    for section in sections:
+    for section in (data, *(also.values() if isinstance(also, dict) else ())):
         for name in ("root", "splits"):
             if isinstance(section, dict) and isinstance(section.get(name), str):
                 section[name] = str(Path(section[name]).expanduser().resolve())

@@ -1,18 +1,12 @@
 """Draw a run: saliency, smoothing, masks, reconstruction, features."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from masksem_graph.cli import print_usage, set_apart
 from masksem_graph.config import Parser, parse_mapping
 from masksem_graph.errors import InputError
 from masksem_graph.options import read_options
-
-if TYPE_CHECKING:
-    from masksem_graph.data.config import DataConfig
 
 KINDS = {
     "saliency": "Where a clip differs from the average motion",
@@ -21,36 +15,22 @@ KINDS = {
     "reconstruction": "What the decoder says of hidden nodes beside what is true",
     "embedding": "A map of the features of the test clips, by class",
 }
-ROOT = f"{__name__}.OtherData"
-Scale = Literal["own", "shared"]
 
 
-@dataclass(frozen=True)
-class OtherData:
-    """Clips that are not the run's.
-
-    Args:
-        data: which.
-    """
-
-    data: DataConfig
-
-
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Run ``visualize KIND ...``."""
-    arguments = list(argv)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: masksem-graph visualize KIND [--help] ...\n")
-        print("\n".join(f"  {name:<14} {about}" for name, about in KINDS.items()))
+    if not argv or argv[0] in ("-h", "--help"):
+        print_usage("visualize KIND", KINDS)
         return
-    kind = arguments[0]
+    kind = argv[0]
     if kind not in KINDS:
         raise InputError(f"visualize {kind}: no such kind of picture, expected one of {', '.join(KINDS)}")
-    own, of_data = _split(arguments[1:])
-    options = vars(_parser(kind).parse_args(own))
-    output, show = Path(options.pop("output")), options.pop("show")
-    if options["seed"] < 0:
-        raise InputError(f"--seed: expected at least 0, found {options['seed']}")
+    own, of_data = set_apart(argv[1:], lambda name: name.partition(".")[0] in ("data", "config"))
+    # What is not given is the function's own default.
+    options = {name: value for name, value in vars(_parser(kind).parse_args(own)).items() if value is not None}
+    output, show, seed = Path(options.pop("output")), options.pop("show"), options.pop("seed")
+    if seed < 0:
+        raise InputError(f"--seed: expected at least 0, found {seed}")
 
     from masksem_graph import visualize
     from masksem_graph.console import console
@@ -59,22 +39,17 @@ def main(argv: Sequence[str]) -> None:
     if show:
         require_display()
     if of_data:
-        options["data"] = _other_data(of_data, options["run"])
-    for name in ("gif", "scale"):
-        if options.get(name) is None:
-            options.pop(name, None)
+        options["data"] = _other_data(of_data, options.get("run"))
     if "scale" in options:
         options["shared"] = options.pop("scale") == "shared"
     if "device" in options:
         options["device"] = options["device"].accelerator
-    if kind not in ("masks", "reconstruction", "embedding"):
-        options.pop("seed")
+    if kind in ("masks", "reconstruction", "embedding"):
+        options["seed"] = seed
     if kind == "smoothing":
-        options["numbers"] = {n: v for n in ("hops", "restart", "time") if (v := options.pop(n)) is not None}
-        options["operators"] = options.pop("operator") or []
-        if options["numbers"] and not options["operators"]:
+        options["numbers"] = {name: options.pop(name) for name in ("hops", "restart", "time") if name in options}
+        if options["numbers"] and "operators" not in options:
             raise InputError(f"--{next(iter(options['numbers']))}: expected together with --operator")
-        options["skeleton"] = options.pop("topology")
     pictures = getattr(visualize, kind)(**options)
     for path in write_pictures(pictures, output):
         console.print(f"drawn: {path}", soft_wrap=True, markup=False)
@@ -82,25 +57,12 @@ def main(argv: Sequence[str]) -> None:
         show_pictures(pictures)
 
 
-def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The options of the pictures, and those of other data."""
-    own: list[str] = []
-    of_data: list[str] = []
-    target = own
-    for argument in argv:
-        if argument.startswith("--"):
-            name = argument[2:].partition("=")[0]
-            target = of_data if name in ("data", "config") or name.startswith("data.") else own
-        target.append(argument)
-    return own, of_data
-
-
-def _other_data(argv: Sequence[str], run: str | None) -> Any:
-    from masksem_graph.cli.evaluate import config_of_run, sections_of_run
+def _other_data(given: list[tuple[str, str]], run: str | None) -> Any:
+    from masksem_graph.cli.evaluate import ROOT, config_of_run, sections_of_run
     from masksem_graph.cli.train import resolve_roots
     from masksem_graph.data.config import DataConfig
 
-    options = read_options(argv, ROOT, ("data",))
+    options = read_options([f"--{name}={value}" for name, value in given], ROOT, ("data",))
     own_data = "format" in (options.compose().fields.get("data") or {})
     of_run = sections_of_run(config_of_run(Path(run)) if run else {}, own_data=own_data)
     composed = options.compose(base={"data": of_run.get("data", {})}, base_source=str(run))
@@ -115,20 +77,21 @@ def _parser(kind: str) -> Parser:
     parser.add_argument("--show", action="store_true", help="open a window for each")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
     if kind != "embedding":
+        parts = Literal["train", "test"]
         parser.add_argument("--clip", type=str, default="0", help="its number in the part of the split, its name, or a file")
-        parser.add_argument(
-            "--part", type=Literal["train", "test"], default="test", help="of the split, that --clip counts in"
-        )
+        parser.add_argument("--part", type=parts, default="test", help="of the split, that --clip counts in")
         parser.add_argument("--rate", type=float, help="frames a second of the clip: time in seconds instead of frames")
     if kind in ("saliency", "smoothing", "masks"):
         parser.add_argument("--gif", type=bool, default=True, help="also make the animation")
     if kind in ("smoothing", "reconstruction"):
-        parser.add_argument("--joints", type=str, nargs="+", default=[], help="to show, or where an impulse starts")
-        parser.add_argument("--scale", type=Scale, help="of the rows: each its own, or one shared")
+        scales = Literal["own", "shared"]
+        parser.add_argument("--joints", type=str, nargs="+", help="to show, or where an impulse starts")
+        parser.add_argument("--scale", type=scales, help="of the rows: each its own, or one shared")
     if kind == "smoothing":
-        parser.add_argument("--topology", type=str, help="a YAML file or a shipped name; by default the run's own")
         known = "none, adjacency, parts, ppr, heat, spatio_temporal, or dotted paths of classes"
-        parser.add_argument("--operator", type=str, nargs="+", help=f"{known}; by default all of these side by side")
+        about = f"{known}; by default all of these side by side"
+        parser.add_argument("--topology", dest="skeleton", type=str, help="a YAML file or a shipped name; or the run's own")
+        parser.add_argument("--operator", dest="operators", type=str, nargs="+", help=about)
         for name, of in (("hops", "adjacency"), ("restart", "ppr"), ("time", "heat")):
             parser.add_argument(f"--{name}", type=int if name == "hops" else float, help=f"of {of}")
     if kind == "masks":

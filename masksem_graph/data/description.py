@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from masksem_graph.errors import InputError, shown
-from masksem_graph.files import read_yaml
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.topology import Topology, parse_topology
 
 FORMAT_VERSION = 3

@@ -14,7 +14,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from masksem_graph.data.source import read_lines
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError, shown
-from masksem_graph.files import read_yaml
+from masksem_graph.plain_yaml import read_yaml
 
 Parts = Int64[np.ndarray, " clips"]
 """1 for the training set, 0 for the test set, -1 for neither."""

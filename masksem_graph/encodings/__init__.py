@@ -1,13 +1,10 @@
 """Graph-aware positions: where a node stands in the body and in time."""
 
 from masksem_graph.encodings.base import AttentionBias, AttentionBiasFactory, Encoding, EncodingFactory
-from masksem_graph.encodings.concatenate import Concatenate
 from masksem_graph.encodings.hop_bias import HopBias
-from masksem_graph.encodings.laplacian import Laplacian
-from masksem_graph.encodings.learned import Learned
-from masksem_graph.encodings.random_walk import RandomWalk
-from masksem_graph.encodings.rest_pose import RestPose
-from masksem_graph.encodings.sinusoidal import Sinusoidal
+from masksem_graph.encodings.projected import Laplacian, RandomWalk, RestPose
+from masksem_graph.encodings.tables import Learned, Sinusoidal
+from masksem_graph.encodings.together import Concatenate, Positions
 
 __all__ = [
     "AttentionBias",
@@ -18,6 +15,7 @@ __all__ = [
     "HopBias",
     "Laplacian",
     "Learned",
+    "Positions",
     "RandomWalk",
     "RestPose",
     "Sinusoidal",

@@ -20,11 +20,7 @@ class Encoding(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: SkeletonData) -> Float[Tensor, "#Te #V D"]:
-        """The encoding of each node of a whole body; an axis that it does not depend on has length 1.
-
-        Args:
-            batch: gives topology, segments and device.
-        """
+        """The encoding of each node of a whole body; an axis that it does not depend on has length 1."""
 
 
 @runtime_checkable
@@ -42,11 +38,7 @@ class AttentionBias(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: SkeletonData) -> Float[Tensor, "#B heads n n"]:
-        """What is added to the logits, [B or 1, heads, queries, keys].
-
-        Args:
-            batch: whose nodes attend to each other; `SkeletonData.nodes` says which are there.
-        """
+        """What is added to the logits, [B or 1, heads, queries, keys]; `SkeletonData.nodes` says which nodes are there."""
 
 
 @runtime_checkable

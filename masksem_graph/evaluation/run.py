@@ -26,7 +26,6 @@ from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
 from masksem_graph.evaluation.encoders import make_encoder, pretrained_on, pretraining
 from masksem_graph.files import digest, write_beside
-from masksem_graph.models.compiling import compile_layers
 from masksem_graph.models.encode import loader_for, topology_for
 from masksem_graph.models.heads import Head
 from masksem_graph.models.io import load_head, save_head, twin
@@ -217,7 +216,7 @@ def _run(config: EvaluateConfig, plain: dict[str, Any], store: Store, fabric: Fa
     began = time.monotonic()
     encoder = make_encoder(config, plain, store, seed).to(fabric.device)
     if compiles:
-        compile_layers(encoder)
+        encoder.backbone.compile_layers()
     train, test = labelled_split(config.data, store)
     labels = torch.from_numpy(np.array(store.label))
     labelled = config.labels.choose(train, labels[train], seed)

@@ -15,7 +15,8 @@ from masksem_graph.experiments.commands import as_text
 from masksem_graph.experiments.entries import ABLATION, ON, RECIPE, ablation_steps, recipe_steps
 from masksem_graph.experiments.expand import Expansion
 from masksem_graph.experiments.steps import GIVEN_BY_THE_PLANNER, Step, mapping, suggestion
-from masksem_graph.files import read_yaml, shipped, write_beside
+from masksem_graph.files import shipped, write_beside
+from masksem_graph.plain_yaml import read_yaml
 
 FREE = re.compile(
     r"device\..*|data\.(also\.\w+\.)?root|data\.residency|train\.(checkpoint_minutes|evaluate_every)|figures|source|trust"

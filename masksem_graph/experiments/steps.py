@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import read_yaml
+from masksem_graph.plain_yaml import read_yaml
 
 Command = Literal["prepare", "train", "evaluate", "table"]
 COMMANDS: tuple[Command, ...] = get_args(Command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +17,14 @@ from masksem_graph.exporting.runtime import PORTION, ClipModel, OnnxModel
 from masksem_graph.topology import joint_columns, parse_topology
 
 
-@dataclass(frozen=True)
 class OnnxClassifier:
-    """What `masksem_graph.evaluation.classifier.Classifier` is, on onnxruntime.
+    """What `masksem_graph.evaluation.classifier.Classifier` is, exported; of an encoder alone "probabilities" are features."""
 
-    Args:
-        model: the exported encoder and head.
-        classes: names by label.
-        prepared: how clips are prepared for it.
-    """
-
-    model: ClipModel
-    classes: tuple[str, ...]
-    prepared: Prepared
+    def __init__(self, model: ClipModel, path: Path) -> None:
+        about = model.about
+        topology = parse_topology(about["topology"], source_file=path)
+        self.model, self.classes = model, tuple(about["classes"])
+        self.prepared = Prepared(topology, about["origin"], about["read_as"] or None, about["options"], about["units"])
 
     def probabilities(self, store: Store, device: torch.device | str = "cpu") -> Float[Tensor, "clips classes"]:
         """Of each class for each clip of a store, always on the CPU.
@@ -40,9 +34,11 @@ class OnnxClassifier:
         """
         wanted, found = self.prepared.topology, store.topology
         columns = joint_columns(wanted, found)
-        about = {"coordinates a joint": (self.model.about["channels"], store.frames.shape[-1])}
-        about |= {"units": (wanted.units, found.units), "origin": (self.prepared.origin, store.origin)}
-        for name, (expected, there) in about.items():
+        for name, expected, there in (
+            ("coordinates a joint", self.model.about["channels"], store.frames.shape[-1]),
+            ("units", wanted.units, found.units),
+            ("origin", self.prepared.origin, store.origin),
+        ):
             if expected != there:
                 raise InputError(f"{store.path}: {name}: found {there}, expected {expected}, as the model's own clips")
         parts = torch.arange(len(store)).split(PORTION)
@@ -64,11 +60,7 @@ def as_array(clip: Clip) -> Float[np.ndarray, "M F V C"]:
 
 
 def open_onnx(path: Path) -> OnnxModel:
-    """An exported model.
-
-    Raises:
-        InputError: it is none, or onnxruntime is not installed.
-    """
+    """An exported model; `InputError` if it is none, or onnxruntime is not installed."""
     try:
         return OnnxModel(path)
     except ImportError:
@@ -80,20 +72,8 @@ def open_onnx(path: Path) -> OnnxModel:
 
 
 def load_onnx(path: Path) -> OnnxClassifier:
-    """An exported classifier.
-
-    Raises:
-        InputError: it is none, or an encoder alone, or onnxruntime is not installed.
-    """
+    """An exported classifier; `InputError` as `open_onnx`, or if it is an encoder alone."""
     model = open_onnx(path)
     if model.about["task"] != "classify":
         raise InputError(f"{path}: holds an encoder alone, expected one exported from an evaluation that trains a head")
-    return of_model(model, path)
-
-
-def of_model(model: ClipModel, path: Path) -> OnnxClassifier:
-    """A model with what it says of itself; where that is an encoder alone, its "probabilities" are features."""
-    about = model.about
-    topology = parse_topology(about["topology"], source_file=path)
-    prepared = Prepared(topology, about["origin"], about["read_as"] or None, about["options"], about["units"])
-    return OnnxClassifier(model, tuple(about["classes"]), prepared)
+    return OnnxClassifier(model, path)

@@ -21,13 +21,11 @@ class FromRaw(nn.Module):
     """An encoder, with a head or alone, on raw clips: origin, view frame, central share, absent frames and resize are inside.
 
     It gives what the path through a store and `SkeletonLoader` gives. Every body slot is a row of the network. A row without a
-    body is pooled into a clip of its own, which is dropped.
+    body is pooled into a clip of its own, which is dropped. Without a head, it gives the mean feature over nodes and bodies.
 
     Args:
-        encoder: knows how its clips are prepared.
-        head: gives class scores; None for the mean feature over nodes and bodies.
-        raw: the skeleton of the raw clips.
-        nodes: the one whose joints are nodes.
+        encoder, head: what is exported.
+        raw, nodes: the skeleton of the raw clips, and the one whose joints are nodes.
     """
 
     def __init__(self, encoder: SkeletonEncoder, head: Head | None, *, raw: Topology, nodes: Topology) -> None:

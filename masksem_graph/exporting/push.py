@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from masksem_graph.errors import InputError
-from masksem_graph.exporting.about import describe, read_run
+from masksem_graph.exporting.write import describe, read_run
 from masksem_graph.files import digest
 from masksem_graph.hub import FILES, upload
 from masksem_graph.plain_yaml import write_plain
@@ -23,16 +23,9 @@ PATHS = ("root", "also", "options", "init_from")
 
 
 def push(run: Path, name: str, *, licence: str = "unknown", private: bool = False) -> str:
-    """Upload a run, or an evaluation with its head.
+    """Upload the folder of a run, or of an evaluation with its head, as ``owner/name``; gives its address.
 
-    Args:
-        run: its folder.
-        name: ``owner/name``.
-        licence: of the weights, as the hub abbreviates it, such as ``cc-by-4.0``.
-        private: see `upload`.
-
-    Returns:
-        its address.
+    The licence is of the weights, as the hub abbreviates it, such as ``cc-by-4.0``. See `upload` for ``private``.
 
     Raises:
         InputError: the run cannot be read, or the hub refuses.

@@ -28,11 +28,9 @@ PORTION = 64  # clips at once; changes speed and memory, not results
 
 
 class ClipModel:
-    """From raw clips to numbers, given what computes a batch.
+    """From raw clips to numbers, given what computes [clips, outputs] of ``frames`` [clips, bodies, frames, joints, channels].
 
-    Args:
-        run: from ``frames`` [clips, bodies, frames, joints, channels] to an array [clips, outputs].
-        about: what the model says of itself, see `FIELDS`.
+    ``about`` is what the model says of itself, see `FIELDS`.
     """
 
     def __init__(self, run: Callable[[np.ndarray], np.ndarray], about: dict[str, Any]) -> None:

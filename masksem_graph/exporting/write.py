@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -18,20 +18,23 @@ import torch
 import torch_geometric
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from masksem_graph import __version__
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.config import DataConfig
+from masksem_graph.data.preparation import FARTHEST, LARGEST
 from masksem_graph.data.store import Store, store_of
 from masksem_graph.errors import InputError
-from masksem_graph.evaluation.prepared import Prepared
-from masksem_graph.exporting.about import describe, read_run
-from masksem_graph.exporting.classifier import of_model, open_onnx
+from masksem_graph.evaluation.classifier import Classifier, read_classifier
+from masksem_graph.evaluation.prepared import Prepared, prepared_as
+from masksem_graph.exporting.classifier import OnnxClassifier, open_onnx
 from masksem_graph.exporting.network import FromRaw
-from masksem_graph.exporting.runtime import ClipModel
+from masksem_graph.exporting.runtime import FORMAT, ClipModel
 from masksem_graph.files import write_beside
 from masksem_graph.models.encode import encode_store, topology_for
 from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.io import load_encoder
 from masksem_graph.run_folder import RunFolder
 
 OPSET = 18
@@ -43,15 +46,45 @@ ABOUT = "masksem_graph.json"
 To = Literal["onnx", "pt2"]
 
 
+def read_run(run: Path) -> tuple[SkeletonEncoder, Classifier | None, Prepared]:
+    """The encoder of a folder, the classifier that it belongs to if there is a head, and how clips are prepared for it."""
+    if (run / "head.yaml").is_file():
+        classifier = read_classifier(run)
+        return classifier.network.encoder, classifier, classifier.prepared
+    encoder = load_encoder(run)
+    return encoder, None, prepared_as(run, encoder)
+
+
+def describe(encoder: SkeletonEncoder, classifier: Classifier | None, prepared: Prepared, *, licence: str) -> dict[str, Any]:
+    """What `read_run` gave as plain data, for an exported file and a model card."""
+    units, classes = prepared.units or prepared.topology.units, list(classifier.classes) if classifier else []
+    return {
+        "format": FORMAT,
+        "written_by": f"masksem_graph {__version__}",
+        "licence": licence,
+        "task": "classify" if classifier else "encode",
+        "classes": classes,
+        "width": encoder.width,
+        "outputs": len(classes) or encoder.width,
+        "joints": list(prepared.topology.inputs),
+        "channels": encoder.channels,
+        "units": units,
+        "farthest": FARTHEST.get(units, LARGEST),
+        "frames": encoder.frames,
+        "segment": encoder.segment,
+        "backbone": encoder.backbone.name,
+        "pool": encoder.pool,
+        "central_share": encoder.crop.test_share,
+        **asdict(replace(encoder.input_spec, units=units)),
+        "topology": prepared.topology.to_dict(),
+        "read_as": prepared.format or "",
+        "options": dict(prepared.options),
+    }
+
+
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
-
-    Args:
-        about: what the file says of itself.
-        checked: the clips that it was held against, in words.
-        difference: the largest one between the file's numbers and the run's.
-    """
+    """What the file says of itself, the clips that it was held against in words, and its largest difference from the run."""
 
     about: dict[str, Any]
     checked: str
@@ -64,8 +97,7 @@ def export(run: Path, output: Path, *, to: To = "onnx", licence: str = "unknown"
     It is held against the run on some clips of the run's own data, where these are there, and on made-up ones.
 
     Args:
-        run: the folder of a run, or of an evaluation that trained a head.
-        output: the file.
+        run, output: the folder of a run, or of an evaluation that trained a head; and the file.
         to: ``onnx``, or ``pt2``: what `torch.export.load` reads.
         licence: of the weights, as the file is to state it.
 
@@ -83,7 +115,7 @@ def export(run: Path, output: Path, *, to: To = "onnx", licence: str = "unknown"
     about = {**describe(encoder, classifier, prepared, licence=licence), "opset": OPSET}
     with write_beside(output) as partial:
         try:
-            found = of_model(_write(network, partial, to, about), output)
+            found = OnnxClassifier(_write(network, partial, to, about), output)
         except Exception as error:  # the exporters raise whatever they stumble over
             raise InputError(f"{run}: {encoder.backbone.name} cannot be exported: {_obstacle(error)}") from error
         pairs = zip(stores, expected, strict=True)
@@ -114,13 +146,11 @@ def _write(network: FromRaw, path: Path, to: To, about: dict[str, Any]) -> ClipM
             program, dynamo=True, verbose=False, opset_version=OPSET, input_names=["frames"], output_names=[about["task"]]
         )
     assert made is not None
-    for value, axes in (
-        (made.model.graph.inputs[0], ("clips", "bodies", "frames")),
-        (made.model.graph.outputs[0], ("clips",)),
-    ):
-        assert value.shape is not None
-        for axis, name in enumerate(axes):
-            value.shape[axis] = name
+    (given,), (found,) = made.model.graph.inputs, made.model.graph.outputs
+    assert given.shape is not None and found.shape is not None
+    for axis, name in enumerate(("clips", "bodies", "frames")):
+        given.shape[axis] = name
+    found.shape[0] = "clips"
     made.model.metadata_props.update({name: json.dumps(value) for name, value in about.items()})
     made.save(path)
     return open_onnx(path)

@@ -4,46 +4,28 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Float32
-from torch import Tensor
+from jaxtyping import Float32
 
 from masksem_graph.data.clip import Clip
 from masksem_graph.data.missing import Missing
 from masksem_graph.data.preparation import Preparation
-from masksem_graph.data.readers.base import Reader
+from masksem_graph.data.readers.folder import FolderReader
 from masksem_graph.data.store import Store, store_of
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.classifier import load_classifier
-from masksem_graph.evaluation.prepared import Prepared
 from masksem_graph.live.saliency import Salient
 from masksem_graph.live.tracks import Person, seen_joints
 from masksem_graph.live.window import Frame, Window
 
 PRESENT = 0.5
 """A window in which nobody is seen for this share of it has no answer."""
-
-
-@runtime_checkable
-class ClipClassifier(Protocol):
-    """What a `Recogniser` stands on: a run's `Classifier`, or whatever answers like one."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names by label."""
-
-    @property
-    def prepared(self) -> Prepared:
-        """How raw clips are prepared for it."""
-
-    def probabilities(self, store: Store) -> Float[Tensor, "clips classes"]:
-        """Of each class for each clip of a store."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +35,7 @@ class Answer:
     Args:
         time: of the window's last frame, on the sender's clock.
         classes: names by label.
-        label: the likeliest class; None where there is no answer.
-        reason: why there is none.
+        label, reason: the likeliest class, or why there is no answer.
         probabilities: of each class, smoothed; None where the window could not be classified at all.
         bodies: the names of the window's bodies, the sender's or numbers from 1.
         saliency: of each body's joints, the largest 1; None unless asked for.
@@ -79,11 +60,11 @@ class Answer:
 class Recogniser:
     """Names the action in the last seconds of a stream, whenever a stride is full.
 
-    A window is prepared by the code that prepares files for ``predict``, and has the same answer as a file with its frames.
-    No answer depends on a later frame.
+    A window has the same answer as a file with its frames has from ``predict``. No answer depends on a later frame.
 
     Args:
-        run: the folder of an evaluation that trained a head; or what answers like its classifier.
+        run: the folder of an evaluation that trained a head; or what has ``classes``, ``prepared`` and ``probabilities`` as a
+            `masksem_graph.evaluation.classifier.Classifier` has them.
         fps: frames a second of the clips that it was trained on. Uneven frames are resampled to it.
         window: seconds that are looked at.
         stride: seconds from one answer to the next.
@@ -108,7 +89,7 @@ class Recogniser:
 
     def __init__(
         self,
-        run: str | os.PathLike[str] | ClipClassifier,
+        run: Any,
         *,
         fps: float = 30.0,
         window: float = 2.0,
@@ -127,10 +108,11 @@ class Recogniser:
         if not (0 <= smoothing < 1 and 0 <= reject <= 1):
             raise InputError(f"smoothing, reject: expected shares from 0 to 1, found {smoothing} and {reject}")
         path = Path(run) if isinstance(run, str | os.PathLike) else None
-        self.classifier: ClipClassifier = load_classifier(path) if path is not None else run  # type: ignore[assignment]
+        self.classifier = load_classifier(path) if path else run
         prepared = self.classifier.prepared
         self.topology, self.units = prepared.topology, prepared.units or prepared.topology.units
-        self._reader = _Frames(self.units, missing, missing_frames)
+        self._reader = _Frames(missing=missing, missing_frames=missing_frames)
+        self._reader.units = self.units
         self._prepare = Preparation(self._reader, self.topology, prepared.origin)
         self.window = Window(fps=fps, ticks=max(round(window * fps), 1), gap=gap, dimensions=self.topology.dimensions)
         self.stride, self.bodies, self.min_score = max(round(stride * fps), 1), bodies, min_score
@@ -146,14 +128,11 @@ class Recogniser:
         self._smooth: Float32[np.ndarray, " classes"] | None = None
 
     def push(self, time: float, bodies: Sequence[Person | npt.ArrayLike]) -> Answer | None:
-        """Take a frame in.
+        """Take a frame in; gives the answer of the window that ends here, whenever a stride is full.
 
         Args:
             time: in seconds, later than the frame before. A jump by more than the window, either way, begins a new stream.
             bodies: those that are seen; joints [V, 3] alone where the tracker gives no more.
-
-        Returns:
-            the answer of the window that ends here, whenever a stride is full; else None.
 
         Raises:
             InputError: the frame cannot be used, and is left out.
@@ -161,18 +140,15 @@ class Recogniser:
         return self.answer() if self.add(time, bodies) else None
 
     def add(self, time: float, bodies: Sequence[Person | npt.ArrayLike]) -> bool:
-        """Take a frame in as `push` does, without answering.
-
-        Returns:
-            whether an answer is `due`.
-        """
+        """Take a frame in as `push` does; gives whether an answer is `due`, without answering."""
         people = [one if isinstance(one, Person) else Person(one) for one in bodies]
         joints = [seen_joints(one, self.topology, units=self.units, min_score=self.min_score) for one in people]
-        here = [i for i, body in enumerate(joints) if np.nan_to_num(body[:, : self.topology.dimensions]).any()]
+        d = self.topology.dimensions
+        seen = [(one.id, body) for one, body in zip(people, joints, strict=True) if np.nan_to_num(body[:, :d]).any()]
         if self.window.check_time(time):
             self.restart()
-        found = [joints[i] for i in here]
-        keys = self.window.tracks.name(time, [people[i].id for i in here], found, self.topology.dimensions)
+        found = [body for _, body in seen]
+        keys = self.window.tracks.name(time, [name for name, _ in seen], found, d)
         self.window.add(Frame(time, dict(zip(keys, found, strict=True))))
         self.counts["frames"] += 1
         return self.due
@@ -204,11 +180,11 @@ class Recogniser:
             probabilities = self.smoothing * self._smooth + (1 - self.smoothing) * probabilities
         self._smooth = probabilities
         best = int(probabilities.argmax())
-        told: dict[str, Any] = {"probabilities": probabilities, "bodies": names, "saliency": shares, **about}
+        about |= {"probabilities": probabilities, "bodies": names, "saliency": shares}
         if probabilities[best] < self.reject:
             self.counts["rejected"] += 1
-            return Answer(**told, reason=f"the likeliest class has {probabilities[best]:.2f}, below {self.reject:g}")
-        return Answer(**told, label=self.classifier.classes[best])
+            return Answer(**about, reason=f"the likeliest class has {probabilities[best]:.2f}, below {self.reject:g}")
+        return Answer(**about, label=self.classifier.classes[best])
 
     def _store(self, clip: Clip) -> Store:
         if not clip.bodies:
@@ -222,23 +198,14 @@ class Recogniser:
         return store_of([clip], self.topology, origin=self.classifier.prepared.origin)
 
 
-class _Frames(Reader):
-    """Gives the clip of the latest window to `Preparation`, as a reader of files would."""
+class _Frames(FolderReader):
+    """Gives the clip of the latest window to `Preparation`, as a reader of a user's own files would."""
 
-    zero_is_missing = True  # as in files of a user's own
     clip: Clip
-
-    def __init__(self, units: str, missing: Missing, missing_frames: int) -> None:
-        self.units, self.missing, self.missing_frames = units, missing, missing_frames
-
-    def sources(self, root: Path) -> Sequence[Any]:
-        return []
+    units: str
 
     def read(self, source: Any) -> Clip:
         return self.clip
 
     def units_of(self, topology: Any) -> str:
         return self.units
-
-    def splits(self, clips: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {}

@@ -21,12 +21,7 @@ from masksem_graph.topology import joint_columns
 
 
 class Salient:
-    """Grad-CAM of a classifier's encoder against the average motion, smoothed over the skeleton as in the paper.
-
-    Args:
-        classifier: a run's.
-        reference: the average clip of its encoder's training, [T, J, C].
-    """
+    """Grad-CAM of a run's classifier against the average clip of its training, smoothed over the skeleton as in the paper."""
 
     def __init__(self, classifier: Classifier, reference: Float[Tensor, "T J C"]) -> None:
         self.classifier = classifier

@@ -9,7 +9,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from masksem_graph.errors import InputError
 from masksem_graph.live.lines import told
 from masksem_graph.live.recogniser import Answer, Recogniser
 from masksem_graph.live.window import Frame
-from masksem_graph.topology import joint_columns
 
 PAGE = Path(__file__).with_name("page.html")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
@@ -26,14 +25,10 @@ KEPT = 64
 
 
 class Page:
-    """Serves the page while it is entered; an `Output` of a session.
-
-    Args:
-        recogniser: whose stream it is. Its saliency is on while a browser asks for it.
-        host, port: where to serve; port 0 takes a free one.
+    """Serves the page while it is entered; an `Output` of a session. Saliency is on while a browser asks for it.
 
     Raises:
-        InputError: the port cannot be had.
+        InputError: the port cannot be had; port 0 takes a free one.
     """
 
     def __init__(self, recogniser: Recogniser, *, host: str, port: int) -> None:
@@ -60,8 +55,8 @@ class Page:
 
     def show(self, frame: Frame | None, answer: Answer | None, latency: float) -> None:
         if self.browsers and frame:
-            count = self.recogniser.counts["frames"]
-            self._tell({"t": frame.time, "count": count, "bodies": _drawn(frame), "answer": _answered(answer, latency)})
+            about = {"t": frame.time, "count": self.recogniser.counts["frames"], "bodies": _drawn(frame)}
+            self._tell(about | {"answer": _answered(answer, latency)})
 
     def complain(self, problem: str) -> None:
         self._tell({"problem": problem})
@@ -74,16 +69,15 @@ class Page:
 
     def hello(self) -> bytes:
         """What a browser is told first."""
-        topology = self.recogniser.topology
-        columns = dict(zip(topology.joints, joint_columns(topology, topology), strict=False))
+        one, topology = self.recogniser, self.recogniser.topology
         return _event(
             {
-                "classes": self.recogniser.classifier.classes,
+                "classes": one.classifier.classes,
                 "joints": topology.inputs,
-                "bones": [[columns[a], columns[b]] for a, b in topology.bones],
+                "bones": [[topology.inputs.index(joint) for joint in bone] for bone in topology.bones],
                 "dimensions": topology.dimensions,
-                "window": self.recogniser.window.ticks / self.recogniser.window.fps,
-                "no_saliency": self.recogniser.why_no_saliency,
+                "window": one.window.ticks / one.window.fps,
+                "no_saliency": one.why_no_saliency,
             }
         )
 
@@ -105,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         if address.path == "/":
             self._send("text/html; charset=utf-8", PAGE.read_bytes())
         elif address.path == "/events":
-            self._stream(asking=parse_qs(address.query).get("saliency") == ["1"])
+            self._stream(asking=address.query == "saliency=1")
         else:
             self.send_error(404)
 
@@ -143,10 +137,9 @@ def _event(fields: dict[str, Any]) -> bytes:
 
 
 def _drawn(frame: Frame) -> list[dict[str, Any]]:
-    bodies = [(key[1], [None if np.isnan(row).any() else row for row in body]) for key, body in frame.bodies.items()]
     return [
-        {"id": name, "joints": [None if row is None else [round(float(x), 4) for x in row] for row in rows]}
-        for name, rows in bodies
+        {"id": name, "joints": [None if np.isnan(row).any() else [round(float(x), 4) for x in row] for row in body]}
+        for (_, name), body in frame.bodies.items()
     ]
 
 

@@ -9,10 +9,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 from urllib.parse import urlsplit
 
 from masksem_graph.errors import InputError
@@ -42,22 +42,18 @@ def open_source(named: str, *, realtime: bool = False) -> Iterator[list[Arrived]
         if sys.stdin is None:
             raise InputError("--input: -: standard input is closed; expected a pipe, a file of JSON lines, or udp://HOST:PORT")
         # a stream of its own: Python aborts at its exit if a thread still reads sys.stdin's
-        pipe = os.fdopen(sys.stdin.fileno(), "rb", closefd=False)
-        return _waiting(_lines(lambda: pipe.readline(LONGEST)))
+        return _waiting(_lines(os.fdopen(sys.stdin.fileno(), "rb", closefd=False)))
     path = Path(named)
     if not path.exists() or path.is_dir():
         raise InputError(f"--input: {named}: expected -, a file of JSON lines, or udp://HOST:PORT")
-    stream = path.open("rb")
-    lines = _lines(lambda: stream.readline(LONGEST))
+    lines = _lines(path.open("rb"))
     if realtime:
         return _waiting(_paced(lines))
     return ([(line, time.perf_counter())] for line in lines) if path.is_file() else _waiting(lines)
 
 
-def _lines(read: Callable[[], bytes]) -> Iterator[bytes]:
-    while line := read():
-        if line.strip():
-            yield line
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    return filter(bytes.strip, iter(lambda: stream.readline(LONGEST), b""))
 
 
 def _listening(named: str) -> socket.socket:

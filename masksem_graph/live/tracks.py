@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeAlias
 
 import numpy as np
@@ -41,20 +42,14 @@ class Person:
 
 
 def seen_joints(person: Person, topology: Topology, *, units: str, min_score: float) -> Float32[np.ndarray, "V 3"]:
-    """The joints of a person, NaN where one was not seen.
-
-    Args:
-        person: from outside; nothing is believed.
-        topology: the joints, in order.
-        units: of the coordinates.
-        min_score: a joint with this score or less counts as not seen.
+    """The joints of a person, of whom nothing is believed: NaN where one was not seen, or has ``min_score`` or less.
 
     Raises:
         InputError: another shape, infinity, or numbers too large for the units.
     """
     places, scores = _numbers("joints", person.joints), None if person.scores is None else _numbers("scores", person.scores)
     flat, shape = topology.dimensions == 2, places.shape
-    wanted = [(len(topology.inputs), 3), *([(len(topology.inputs), 2)] if flat else [])]
+    wanted = [(len(topology.inputs), channels) for channels in ((3, 2) if flat else (3,))]
     if shape not in wanted:
         raise InputError(f"joints: expected {' or '.join(str(list(one)) for one in wanted)}, found {list(shape)}")
     if scores is not None and scores.shape != shape[:1]:
@@ -80,26 +75,17 @@ def _numbers(name: str, values: npt.ArrayLike) -> np.ndarray:
 
 
 class Tracks:
-    """Names for bodies. The sender's stay; a body without one is the nearest known body, if that is within its own size.
-
-    Attributes:
-        known: name -> when and where a body was seen last, in the order in which bodies appeared.
-    """
+    """Names for bodies. The sender's stay; a body without one is the nearest known body, if that is within its own size."""
 
     def __init__(self) -> None:
+        # When and where each body was seen last, in the order in which bodies appeared.
         self.known: dict[Key, tuple[float, Float32[np.ndarray, "V 3"]]] = {}
-        self._count = 0
+        self._fresh = count(1)
 
     def name(
         self, time: float, ids: Sequence[str | int | None], bodies: Sequence[Float32[np.ndarray, "V 3"]], dimensions: int
     ) -> list[Key]:
-        """The name of each body of a frame.
-
-        Args:
-            time: of the frame, seconds.
-            ids: what the sender calls them.
-            bodies: their joints.
-            dimensions: how many channels of a joint are coordinates.
+        """The name of each body of a frame; ``ids`` are the sender's, and the first ``dimensions`` channels coordinates.
 
         Raises:
             InputError: an id stands twice.
@@ -120,18 +106,13 @@ class Tracks:
             for row, column in zip(*linear_sum_assignment(cost), strict=True):
                 if cost[row, column] < IMPOSSIBLE:
                     keys[new[row]] = old[column]
-        for i in new:
-            if keys[i] is None:
-                self._count += 1
-                keys[i] = (False, self._count)
-        found = [key for key in keys if key is not None]
+        found = [key or (False, next(self._fresh)) for key in keys]
         self.known.update({key: (time, body) for key, body in zip(found, bodies, strict=True)})
         return found
 
     def forget(self, before: float) -> None:
         """Forget bodies that were not seen since."""
-        for key in [key for key, (time, _) in self.known.items() if time < before]:
-            del self.known[key]
+        self.known = {key: seen for key, seen in self.known.items() if seen[0] >= before}
 
 
 def _distances(new: Float32[np.ndarray, "N V D"], old: Float32[np.ndarray, "K V D"]) -> Float[np.ndarray, "N K"]:

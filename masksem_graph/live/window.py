@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.errors import InputError
@@ -22,19 +22,14 @@ DENSEST = 4
 
 @dataclass(frozen=True)
 class Frame:
-    """What was seen at one time.
-
-    Args:
-        time: seconds.
-        bodies: joints by name, NaN where one was not seen.
-    """
+    """What was seen at a time in seconds: joints by body, NaN where one was not seen."""
 
     time: float
     bodies: Mapping[Key, Float32[np.ndarray, "V 3"]]
 
 
 class Window:
-    """A ring of the latest frames, read as a clip with a frame a tick.
+    """A ring of the latest frames, at most `DENSEST` a tick, read as a clip with a frame a tick.
 
     Ticks count from the stream's first frame. Between two frames a joint goes in a straight line. Where only one of them has
     it, the nearer one counts. Where they are further apart than ``gap``, a frame counts for half of that around it.
@@ -44,10 +39,6 @@ class Window:
         ticks: frames of a clip.
         gap: seconds between two frames that are still joined.
         dimensions: how many channels of a joint are coordinates.
-
-    Attributes:
-        frames: at most `DENSEST` a tick.
-        tracks: names of the bodies in them.
     """
 
     def __init__(self, *, fps: float, ticks: int, gap: float, dimensions: int) -> None:
@@ -77,10 +68,7 @@ class Window:
         """
         if not math.isfinite(time):
             raise InputError(f"t: expected seconds, found {time}")
-        if not self.frames:
-            return True
-        before = self.frames[-1].time
-        if abs(time - before) > self.ticks / self.fps:
+        if not self.frames or abs(time - (before := self.frames[-1].time)) > self.ticks / self.fps:
             return True
         if time <= before:
             raise InputError(f"t: expected more than {before:g}, the time of the frame before, found {time:g}")
@@ -106,8 +94,10 @@ class Window:
         """
         keys = [key for key in self.tracks.known if any(key in frame.bodies for frame in self.frames)]
         values = [self._resampled(key) for key in keys]
-        longest = sorted(range(len(keys)), key=lambda i: -_seen(values[i], self.dimensions))[:bodies]
-        chosen = [i for i in sorted(longest) if _seen(values[i], self.dimensions)]
+        # In how many frames each body has a joint.
+        seen = [int((~np.isnan(one[..., : self.dimensions]).any(-1)).any(-1).sum()) for one in values]
+        longest = sorted(range(len(keys)), key=lambda i: -seen[i])[:bodies]
+        chosen = [i for i in sorted(longest) if seen[i]]
         parts = tuple(Body(0, values[i], np.ones(self.ticks, bool)) for i in chosen)
         return Clip(name="window", label=-1, bodies=parts), [keys[i] for i in chosen]
 
@@ -130,8 +120,3 @@ class Window:
         out = np.where(joined[:, None, None] & ~np.isnan(line).any(-1, keepdims=True), line, out)
         out[np.abs(times[nearer] - at) > self.gap / 2 + NEAR / self.fps] = nowhere
         return out
-
-
-def _seen(frames: Float[np.ndarray, "T V C"], dimensions: int) -> int:
-    """In how many frames a body has a joint."""
-    return int((~np.isnan(frames[..., :dimensions]).any(-1)).any(-1).sum())

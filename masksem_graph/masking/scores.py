@@ -17,15 +17,12 @@ class Evidence:
     """What a score may be computed from.
 
     Args:
-        batch: the augmented clips: nodes, frames, topology.
-        nodes: the batch's node values on the grid.
-        features: the teacher's features of the same nodes; only for scores that set ``needs_features``.
-        reference: the teacher's features of the reference clip, one body or several; likewise.
+        batch, nodes: the augmented clips, and their node values on the grid.
+        features, reference: the teacher's features of the same nodes, and of the reference clip, one body or several; only for
+            scores that set ``needs_features``.
         absent: the teacher's features of a body that is not there, where these count in a sequence's mean.
-        embedded: the student's embedded nodes, encodings added, not yet mapped into its space; only for scores that set
-            ``needs_embeddings``.
-        context: the student's embedded context joints, without encodings; likewise. An axis of length 0 where the topology
-            has none.
+        embedded, context: the student's embedded nodes, encodings added, not yet mapped into its space, and context joints,
+            embedded without encodings; only for scores that set ``needs_embeddings``.
         uniform: draws in (0, 1), `Scores.draws` a body.
     """
 

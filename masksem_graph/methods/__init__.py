@@ -1,1 +1,1 @@
-"""Parts that one method alone has, a folder a method."""
+"""Parts that one method alone has, a file a method."""

@@ -1,28 +1,20 @@
-"""From a model's configuration to its networks: the only place that passes derived numbers."""
+"""The configuration of a model, and the encodings that its encoder and its decoder both have."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from torch import nn
-
 from masksem_graph.backbones import BackboneFactory
-from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.views import CropConfig
-from masksem_graph.encodings import EncodingFactory
+from masksem_graph.encodings import EncodingFactory, Positions
 from masksem_graph.errors import InputError, require_range
-from masksem_graph.models.decoder import Decoder
-from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.pool import Pool
-from masksem_graph.models.positions import Positions
 from masksem_graph.models.spaces import Space
-from masksem_graph.parts import build_part
 from masksem_graph.topology import Topology
 
 LARGEST = 2**16
-"""Of frames and of features: more is a slip, and would fill any memory."""
+"""Of frames, features, joints and classes: more is a slip, and would fill any memory."""
 
 
 @dataclass(frozen=True)
@@ -75,46 +67,3 @@ def joint_names(topologies: Sequence[Topology]) -> tuple[str, ...]:
 def build_positions(config: ModelConfig, topologies: Sequence[Topology]) -> Positions:
     """The sum of the configured encodings."""
     return Positions(width=config.width, joints=joint_names(topologies), segments=config.segments, encodings=config.encodings)
-
-
-def build_encoder(
-    config: ModelConfig,
-    *,
-    topologies: Sequence[Topology],
-    channels: int,
-    input_spec: InputSpec | None = None,
-    recorded: Sequence[Topology] | None = None,
-) -> SkeletonEncoder:
-    """A freshly initialised encoder.
-
-    Args:
-        config: the networks.
-        topologies: the skeletons that it is for.
-        channels: C, coordinates of a joint.
-        input_spec: how its clips are prepared; as `InputSpec` has it where omitted.
-        recorded: the skeletons of the raw clips, see `SkeletonEncoder`.
-    """
-    return SkeletonEncoder(
-        embedding=nn.Linear(config.segment * channels, config.width),
-        positions=build_positions(config, topologies),
-        space=copy.deepcopy(config.space),
-        backbone=build_part(config.backbone, width=config.width, topologies=tuple(topologies)),
-        topologies=topologies,
-        frames=config.frames,
-        segment=config.segment,
-        pool=config.pool,
-        crop=config.crop,
-        input_spec=input_spec,
-        recorded=recorded,
-    )
-
-
-def build_decoder(config: ModelConfig, *, topologies: Sequence[Topology], channels: int, heads: Sequence[str]) -> Decoder:
-    """A freshly initialised decoder that belongs to the encoder of the same configuration."""
-    return Decoder(
-        width=config.width,
-        outputs=config.segment * channels,
-        positions=build_positions(config, topologies),
-        backbone=build_part(config.decoder, width=config.width, topologies=tuple(topologies)),
-        heads=heads,
-    )

@@ -8,29 +8,32 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from masksem_graph.backbones import Backbone, CrossTransformer
+from masksem_graph.backbones import CrossTransformer
 from masksem_graph.graph import SkeletonData
+from masksem_graph.models.build import ModelConfig, build_positions
 from masksem_graph.models.encoder import gather_nodes, place_nodes
-from masksem_graph.models.positions import Positions
+from masksem_graph.parts import build_part
+from masksem_graph.topology import Topology
 
 
 class Decoder(nn.Module):
     """Linear layer, mask tokens at the masked places, own encodings, a few blocks, prediction layers.
 
     Args:
-        width: D.
-        outputs: l * C, numbers to predict for a node.
-        positions: the decoder's own encodings.
-        backbone: the decoder's own blocks, final norm included; `CrossTransformer` for a light one.
+        config: ``decoder`` are its blocks, final norm included; `CrossTransformer` for a light one.
+        topologies, channels: those of the encoder.
         heads: names of the prediction layers; one name shared by all targets, or one for each.
     """
 
-    def __init__(self, *, width: int, outputs: int, positions: Positions, backbone: Backbone, heads: Sequence[str]) -> None:
+    def __init__(self, config: ModelConfig, *, topologies: Sequence[Topology], channels: int, heads: Sequence[str]) -> None:
         super().__init__()
-        self.embedding = nn.Linear(width, width)
-        self.mask_token = nn.Parameter(torch.empty(width))
+        # Drawn before the others, and registered after them: checkpoints count parameters in this order.
+        positions = build_positions(config, topologies)
+        backbone = build_part(config.decoder, width=config.width, topologies=tuple(topologies))
+        self.embedding = nn.Linear(config.width, config.width)
+        self.mask_token = nn.Parameter(torch.empty(config.width))
         self.positions, self.backbone = positions, backbone
-        layers = {name: nn.Linear(width, outputs) for name in heads}
+        layers = {name: nn.Linear(config.width, config.segment * channels) for name in heads}
         self.predict = nn.ModuleDict(layers)
         for linear in (self.embedding, *layers.values()):
             nn.init.xavier_uniform_(linear.weight)

@@ -75,7 +75,7 @@ def loader_for(encoder: SkeletonEncoder, store: Store, *, topology: Topology | N
     Args:
         encoder: knows its frames, segments, stream, view frame and skeletons.
         store: the clips.
-        topology: of the nodes; that of the encoder's which fits the clips where omitted.
+        topology: of the nodes; `topology_for` the clips where omitted.
         options: further ones of `SkeletonLoader`, such as ``device`` and ``transforms``.
 
     Raises:
@@ -105,25 +105,17 @@ def loader_for(encoder: SkeletonEncoder, store: Store, *, topology: Topology | N
 
 
 def check_units(encoder: SkeletonEncoder, store: Store) -> None:
-    """Whether clips are in the units of the encoder's own.
-
-    Raises:
-        InputError: they are not.
-    """
+    """Raise `InputError` if clips are not in the units of the encoder's own."""
     own, known = encoder.input_spec.units, encoder.home[1].units
     if (found := store.topology.units if own is None else store.units) != (own or known):
         raise InputError(f"{store.path}: found coordinates in {found}, expected {own or known}, as the encoder's")
 
 
 def topology_for(encoder: SkeletonEncoder, data: Topology) -> Topology:
-    """The topology to use an encoder's nodes of on clips: of those that it was trained on, else the clips' own.
+    """The topology whose nodes an encoder uses on clips of ``data``: of those that it was trained on, else the clips' own.
 
     An encoder reads its joints by name. One of its topologies that has all joints of the clips comes before one that leaves
     some out.
-
-    Args:
-        encoder: knows what it was trained on.
-        data: of the clips.
     """
     fitting = [topology for topology in encoder.topologies if set(topology.inputs) <= set(data.inputs)]
     return max(fitting, key=lambda topology: len(topology.inputs), default=data)
@@ -141,15 +133,15 @@ def _clip(values: ArrayLike, number: int, encoder: SkeletonEncoder, *, persons: 
             f"several clips are a list, several persons of a clip [M, F, V, C] with persons=True"
         )
     with np.errstate(over="ignore"):
-        frames = array.astype(np.float32)
+        frames = array.astype(np.float32) if persons else array.astype(np.float32)[None]
     if not np.isfinite(frames).all():
         raise InputError(f"clip {number}: expected finite numbers, found NaN or infinity")
     try:
-        for body in frames if persons else frames[None]:
+        for body in frames:
             check_size(body, encoder.input_spec.units or topology.units)
     except InputError as error:
         raise InputError(f"clip {number}: {error}") from None
-    bodies = tuple(Body(0, body, np.ones(len(body), bool)) for body in (frames if persons else frames[None]))
+    bodies = tuple(Body(0, body, np.ones(len(body), bool)) for body in frames)
     clip = present_only(Clip(name=str(number), label=-1, bodies=bodies))
     if not clip.bodies:
         raise InputError(f"clip {number}: no frame with a body, expected at least one")

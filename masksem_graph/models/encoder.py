@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -12,15 +13,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from masksem_graph.backbones import Backbone
 from masksem_graph.backbones.drop_path import DropPath
 from masksem_graph.data.input_spec import InputSpec
-from masksem_graph.data.views import CropConfig
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch, SkeletonData, to_segments
-from masksem_graph.models.pool import Pool
-from masksem_graph.models.positions import Positions
-from masksem_graph.models.spaces import Space
+from masksem_graph.models.build import ModelConfig, build_positions
+from masksem_graph.parts import build_part
 from masksem_graph.topology import Topology
 
 ArrayLike: TypeAlias = Tensor | np.ndarray
@@ -40,53 +38,43 @@ def place_nodes(
 
 
 class SkeletonEncoder(nn.Module):
-    """Joint embedding + encodings + space + backbone.
-
-    The skeleton comes with the batch. One encoder serves all skeletons that its encodings know.
+    """Joint embedding + encodings + space + backbone. One encoder serves all skeletons that its encodings know.
 
     Args:
-        embedding: the linear map from a node's l * C numbers to D; a strided convolution over time is the same thing.
-        positions: encodings added once, before the first block.
-        space: maps embedded nodes to what the backbone sees; None leaves them as they are.
-        backbone: maps nodes to nodes. A token for masked ones is learned where it asks for one.
+        config: its parts, and how long clips are. A token for masked nodes is learned where the backbone asks for one.
         topologies: the skeletons that it is trained on.
-        frames: T, what clips are resized to.
-        segment: l, frames in a segment.
-        pool: which bodies count in a sequence's mean.
-        crop: which part of a clip is looked at; `encode` takes the central share.
-        input_spec: how clips are prepared for it; `encode` does the same.
+        channels: C, coordinates of a joint.
+        input_spec: how clips are prepared; `encode` does the same.
         recorded: the skeletons of the raw clips, one for each of the topologies; these where omitted.
 
     Attributes:
-        described: its `ModelConfig` as plain data, which `save` writes; None where it was built by hand.
         home: the skeleton that bare arrays are taken to be on, and that of raw clips; the first where nothing else is said.
+        width, frames, segment, segments: D, T, l and Te.
     """
 
     described: dict[str, Any] | None = None
+    """Its `ModelConfig` as plain data, which `save` writes; None where it was built by hand."""
 
     def __init__(
         self,
+        config: ModelConfig,
         *,
-        embedding: nn.Linear,
-        positions: Positions,
-        backbone: Backbone,
         topologies: Sequence[Topology],
-        frames: int,
-        segment: int,
-        space: Space | None = None,
-        pool: Pool = "present",
-        crop: CropConfig | None = None,
+        channels: int,
         input_spec: InputSpec | None = None,
         recorded: Sequence[Topology] | None = None,
     ) -> None:
         super().__init__()
-        self.embedding, self.positions, self.backbone = embedding, positions, backbone
-        self.space = nn.Identity() if space is None else space
+        self.width, self.frames, self.segment, self.segments = config.width, config.frames, config.segment, config.segments
+        self.channels, self.pool, self.crop, self.input_spec = channels, config.pool, config.crop, input_spec or InputSpec()
         self.topologies, self.recorded = tuple(topologies), tuple(topologies if recorded is None else recorded)
         self.home = self.topologies[0], self.recorded[0]
-        self.frames, self.segment, self.pool = frames, segment, pool
-        self.crop, self.input_spec = crop or CropConfig(), input_spec or InputSpec()
-        self.mask_token = nn.Parameter(torch.empty(self.width)) if backbone.masked == "token" else None
+        # A strided convolution over time is the same thing.
+        self.embedding = nn.Linear(self.segment * channels, self.width)
+        self.positions = build_positions(config, topologies)
+        self.backbone = build_part(config.backbone, width=self.width, topologies=self.topologies)
+        self.space = nn.Identity() if config.space is None else copy.deepcopy(config.space)
+        self.mask_token = nn.Parameter(torch.empty(self.width)) if self.backbone.masked == "token" else None
         if self.mask_token is not None:
             nn.init.trunc_normal_(self.mask_token, std=0.02)
 
@@ -95,28 +83,13 @@ class SkeletonEncoder(nn.Module):
         """The skeleton that bare arrays are taken to be on."""
         return self.home[0]
 
-    @property
-    def width(self) -> int:
-        """D."""
-        return self.embedding.out_features
-
-    @property
-    def channels(self) -> int:
-        """C, coordinates of a joint."""
-        return self.embedding.in_features // self.segment
-
-    @property
-    def segments(self) -> int:
-        """Te."""
-        return self.frames // self.segment
-
     def batch(
         self, clips: Float[Tensor, "B T J C"], topology: Topology | None = None, sequence: Int64[Tensor, " B"] | None = None
     ) -> SkeletonBatch:
         """Prepared clips as the batch that the encoder takes.
 
         Args:
-            clips: all input joints of the topology, in the order of its ``inputs``; without context joints J is V.
+            clips: all input joints of the topology, in the order of its ``inputs``.
             topology: the skeleton; the encoder's `home` where omitted.
             sequence: the clip of each body; each is one of its own where omitted.
 
@@ -171,11 +144,7 @@ class SkeletonEncoder(nn.Module):
                 part.rate = layer_rate
 
     def forward(self, batch: SkeletonData, kept: Int64[Tensor, "B n"] | None = None) -> Float[Tensor, "B n D"]:
-        """Features of all nodes, or of the kept ones alone: what is masked enters by no path.
-
-        Args:
-            batch: whole bodies, T frames long.
-            kept: which nodes the encoder may see, in graph order; None for all.
+        """Features of all nodes, or of the ``kept`` ones alone, in graph order: what is masked enters by no path.
 
         Raises:
             InputError: clips of a `SkeletonDataset` are prepared otherwise than the encoder's own; not while training.
@@ -192,24 +161,18 @@ class SkeletonEncoder(nn.Module):
 
     def _check_prepared(self, batch: SkeletonData, prepared: list[InputSpec]) -> None:
         unlike = [f"{name} {a}, expected {b}" for one in prepared for name, (a, b) in one.differences(self.input_spec).items()]
-        for name, a, b in (
-            ("segments", batch.segments, self.segments),
-            ("numbers a node", batch.x.shape[-1], self.embedding.in_features),
-        ):
-            unlike += [f"{a} {name}, expected {b}"] if a != b else []
+        if batch.segments != self.segments:
+            unlike.append(f"{batch.segments} segments, expected {self.segments}")
+        if (found := batch.x.shape[-1]) != self.embedding.in_features:
+            unlike.append(f"{found} numbers a node, expected {self.embedding.in_features}")
         if unlike:
             raise InputError(f"clips: found {unlike[0]}, as the encoder's own; SkeletonDataset.like(encoder) prepares them so")
 
     def check_topology(self, topology: Topology) -> None:
-        """Whether the encodings know all joints of a skeleton.
-
-        Raises:
-            InputError: one has no entry for a joint.
-        """
+        """Raise `InputError` if an encoding has no entry for a joint of a skeleton."""
         with torch.no_grad():
-            nothing = self.embedding.weight.new_zeros(1, self.frames, len(topology.inputs), self.channels)
-            batch = SkeletonBatch.from_frames(nothing, topology=topology, segment=self.segment)
-            self.positions(nothing.new_zeros(1, batch.nodes_per_body, self.width), batch)
+            batch = self._of_nobody(topology)
+            self.positions(batch.x.new_zeros(1, batch.nodes_per_body, self.width), batch)
 
     def encode(self, clips: ArrayLike | Sequence[ArrayLike], *, persons: bool = False) -> Float[Tensor, "*S D"]:
         """One pooled vector for each raw clip, prepared as the encoder's own clips were; see `encode_arrays`."""
@@ -231,16 +194,16 @@ class SkeletonEncoder(nn.Module):
         """Features of the all-zero body that stands in an empty slot under ``pool: all_slots``; None under ``present``."""
         if self.pool == "present":
             return None
-        nothing = self.embedding.weight.new_zeros(1, self.frames, len(batch.topology.inputs), self.channels)
-        return self(SkeletonBatch.from_frames(nothing, topology=batch.topology, segment=self.segment))
+        return self(self._of_nobody(batch.topology))
+
+    def _of_nobody(self, topology: Topology) -> SkeletonBatch:
+        nothing = self.embedding.weight.new_zeros(1, self.frames, len(topology.inputs), self.channels)
+        return SkeletonBatch.from_frames(nothing, topology=topology, segment=self.segment)
 
 
 @torch.no_grad()
 def update_average(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
-    """Exponential moving average: ``theta <- m theta + (1 - m) phi`` for every parameter.
-
-    Buffers, such as the running statistics of a batch norm, are averages already and are copied.
-    """
+    """``theta <- m theta + (1 - m) phi`` for every parameter; buffers, such as running statistics, are copied."""
     get_ema_multi_avg_fn(momentum)(list(teacher.parameters()), list(student.parameters()), None)
     for own, theirs in zip(teacher.buffers(), student.buffers(), strict=True):
         own.copy_(theirs)

@@ -20,16 +20,16 @@ class Head(nn.Module, ABC):
 
     A new one is one class, named by its ``class_path``. Args of every constructor, given by the builder: ``width`` (D),
     ``joints`` (V), ``classes``. Options follow them, and `options` gives them back.
+
+    Attributes:
+        classes: how many classes are scored.
     """
+
+    classes: int
 
     def options(self) -> dict[str, Any]:
         """The constructor's arguments beside those that the builder gives: what a saved head is built from again."""
         return {}
-
-    @property
-    @abstractmethod
-    def classes(self) -> int:
-        """How many classes are scored."""
 
     @abstractmethod
     def pool(
@@ -39,14 +39,7 @@ class Head(nn.Module, ABC):
         sequences: int,
         absent: Float[Tensor, "1 N D"] | None = None,
     ) -> Float[Tensor, "S P"]:
-        """One vector a sequence, made of the features of all nodes of all its bodies.
-
-        Args:
-            features: segment-major, as the encoder gives them.
-            sequence: the sequence of each body.
-            sequences: S.
-            absent: `SkeletonEncoder.absent_features`.
-        """
+        """One vector a sequence, of the features of all nodes of all its bodies; see `masksem_graph.models.pool.pooled`."""
 
     @abstractmethod
     def forward(self, pooled: Float[Tensor, "S P"]) -> Float[Tensor, "S classes"]:
@@ -73,7 +66,7 @@ class LinearHead(Head):
 
     def __init__(self, *, width: int, joints: int = 0, classes: int, norm: bool = True, read: ReadOut = "mean") -> None:
         super().__init__()
-        self.read, self.joints = read, joints
+        self.read, self.joints, self.classes = read, joints, classes
         width *= joints if read == "joints" else 1
         self.norm = nn.BatchNorm1d(width, affine=False, eps=1e-6) if norm else nn.Identity()
         self.linear = nn.Linear(width, classes)
@@ -83,17 +76,7 @@ class LinearHead(Head):
     def options(self) -> dict[str, Any]:
         return {"norm": not isinstance(self.norm, nn.Identity), "read": self.read}
 
-    @property
-    def classes(self) -> int:
-        return self.linear.out_features
-
-    def pool(
-        self,
-        features: Float[Tensor, "B N D"],
-        sequence: Int64[Tensor, " B"],
-        sequences: int,
-        absent: Float[Tensor, "1 N D"] | None = None,
-    ) -> Float[Tensor, "S P"]:
+    def pool(self, features: Tensor, sequence: Tensor, sequences: int, absent: Tensor | None = None) -> Tensor:
         return pooled(features, sequence, sequences, absent, pool=self.read, joints=self.joints)
 
     def forward(self, pooled: Float[Tensor, "S P"]) -> Float[Tensor, "S classes"]:
@@ -113,7 +96,7 @@ class MLPHead(Head):
 
     def __init__(self, *, width: int, joints: int, classes: int, hidden: int = 2048, dropout: float = 0.3) -> None:
         super().__init__()
-        self.joints, self.hidden = joints, hidden
+        self.joints, self.hidden, self.classes = joints, hidden, classes
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(joints * width, hidden)
         self.norm = GlobalBatchNorm(hidden)
@@ -125,17 +108,7 @@ class MLPHead(Head):
     def options(self) -> dict[str, Any]:
         return {"hidden": self.hidden, "dropout": self.dropout.p}
 
-    @property
-    def classes(self) -> int:
-        return self.classify.out_features
-
-    def pool(
-        self,
-        features: Float[Tensor, "B N D"],
-        sequence: Int64[Tensor, " B"],
-        sequences: int,
-        absent: Float[Tensor, "1 N D"] | None = None,
-    ) -> Float[Tensor, "S P"]:
+    def pool(self, features: Tensor, sequence: Tensor, sequences: int, absent: Tensor | None = None) -> Tensor:
         features, absent = self.dropout(features), None if absent is None else self.dropout(absent)
         return pooled(features, sequence, sequences, absent, pool="joints", joints=self.joints)
 
@@ -159,14 +132,11 @@ class GlobalBatchNorm(nn.BatchNorm1d):
         mean = all_reduce(x.sum(0)) / rows
         centred = x - mean
         variance = all_reduce(centred.square().sum(0)) / rows
-        self._remember(mean.detach(), variance.detach() * rows / (rows - 1).clamp(min=1))
-        out = centred * (variance + self.eps).rsqrt() * self.weight + self.bias
-        return out.to(input.dtype)
-
-    @torch.no_grad()
-    def _remember(self, mean: Float[Tensor, " P"], variance: Float[Tensor, " P"]) -> None:
         assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
         assert self.momentum is not None
-        self.num_batches_tracked += 1
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * rows / (rows - 1).clamp(min=1), self.momentum)
+        out = centred * (variance + self.eps).rsqrt() * self.weight + self.bias
+        return out.to(input.dtype)

@@ -1,7 +1,6 @@
-"""Networks on disk: ``encoder.safetensors`` holds an encoder's weights, ``encoder.yaml`` all it takes to build it again.
+"""Networks on disk: ``encoder.safetensors`` and ``head.safetensors`` hold weights, the YAML beside them how to build each.
 
-A run that can classify has a head beside it, in ``head.safetensors`` and ``head.yaml``. The file of the weights holds the
-checksum of both files: so it is whole at every moment, while a run writes it again and again.
+The file of the weights holds the checksum of both files, so what is read is whole while a run writes it again and again.
 """
 
 from __future__ import annotations
@@ -22,18 +21,17 @@ from torch import Tensor, nn
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.errors import InputError
-from masksem_graph.files import read_yaml, require_regular, write_beside
+from masksem_graph.files import require_regular, write_beside
 from masksem_graph.hub import local
-from masksem_graph.models.build import ModelConfig, build_encoder
+from masksem_graph.models.build import LARGEST, ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head, HeadFactory
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.topology import Topology, joint_columns, parse_topology
 
 FORMAT = 2
 CHECKSUM = "sha256"
 """What the file of the weights calls its checksum."""
-LARGEST = 2**16
-"""Nothing is counted to more: features, joints, classes."""
 FIELDS: dict[str, tuple[type, str]] = {
     "channels": (int, "a whole number from 1"),
     "topologies": (list, "a list of topologies"),
@@ -46,14 +44,13 @@ FIELDS: dict[str, tuple[type, str]] = {
 
 @dataclass(frozen=True)
 class EncoderDescription:
-    """What an encoder is built from, as plain data; `create_encoder` builds it, ``encoder.yaml`` holds it.
+    """What an encoder is built from; `create_encoder` builds it, ``encoder.yaml`` holds it as plain data.
 
     Args:
         model: the `ModelConfig`.
-        topologies: the skeletons that it is trained on, as topology files have them.
+        topologies, recorded: see `SkeletonEncoder`, as topology files have them.
         channels: C, coordinates of a joint.
         input_spec: how its clips are prepared.
-        recorded: the skeletons of the raw clips, one for each of the topologies; these where omitted.
     """
 
     model: dict[str, Any]
@@ -64,22 +61,16 @@ class EncoderDescription:
 
 
 def create_encoder(described: EncoderDescription, *, source: str | os.PathLike[str] = "model") -> SkeletonEncoder:
-    """A freshly initialised encoder that knows its own configuration.
-
-    Args:
-        described: what to build.
-        source: the file it comes from, for error lines.
-    """
+    """A freshly initialised encoder that knows its own configuration; ``source`` is the file it comes from, for messages."""
     topologies, recorded = (
-        None if found is None else [parse_topology(fields, source_file=source) for fields in found]
-        for found in (described.topologies, described.recorded)
+        [parse_topology(fields, source_file=source) for fields in found]
+        for found in (described.topologies, described.recorded or described.topologies)
     )
-    assert topologies is not None
     model = parse_mapping(ModelConfig, described.model, source=source)
     try:
-        for topology, raw in zip(topologies, recorded or topologies, strict=True):
+        for topology, raw in zip(topologies, recorded, strict=True):
             joint_columns(topology, raw)
-        encoder = build_encoder(
+        encoder = SkeletonEncoder(
             model,
             topologies=topologies,
             channels=described.channels,
@@ -94,25 +85,24 @@ def create_encoder(described: EncoderDescription, *, source: str | os.PathLike[s
 
 def save_encoder(run: str | os.PathLike[str], encoder: SkeletonEncoder) -> None:
     """Write an encoder into a folder; `SkeletonEncoder.save`."""
+    described = asdict(_description(encoder))
+    _save(Path(run) / "encoder.safetensors", encoder, {name: described[name] for name in FIELDS})
+
+
+def _description(encoder: SkeletonEncoder) -> EncoderDescription:
     if encoder.described is None:
         raise ValueError("this encoder does not know its configuration; build it with create_encoder")
-    described = {
-        "format": FORMAT,
-        "channels": encoder.channels,
-        "topologies": [topology.to_dict() for topology in encoder.topologies],
-        "model": encoder.described,
-        "input_spec": asdict(encoder.input_spec),
-        "recorded": [topology.to_dict() for topology in encoder.recorded],
-    }
-    _save(Path(run) / "encoder.safetensors", encoder, described)
+    return EncoderDescription(
+        model=encoder.described,
+        topologies=[topology.to_dict() for topology in encoder.topologies],
+        channels=encoder.channels,
+        input_spec=encoder.input_spec,
+        recorded=[topology.to_dict() for topology in encoder.recorded],
+    )
 
 
 def describe_encoder(run: str | os.PathLike[str]) -> EncoderDescription:
-    """The contents of a run's ``encoder.yaml``.
-
-    Raises:
-        InputError: the folder holds no encoder, or one of another format.
-    """
+    """The contents of a run's ``encoder.yaml``; `InputError` where there is none, or one of another format."""
     path = Path(run) / "encoder.yaml"
     if not path.is_file():
         raise InputError(f"{run}: expected a run with encoder.yaml and encoder.safetensors, found no {path.name}")
@@ -121,25 +111,23 @@ def describe_encoder(run: str | os.PathLike[str]) -> EncoderDescription:
         if name not in fields:
             raise InputError(f"{path}: {name}: this field is missing")
         value = fields[name]
-        low = kind is int and type(value) is int and value < 1
-        odd = kind is list and type(value) is list and not all(isinstance(item, dict) for item in value)
-        if type(value) is not kind or not value or low or odd:
+        fits = type(value) is kind and bool(value)
+        if not fits or (kind is int and value < 1) or (kind is list and not all(isinstance(item, dict) for item in value)):
             raise InputError(f"{path}: {name}: expected {words}, found {value!r}")
     if unknown := sorted(map(str, fields.keys() - FIELDS.keys())):
         raise InputError(f"{path}: {unknown[0]}: unknown field, expected {', '.join(FIELDS)}")
     if (found := len(fields["recorded"])) != (expected := len(fields["topologies"])):
         raise InputError(f"{path}: recorded: expected {expected} skeletons, one for each of topologies, found {found}")
-    return EncoderDescription(
-        **{**fields, "input_spec": parse_mapping(InputSpec, fields["input_spec"], source=path)}  # type: ignore[arg-type]
-    )
+    prepared = parse_mapping(InputSpec, fields["input_spec"], source=path)
+    return EncoderDescription(**{**fields, "input_spec": prepared})  # type: ignore[arg-type]
 
 
 def _of_format(path: Path) -> Mapping[str, Any]:
     fields = read_yaml(path)
-    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
-        found = fields.get("format") if isinstance(fields, dict) else type(fields).__name__
+    found = fields.pop("format", None) if isinstance(fields, dict) else type(fields).__name__
+    if found != FORMAT:
         raise InputError(f"{path}: format: expected {FORMAT}, found {found}")
-    return {name: value for name, value in fields.items() if name != "format"}
+    return fields
 
 
 def new_encoder(run: str | os.PathLike[str]) -> SkeletonEncoder:
@@ -149,16 +137,9 @@ def new_encoder(run: str | os.PathLike[str]) -> SkeletonEncoder:
 
 def twin(encoder: SkeletonEncoder, seed: int) -> SkeletonEncoder:
     """The same encoder with freshly drawn weights, in eval mode on the CPU; no other random state changes."""
-    described = EncoderDescription(
-        model=encoder.described or {},
-        topologies=[topology.to_dict() for topology in encoder.topologies],
-        channels=encoder.channels,
-        input_spec=encoder.input_spec,
-        recorded=[topology.to_dict() for topology in encoder.recorded],
-    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return create_encoder(described).eval()
+        return create_encoder(_description(encoder)).eval()
 
 
 def load_encoder(run: str | os.PathLike[str], topology: Topology | None = None) -> SkeletonEncoder:
@@ -187,7 +168,7 @@ def load_encoder(run: str | os.PathLike[str], topology: Topology | None = None) 
 
 
 class SavedHead(NamedTuple):
-    """A run's head, in eval mode on the CPU, and the names of its classes; None where the run does not know them."""
+    """A run's head, in eval mode on the CPU, and the names of its classes where the run knows them."""
 
     head: Head
     classes: tuple[str, ...] | None
@@ -210,17 +191,9 @@ class HeadConfig:
 
 
 def save_head(run: str | os.PathLike[str], head: Head, *, width: int, joints: int, classes: Sequence[str] | int) -> None:
-    """Write a head into a run's folder.
-
-    Args:
-        run: the folder.
-        head: its weights are saved, and its `Head.options`.
-        width, joints: D and V of the features that it takes.
-        classes: names in the order of its scores, or just how many where nobody knows their names.
-    """
+    """Write a head, with its `Head.options`, into a run's folder; the other arguments are those of `HeadConfig`."""
     kind = type(head)
     described = {
-        "format": FORMAT,
         "head": {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": head.options()},
         "width": width,
         "joints": joints,
@@ -230,11 +203,7 @@ def save_head(run: str | os.PathLike[str], head: Head, *, width: int, joints: in
 
 
 def load_head(run: str | os.PathLike[str]) -> SavedHead | None:
-    """The head of a run; None where it has none.
-
-    Raises:
-        InputError: the files are damaged.
-    """
+    """The head of a run; None where it has none."""
     path = Path(run) / "head.yaml"
     if not path.is_file():
         return None
@@ -253,7 +222,7 @@ def load_head(run: str | os.PathLike[str]) -> SavedHead | None:
 
 
 def _save(path: Path, network: nn.Module, described: Mapping[str, Any]) -> None:
-    text = yaml.safe_dump(dict(described), sort_keys=False).encode()
+    text = yaml.safe_dump({"format": FORMAT, **described}, sort_keys=False).encode()
     about = path.with_suffix(".yaml")
     if not about.is_file() or about.read_bytes() != text:
         with write_beside(about) as partial:

@@ -26,7 +26,7 @@ def body_mean(
         values: of each body.
         sequence: the sequence of each body.
         sequences: S.
-        absent: the value of an absent body, for the slots that are not taken; None leaves those out.
+        absent: the value of a slot that is not taken; None leaves those out.
     """
     total = values.new_zeros(sequences, values.shape[1]).index_add_(0, sequence, values)
     bodies = values.new_zeros(sequences).index_add_(0, sequence, torch.ones_like(values[:, 0]))[:, None]
@@ -42,20 +42,8 @@ def sequence_mean(
     sequences: int,
     absent: Float[Tensor, "1 N D"] | None = None,
 ) -> tuple[Float[Tensor, "S D"], Float[Tensor, "S 1"]]:
-    """Mean feature over all nodes of all bodies of each sequence, and the number of bodies that went into it.
-
-    Args:
-        features: of the nodes of each body.
-        sequence: the sequence of each body.
-        sequences: S.
-        absent: `SkeletonEncoder.absent_features`: those of the bodies that are not there, where these count.
-    """
+    """`body_mean` of the mean feature over the nodes; ``absent`` are `SkeletonEncoder.absent_features`."""
     return body_mean(features.mean(1), sequence, sequences, None if absent is None else absent.mean(1))
-
-
-def joint_features(features: Float[Tensor, "B N D"], joints: int) -> Float[Tensor, "B P"]:
-    """Each joint's mean over time, joints end to end: [V * D], joint-major."""
-    return features.unflatten(1, (-1, joints)).mean(1).flatten(1)
 
 
 def pooled(
@@ -67,8 +55,12 @@ def pooled(
     pool: ReadOut,
     joints: int,
 ) -> Float[Tensor, "S P"]:
-    """One vector a sequence, [S, D] or [S, V * D]; see `ReadOut` and `sequence_mean`."""
+    """One vector a sequence: [S, D], or [S, V * D] with joints end to end; see `ReadOut` and `sequence_mean`."""
     if pool == "mean":
         return sequence_mean(features, sequence, sequences, absent)[0]
-    by_joint = joint_features(features, joints)
-    return body_mean(by_joint, sequence, sequences, None if absent is None else joint_features(absent, joints))[0]
+    nothing = None if absent is None else _by_joint(absent, joints)
+    return body_mean(_by_joint(features, joints), sequence, sequences, nothing)[0]
+
+
+def _by_joint(features: Float[Tensor, "B N D"], joints: int) -> Float[Tensor, "B P"]:
+    return features.unflatten(1, (-1, joints)).mean(1).flatten(1)

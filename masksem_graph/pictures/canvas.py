@@ -13,13 +13,16 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from masksem_graph.errors import InputError
 from masksem_graph.pictures.clip import ShownClip
-from masksem_graph.pictures.picture import Animation, shown_frames
+from masksem_graph.pictures.picture import Animation, Picture, shown_frames
 from masksem_graph.report.names import drawn, shown
-from masksem_graph.report.skeleton import draw_bones, joint_names, part_edges, part_order
+from masksem_graph.report.skeleton import draw_bones, draw_dots, part_order
+from masksem_graph.topology import Topology
 
 COLOURS = "viridis_r"
 """Light is little and dark is much, on white paper and in grey as well."""
+SHARES = Normalize(0, 1)
 MOMENTS, LONGEST = 8, 5.6
 """A strip shows the skeleton at most so many times, and is at most so many times as wide as high."""
 PANELS = 4
@@ -30,10 +33,11 @@ Paint = Callable[[Axes, Float[np.ndarray, "V 2"], int, int], None]
 """Draws the nodes of a body in a segment: axes, places, body, segment."""
 
 
-def body_names(clip: ShownClip) -> list[str]:
-    """``body 1``, ``body 2``; nothing to tell apart where there is one alone."""
-    bodies = len(clip.coordinates)
-    return [f"body {body + 1}" for body in range(bodies)] if bodies > 1 else [""]
+def require_joints(topology: Topology, joints: Sequence[str]) -> None:
+    """Raises ``InputError`` where a topology lacks one of the joints."""
+    if unknown := [joint for joint in joints if joint not in topology.index]:
+        names = ", ".join(topology.joints)
+        raise InputError(f"--joints: {topology.name} has no joint called {unknown[0]!r}, expected some of {names}")
 
 
 def draw_map(
@@ -46,30 +50,16 @@ def draw_map(
     clock: bool = True,
     colours: str | Colormap = COLOURS,
 ) -> Any:
-    """Joints downwards, part by part, segments to the right.
-
-    Args:
-        axes: where to.
-        clip: whose nodes these are.
-        values: one a node.
-        norm: from values to colours.
-        names: what is written beside them.
-        clock: also say on top when a segment is.
-        colours: the colour map.
-
-    Returns:
-        the image, for a colour bar.
-    """
-    topology, (segments, joints) = clip.topology, values.shape
-    image = axes.imshow(values[:, part_order(topology)].T, cmap=colours, norm=norm, aspect="auto", interpolation="nearest")
-    edges, middles = part_edges(topology)
-    for edge in edges[1:-1]:
+    """Joints downwards, part by part, segments to the right, on top with a ``clock``; returns the image, for a colour bar."""
+    order, (segments, joints) = part_order(clip.topology), values.shape
+    image = axes.imshow(values[:, order.joints].T, cmap=colours, norm=norm, aspect="auto", interpolation="nearest")
+    for edge in order.edges[1:-1]:
         axes.axhline(edge - 0.5, color="white", linewidth=1.6)
     if names == "joints":
-        axes.set_yticks(range(joints), joint_names(topology), fontsize=7 if joints > 20 else 8)
+        axes.set_yticks(range(joints), order.names, fontsize=7 if joints > 20 else 8)
     else:
-        parts = names == "parts"
-        axes.set_yticks(middles if parts else [], [shown(part) for part in topology.parts] if parts else [], fontsize=7)
+        parts = [shown(part) for part in clip.topology.parts] if names == "parts" else []
+        axes.set_yticks(order.middles if parts else [], parts, fontsize=7)
     step = -(-segments // 10)
     axes.set_xticks(range(0, segments, step), [str(i) for i in range(1, segments + 1, step)], fontsize=8)
     axes.tick_params(length=2 if names == "joints" else 0)
@@ -83,144 +73,114 @@ def draw_map(
     return image
 
 
-def strip_moments(clip: ShownClip) -> list[int]:
-    """Segments that a strip shows, evenly spaced; the wider the bodies stand, the fewer."""
-    low, high, step = _extent(clip)
-    count = min(MOMENTS, clip.segments, max(3, int(LONGEST * (high[1] - low[1]) / step)))
-    return [int(segment) for segment in (np.arange(count) + 0.5) / count * clip.segments]
+def _strip(clip: ShownClip) -> tuple[list[int], Any, Any, Any, float]:
+    """Segments of a strip, joints about the bodies' middle [B, moments, V, 2], lower left, upper right, how far apart.
+
+    The moments are evenly spaced; the wider the bodies stand, the fewer there are.
+    """
+    places = clip.places[:, clip.segment // 2 :: clip.segment][:, : clip.segments]
+    across = places[..., 0]
+    places[..., 0] -= ((across.min((0, 2)) + across.max((0, 2))) / 2)[:, None]
+    low, high = places.min((0, 1, 2)), places.max((0, 1, 2))
+    height = max(float(high[1] - low[1]), 1e-6)
+    apart = 0.14 if len(places) == 1 else 0.4
+    step = max(float(2 * np.abs(places[..., 0]).max()) + apart * height, 0.45 * height)
+    count = min(MOMENTS, clip.segments, max(3, int(LONGEST * 1.1 * height / step)))
+    segments = [int(segment) for segment in (np.arange(count) + 0.5) / count * clip.segments]
+    margin = np.array((0, 0.05 * height))
+    return segments, places[:, segments], low - margin, high + margin, step
 
 
 def strip_shape(clip: ShownClip) -> float:
     """Width of a strip by its height."""
-    low, high, step = _extent(clip)
-    return step * len(strip_moments(clip)) / (high[1] - low[1])
+    segments, _, low, high, step = _strip(clip)
+    return step * len(segments) / (high[1] - low[1])
 
 
 def draw_strip(axes: Axes, clip: ShownClip, paint: Paint, *, labels: bool = True) -> None:
-    """The skeleton at moments from the clip's start to its end, side by side, on one scale.
-
-    Args:
-        axes: where to.
-        clip: the clip.
-        paint: draws the nodes of a body.
-        labels: say below each which segment it is.
-    """
-    low, high, step = _extent(clip)
-    for i, segment in enumerate(strip_moments(clip)):
-        frame = clip.middle(segment)
-        _draw_bodies(axes, clip, frame, paint, np.array((step * (i + 0.5) - _middle(clip, frame), 0)))
+    """The skeleton at moments from the clip's start to its end, side by side, on one scale; ``labels`` name the segments."""
+    segments, places, low, high, step = _strip(clip)
+    for i, segment in enumerate(segments):
+        _draw_bodies(axes, clip, places[:, i] + (step * (i + 0.5), 0), paint, segment)
         if labels:
             axes.text(step * (i + 0.5), low[1], f"segment {segment + 1}", ha="center", va="top", fontsize=7)
     # As high without labels as with them, so that strips below each other stand in line.
     height = high[1] - low[1]
-    top = high[1] + (0.08 * height if len(clip.coordinates) > 1 else 0)
-    axes.set(xlim=(0, step * len(strip_moments(clip))), ylim=(low[1] - 0.06 * height, top))
-    axes.set_aspect("equal")
+    top = high[1] + (0.08 * height if len(places) > 1 else 0)
+    axes.set(xlim=(0, step * len(segments)), ylim=(low[1] - 0.06 * height, top), aspect="equal")
     axes.set_axis_off()
 
 
-def _draw_bodies(axes: Axes, clip: ShownClip, frame: int, paint: Paint, shift: Float[np.ndarray, "2"]) -> None:
-    """All bodies of a frame: bones, nodes, and the bodies' numbers where there are several."""
-    for body, (places, name) in enumerate(zip(clip.places[:, frame] + shift, body_names(clip), strict=True)):
+def _draw_bodies(axes: Axes, clip: ShownClip, bodies: Float[np.ndarray, "B V 2"], paint: Paint, segment: int) -> None:
+    """Bones, nodes, and the bodies' numbers where there are several."""
+    for body, (places, name) in enumerate(zip(bodies, clip.bodies, strict=True)):
         draw_bones(axes, clip.bones, dict(zip(clip.topology.joints, places, strict=True)), accent=clip.links)
-        paint(axes, places, body, min(frame // clip.segment, clip.segments - 1))
+        paint(axes, places, body, segment)
         if name:
             x, y = places[:, 0].mean(), places[:, 1].max() + 0.04 * np.ptp(places[:, 1])
             axes.text(x, y, name, ha="center", va="bottom", fontsize=6, color="#404040")
 
 
-def shaded(values: Float[np.ndarray, "B Te V"], norm: Normalize, size: float = 42) -> Paint:
-    """Nodes by value: the larger, the darker and the bigger."""
+def shaded(values: Float[np.ndarray, "B Te V"], size: float) -> Paint:
+    """Nodes by value in [0, 1]: the larger, the darker and the bigger."""
 
     def paint(axes: Axes, places: Float[np.ndarray, "V 2"], body: int, segment: int) -> None:
         own = values[body, segment]
-        # What matters is drawn over what does not.
-        order = np.argsort(own, kind="stable")
-        x, y = places[order].T
-        axes.scatter(x, y, s=node_sizes(own, norm, size)[order], c=own[order], norm=norm, cmap=COLOURS, **EDGE)
+        order = np.argsort(own, kind="stable")  # what matters is drawn over what does not
+        draw_nodes(axes, places[order], own[order], SHARES, size)
 
     return paint
 
 
-def node_sizes(values: Float[np.ndarray, "*n"], norm: Normalize, size: float) -> Float[np.ndarray, "*n"]:
-    """Area of a node's mark: from a fifth of ``size`` to all of it."""
-    return size * (0.2 + 0.8 * np.clip(np.asarray(norm(values), dtype=float), 0, 1))
+def draw_nodes(axes: Axes, places: Float[np.ndarray, "n 2"], values: Any, norm: Normalize, size: float) -> Any:
+    """Nodes as dots, the larger their value the darker, with an area from a fifth of ``size`` to all of it."""
+    sizes = size * (0.2 + 0.8 * np.clip(np.asarray(norm(values), dtype=float), 0, 1))
+    return draw_dots(axes, places, s=sizes, c=values, norm=norm, cmap=COLOURS, **EDGE)
 
 
-def hidden_or_seen(hidden: Bool[np.ndarray, "B Te V"], size: float = 30) -> Paint:
+def hidden_or_seen(hidden: Bool[np.ndarray, "B Te V"]) -> Paint:
     """Nodes that are hidden as crosses, the others as full dots."""
 
     def paint(axes: Axes, places: Float[np.ndarray, "V 2"], body: int, segment: int) -> None:
         own = hidden[body, segment]
-        (x, y), (seen_x, seen_y) = places[own].T, places[~own].T
-        axes.scatter(x, y, s=0.5 * size, c="#56B4E9", marker="x", linewidths=0.9, zorder=2)
-        axes.scatter(seen_x, seen_y, s=size, c="black", marker="o", edgecolors="white", linewidths=0.5, zorder=3)
+        draw_dots(axes, places[own], s=15, c="#56B4E9", marker="x", linewidths=0.9, zorder=2)
+        draw_dots(axes, places[~own], s=30, c="black", marker="o", edgecolors="white", linewidths=0.5, zorder=3)
 
     return paint
 
 
-def motion_figure(
-    clip: ShownClip,
-    panels: Mapping[str, Paint],
-    *,
-    title: str,
-    colours: tuple[Normalize, str] | None = None,
-    legend: Sequence[Line2D] = (),
-) -> tuple[Figure, Animation]:
-    """The moving skeleton, once for each paint.
-
-    Args:
-        clip: the clip.
-        panels: by what stands over each.
-        title: over all.
-        colours: for a colour bar, and what it is labelled with.
-        legend: entries below.
-    """
+def moving_picture(
+    name: str, clip: ShownClip, panels: Mapping[str, Paint], *, unit: str = "", legend: Sequence[Line2D] = ()
+) -> Picture:
+    """The moving skeleton, once for each paint, by what stands over it; with a ``unit``, a colour bar for `SHARES`."""
     columns = min(len(panels), PANELS)
     rows, cell = -(-len(panels) // columns), (2.3, 2.7) if len(panels) > 1 else (3.4, 4.0)
-    width, height = cell[0] * columns + (0.9 if colours else 0.1), cell[1] * rows + 0.6
-    figure = Figure(figsize=(width, height))
-    cells = list(figure.subplots(rows, columns, squeeze=False).ravel())
-    figure.subplots_adjust(
-        0.01, 0.3 / height if legend else 0.01, 1 - (0.9 if colours else 0.1) / width, 1 - 0.65 / height, 0.02, 0.12
-    )
-    low, high = clip.places.min((0, 1, 2)), clip.places.max((0, 1, 2))
-    margin = 0.06 * max(float((high - low).max()), 1e-6)
+    size = cell[0] * columns + (0.9 if unit else 0.1), cell[1] * rows + 0.6
+    figure = Figure(figsize=size, layout="constrained")
+    cells = figure.subplots(rows, columns, squeeze=False).ravel()
+    places = clip.places
+    (left, low), (right, high) = places.min((0, 1, 2)), places.max((0, 1, 2))
+    margin = 0.06 * max(float(right - left), float(high - low), 1e-6)
     for axes in cells:
+        axes.set(xlim=(left - margin, right + margin), ylim=(low - margin, high + 2 * margin), aspect="equal")
         axes.set_axis_off()
-    for axes, name in zip(cells, panels, strict=False):
-        axes.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + 2 * margin), aspect="equal")
-        axes.set_title(drawn(name), fontsize=8)
-    if colours:
-        bar = figure.add_axes((1 - 0.72 / width, 0.2, 0.13 / width, 0.6))
-        figure.colorbar(ScalarMappable(norm=colours[0], cmap=COLOURS), cax=bar).set_label(colours[1], fontsize=7)
+    for axes, title in zip(cells, panels, strict=False):
+        axes.set_title(drawn(title), fontsize=8)
+    if unit:
+        bar = figure.colorbar(ScalarMappable(norm=SHARES, cmap=COLOURS), ax=cells, shrink=0.6, aspect=25)
+        bar.set_label(unit, fontsize=7)
     if legend:
-        figure.legend(handles=legend, loc="lower center", ncols=2, frameon=False, fontsize=8, borderaxespad=0)
-    figure.text(0.01, 1 - 0.22 / height, title, fontsize=9, va="center")
-    when = figure.text(0.99, 1 - 0.22 / height, "", fontsize=9, ha="right", va="center")
+        figure.legend(handles=legend, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    heading = figure.suptitle(f"{clip.title}\n", x=0.02, ha="left", fontsize=9)
+    figure.draw_without_rendering()  # laid out once, not for each frame
+    figure.set_layout_engine("none")
 
     def update(frame: int) -> None:
         for axes, paint in zip(cells, panels.values(), strict=False):
             for old in (*axes.collections, *axes.texts):
                 old.remove()
-            _draw_bodies(axes, clip, frame, paint, np.zeros(2))
-        moment = clip.time(frame)
-        when.set_text(f"{moment:.2f} s" if clip.rate else f"frame {moment:.0f} of {clip.length}")
+            _draw_bodies(axes, clip, places[:, frame], paint, min(frame // clip.segment, clip.segments - 1))
+        moment = f"{clip.time(frame):.2f} s" if clip.rate else f"frame {clip.time(frame):.0f} of {clip.length}"
+        heading.set_text(f"{clip.title}\n{moment}")
 
-    return figure, Animation(shown_frames(clip.frames), update)
-
-
-def _extent(clip: ShownClip) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"], float]:
-    """Lower left and upper right of all bodies, each moment about its middle, and how far apart two moments stand."""
-    frames = [clip.middle(segment) for segment in range(clip.segments)]
-    about = np.concatenate([(clip.places[:, f] - (_middle(clip, f), 0)).reshape(-1, 2) for f in frames])
-    low, high = about.min(0), about.max(0)
-    height = max(float(high[1] - low[1]), 1e-6)
-    margin = np.array((0, 0.05 * height))
-    apart = 0.14 if len(clip.places) == 1 else 0.4
-    return low - margin, high + margin, max(float(2 * np.abs(about[:, 0]).max()) + apart * height, 0.45 * height)
-
-
-def _middle(clip: ShownClip, frame: int) -> float:
-    across = clip.places[:, frame, :, 0]
-    return float(across.min() + across.max()) / 2
+    return Picture(name, figure, Animation(shown_frames(clip.frames), update))

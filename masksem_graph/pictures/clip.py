@@ -24,14 +24,12 @@ class ShownClip:
     """A clip, whole and unturned, resized to the model's frames.
 
     Args:
-        name: in its store, or of its file.
-        action: its class; None where it has no label.
+        name, action: of the clip and of its class, None where it has no label.
         batch: what the networks see: one sequence.
         coordinates: of the nodes' joints, whichever stream the networks see, in the topology's units.
         topology: of the nodes.
         segment: l, frames of a segment.
-        length: frames of the clip before it was resized.
-        rate: frames that it has a second, where that is known.
+        length, rate: frames of the clip before it was resized, and in a second, where that is known.
         compared: a topology with the same joints whose bones are drawn, in place of the nodes' own.
     """
 
@@ -61,6 +59,16 @@ class ShownClip:
     def title(self) -> str:
         """Name and class."""
         return drawn(self.name if self.action is None else f"{self.name}: {self.action}")
+
+    @property
+    def bodies(self) -> list[str]:
+        """``body 1``, ``body 2``; nothing to tell apart where there is one alone."""
+        count = len(self.coordinates)
+        return [f"body {body + 1}" for body in range(count)] if count > 1 else [""]
+
+    def title_of(self, body: int) -> str:
+        """The title, and which of several bodies."""
+        return self.title + (f", {self.bodies[body]} of {len(self.bodies)}" if self.bodies[body] else "")
 
     @property
     def places(self) -> Float[np.ndarray, "B T V 2"]:
@@ -94,35 +102,27 @@ class ShownClip:
 
     def time(self, frame: float) -> float:
         """The moment of a resized frame, which may lie between two, on the axis that `clock` labels."""
-        return (frame + 0.5) * self.length / self.frames / (self.rate or 1) - (0 if self.rate else 0.5)
+        return (frame + 0.5) / self.pace - (0 if self.rate else 0.5)
 
-    def middle(self, segment: int) -> int:
-        """The resized frame in the middle of a segment."""
-        return segment * self.segment + self.segment // 2
+
+def file_of(name: str, body: str) -> str:
+    """The name of a picture of one of several bodies."""
+    return f"{name}_{body.replace(' ', '')}" if body else name
 
 
 def show_clip(source: SkeletonLoader, clip: int, *, topology: Topology, rate: float | None = None) -> ShownClip:
-    """Read a clip for pictures.
-
-    Args:
-        source: reads the inputs of ``topology``.
-        clip: its position in the store.
-        topology: of the nodes.
-        rate: frames that the clip has a second, where that is known.
-    """
-    store = source.store
-    where = torch.tensor([clip])
+    """Read a clip, given by its position in the store, for pictures; see `ShownClip`."""
+    store, where = source.store, torch.tensor([clip])
     plan = source.plan(whole_view(where, source.length[where]))
     # A picture shows the body, whichever stream the networks see.
     joints = copy.copy(source)
     joints.stream, joints.derivatives = "joint", False
-    coordinates = nodes_of(joints.load(plan).frames, topology).cpu().numpy()[..., : topology.dimensions]
     label = int(store.label[clip])
     return ShownClip(
         name=Path(str(store.name[clip])).name,
         action=store.classes[label] if label >= 0 else None,
         batch=source.load(plan),
-        coordinates=coordinates,
+        coordinates=nodes_of(joints.load(plan).frames, topology).cpu().numpy()[..., : topology.dimensions],
         topology=topology,
         segment=source.segment,
         length=int(store.length[clip]),

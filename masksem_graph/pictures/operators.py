@@ -18,27 +18,11 @@ from matplotlib.lines import Line2D
 
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch
-from masksem_graph.operators import (
-    Adjacency,
-    Heat,
-    Identity,
-    Operator,
-    PartAverage,
-    PersonalisedPageRank,
-    SpatioTemporal,
-)
-from masksem_graph.pictures.canvas import COLOURS, EDGE, node_sizes
+from masksem_graph.operators import Adjacency, Heat, Identity, Operator, PartAverage, PersonalisedPageRank, SpatioTemporal
+from masksem_graph.pictures.canvas import COLOURS, EDGE, draw_nodes, require_joints
 from masksem_graph.pictures.picture import Picture
+from masksem_graph.report import skeleton
 from masksem_graph.report.names import drawn, shown
-from masksem_graph.report.skeleton import (
-    draw_bones,
-    draw_matrix,
-    draw_skeleton,
-    front_view,
-    part_legend,
-    topology_title,
-    write_names,
-)
 from masksem_graph.topology import Topology
 
 NAMES: dict[str, type[Operator]] = {
@@ -60,6 +44,7 @@ SIDE_BY_SIDE: dict[str, Operator] = {
     "spatio-temporal": SpatioTemporal(),
 }
 SEGMENTS = 5
+MIDDLE = SEGMENTS // 2
 """An impulse starts in the middle of so many."""
 COLUMNS = 4
 EDGE_COLOUR = "#0072B2"
@@ -67,18 +52,13 @@ UNIT = "weight (square-root scale)"
 WIDEST = 4.5
 """Width in points of the edge with the largest weight."""
 
+Response = Float[np.ndarray, "V Te V"]
+"""What each node has of an impulse at each joint of the middle segment."""
+
 
 def named_operator(name: str, numbers: Mapping[str, Any]) -> dict[str, Operator]:
-    """Nothing at all and one operator, by what they are called in pictures.
-
-    Args:
-        name: a short name, or the dotted path of a class of one's own.
-        numbers: options of its constructor.
-
-    Raises:
-        InputError: no such operator, or it has no such option.
-    """
-    kind = NAMES[name] if name in NAMES else _own(name)
+    """No smoothing and one operator, by what they are called in pictures: of `NAMES` or a dotted path, with its options."""
+    kind = NAMES.get(name) or _own(name)
     if unknown := numbers.keys() - signature(kind).parameters.keys():
         raise InputError(f"--{min(unknown)}: the operator {name} has no such option")
     called = name.rpartition(".")[2].replace("_", "-") + "".join(f", {option} {value:g}" for option, value in numbers.items())
@@ -97,40 +77,31 @@ def _own(path: str) -> type[Operator]:
     return found
 
 
-def spread(operator: Operator, topology: Topology, segments: int = SEGMENTS) -> Float[np.ndarray, "V Te V"]:
+def spread(operator: Operator, topology: Topology) -> Response:
     """Where an impulse at each joint of the middle segment goes."""
     joints = len(topology)
-    impulses = torch.zeros(joints, segments, joints)
-    impulses[range(joints), segments // 2, range(joints)] = 1
-    batch = SkeletonBatch.from_frames(torch.zeros(joints, segments, len(topology.inputs), 1), topology=topology, segment=1)
+    impulses = torch.zeros(joints, SEGMENTS, joints)
+    impulses[range(joints), MIDDLE, range(joints)] = 1
+    batch = SkeletonBatch.from_frames(torch.zeros(joints, SEGMENTS, len(topology.inputs), 1), topology=topology, segment=1)
     return operator(impulses, batch).numpy()
 
 
 def operator_pictures(topology: Topology, operators: Mapping[str, Operator], impulses: Sequence[str] = ()) -> list[Picture]:
     """The operators as matrices, on the graph, and what becomes of an impulse; a weight has the same colour in all three.
 
-    Args:
-        topology: the skeleton.
-        operators: by what they are called.
-        impulses: joints that an impulse starts at; chosen by `far_joints` where none is given.
+    No smoothing is left out beside other operators. Impulses start at `far_joints` where none are given, ``InputError`` for
+    unknown ones.
     """
-    responses = {name: spread(operator, topology) for name, operator in operators.items()}
-    joints = impulses or far_joints(topology)
-    return [
-        Picture("smoothing_matrices", matrices_figure(topology, responses)),
-        Picture("smoothing_graphs", graphs_figure(topology, responses)),
-        Picture("smoothing_impulse", impulse_figure(topology, responses, joints)),
-    ]
-
-
-def _telling(responses: Mapping[str, Float[np.ndarray, "V Te V"]]) -> dict[str, Float[np.ndarray, "V Te V"]]:
-    """All but no smoothing, which is nothing to look at beside others."""
-    return {name: response for name, response in responses.items() if name != "none" or len(responses) == 1}
-
-
-def _norm(responses: Mapping[str, Float[np.ndarray, "V Te V"]]) -> PowerNorm:
-    """The colours of weights."""
-    return PowerNorm(0.5, 0, max(float(response.max()) for response in _telling(responses).values()))
+    require_joints(topology, impulses)
+    shown_ones = [name for name in operators if name != "none" or len(operators) == 1]
+    responses = {name: spread(operators[name], topology) for name in shown_ones}
+    norm = PowerNorm(0.5, 0, max(float(response.max()) for response in responses.values()))
+    figures = {
+        "smoothing_matrices": _matrices(topology, responses, norm),
+        "smoothing_graphs": _graphs(topology, responses, norm),
+        "smoothing_impulse": _impulses(topology, responses, norm, impulses or far_joints(topology)),
+    }
+    return [Picture(name, figure) for name, figure in figures.items()]
 
 
 def far_joints(topology: Topology, count: int = 3) -> list[str]:
@@ -138,7 +109,7 @@ def far_joints(topology: Topology, count: int = 3) -> list[str]:
 
     Far in the rest pose, so that skeletons of one body that differ in their bones show the same joints.
     """
-    places = front_view(topology) if not topology.rest_pose else topology.rest_pose
+    places = topology.rest_pose or skeleton.front_view(topology)
     where = np.array([places[joint] for joint in topology.joints])
     chosen = [topology.centre]
     while len(chosen) < count:
@@ -154,66 +125,61 @@ def far_joints(topology: Topology, count: int = 3) -> list[str]:
     return chosen
 
 
-def _grid(count: int, cell: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
+def _grid(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     """A figure with so many cells, at most `COLUMNS` in a row."""
     rows = -(-count // COLUMNS)
     columns = -(-count // rows)
-    figure = Figure(figsize=(cell[0] * columns + 1.6, cell[1] * rows + 0.9), layout="constrained")
-    cells = list(figure.subplots(rows, columns, squeeze=False, **options).ravel())
+    figure = Figure(figsize=(width * columns + 1.6, height * rows + 0.9), layout="constrained")
+    cells = list(figure.subplots(rows, columns, squeeze=False).ravel())
     for unused in cells[count:]:
         unused.set_axis_off()
     return figure, cells[:count]
 
 
-def matrices_figure(topology: Topology, responses: Mapping[str, Float[np.ndarray, "V Te V"]]) -> Figure:
+def _matrices(topology: Topology, responses: Mapping[str, Response], norm: Normalize) -> Figure:
     """Each operator as a matrix: from the joint of a row to that of a column, and into the next segment where it goes."""
-    middle = SEGMENTS // 2
-    panels = {name: response[:, middle] for name, response in _telling(responses).items()}
-    for name, response in responses.items():
-        if response[:, middle + 1].any():
-            panels[f"{name}: to the next segment"] = response[:, middle + 1]
+    panels = {name: response[:, MIDDLE] for name, response in responses.items()}
+    later = {f"{name}: to the next segment": response[:, MIDDLE + 1] for name, response in responses.items()}
+    panels |= {name: matrix for name, matrix in later.items() if matrix.any()}
     size, many = max(0.125 * len(topology), 1.6), len(panels) > 2
-    figure, cells = _grid(len(panels), (size + 0.3, size + (0.95 if many else 1.4)))
+    figure, cells = _grid(len(panels), size + 0.3, size + (0.95 if many else 1.4))
     for axes, (name, matrix) in zip(cells, panels.items(), strict=True):
         first = axes.get_subplotspec().is_first_col()  # type: ignore[union-attr]
-        image = draw_matrix(axes, topology, matrix, names=first, parts=many, cmap=COLOURS, norm=_norm(responses))
+        image = skeleton.draw_matrix(axes, topology, matrix, names=first, parts=many, cmap=COLOURS, norm=norm)
         axes.set_title(drawn(name), fontsize=10)
         axes.set_xlabel("to joint", fontsize=9)
         axes.set_ylabel("from joint" if first else "", fontsize=9)
-    figure.suptitle(topology_title(topology), fontsize=10)
+    figure.suptitle(skeleton.topology_title(topology), fontsize=10)
     figure.colorbar(image, ax=cells, label=UNIT, shrink=0.7, aspect=30)
     return figure
 
 
-def graphs_figure(topology: Topology, responses: Mapping[str, Float[np.ndarray, "V Te V"]]) -> Figure:
+def _graphs(topology: Topology, responses: Mapping[str, Response], norm: Normalize) -> Figure:
     """The joints by name, then each operator: what stays at a joint as its shade, what goes to another as an edge's width."""
-    panels = {name: response[:, SEGMENTS // 2] for name, response in _telling(responses).items()}
-    places = front_view(topology)
-    where = np.array([places[joint] for joint in topology.joints])
+    panels = {name: response[:, MIDDLE] for name, response in responses.items()}
     largest = max(float((m - np.diag(np.diag(m))).max()) for m in panels.values()) or 1.0
-    figure, (first, *cells) = _grid(1 + len(panels), (3.7, 4.2))
-    draw_skeleton(first, topology, size=20)
+    figure, (first, *cells) = _grid(1 + len(panels), 3.7, 4.2)
+    places = skeleton.draw_skeleton(first, topology, size=20)
+    where = np.array([places[joint] for joint in topology.joints])
     first.set_title("joints and bones", fontsize=10)
     first.margins(0.3, 0.05)
     for axes, (name, matrix) in zip(cells, panels.items(), strict=True):
         _draw_weights(axes, where, (matrix + matrix.T) / 2, largest)
-        dots = axes.scatter(where[:, 0], where[:, 1], s=54, c=matrix.diagonal(), norm=_norm(responses), cmap=COLOURS, **EDGE)
+        dots = skeleton.draw_dots(axes, where, s=54, c=matrix.diagonal(), norm=norm, cmap=COLOURS, **EDGE)
         axes.set_title(drawn(name), fontsize=10)
         if topology.rest_pose:
-            for side, align in (("right", "left"), ("left", "right")):
-                axes.text(0.02 if align == "left" else 0.98, 0.02, side, transform=axes.transAxes, ha=align, fontsize=8)
-        axes.set_aspect("equal")
-        axes.margins(0.12, 0.05)
-        axes.set_axis_off()
-    figure.suptitle(topology_title(topology), fontsize=10)
+            axes.text(0.02, 0.02, "right", transform=axes.transAxes, ha="left", fontsize=8)
+            axes.text(0.98, 0.02, "left", transform=axes.transAxes, ha="right", fontsize=8)
+        skeleton.without_axes(axes, 0.12, 0.05)
     bar = figure.colorbar(dots, ax=[first, *cells], shrink=0.6, aspect=30)
     bar.set_label(f"{UNIT}\nthat stays at the joint", fontsize=8)
     widths = [round(share * largest, 2) for share in (0.25, 0.5, 1)]
-    label = "between two joints: "
-    lines = [Line2D([], [], color=EDGE_COLOUR, lw=WIDEST * w / largest, label=f"{label}{w:.2f}") for w in widths]
-    handles = [*part_legend(topology), *lines]
+    look: dict[str, Any] = {"color": EDGE_COLOUR}
+    lines = [Line2D([], [], lw=WIDEST * w / largest, label=f"between two joints: {w:.2f}", **look) for w in widths]
+    handles = [*skeleton.part_legend(topology), *lines]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-    write_names(first, topology, places, fontsize=7)
+    figure.suptitle(skeleton.topology_title(topology), fontsize=10)
+    skeleton.write_names(first, topology, places, fontsize=7)
     return figure
 
 
@@ -225,47 +191,34 @@ def _draw_weights(axes: Axes, where: Float[np.ndarray, "V 2"], weights: Float[np
     axes.add_collection(LineCollection([where[list(p)] for p in pairs], **look))
 
 
-def impulse_figure(
-    topology: Topology, responses: Mapping[str, Float[np.ndarray, "V Te V"]], impulses: Sequence[str]
-) -> Figure:
-    """What becomes of one unit of saliency at a joint: a row a joint, a column an operator.
-
-    Raises:
-        InputError: the topology has no such joint.
-    """
-    if unknown := [joint for joint in impulses if joint not in topology.index]:
-        raise InputError(
-            f"--joints: {topology.name} has no joint called {unknown[0]!r}, expected some of {', '.join(topology.joints)}"
-        )
-    panels, norm = _telling(responses), _norm(responses)
-    down, across = [f"1 at {shown(joint)}" for joint in impulses], [drawn(name).replace(", ", ",\n") for name in panels]
-    cells = [[(response[topology.index[joint]], joint) for response in panels.values()] for joint in impulses]
-    if len(panels) == 1:  # joints side by side, rather than below each other
-        down, across, cells = across, down, [list(column) for column in zip(*cells, strict=True)]
+def _impulses(topology: Topology, responses: Mapping[str, Response], norm: Normalize, impulses: Sequence[str]) -> Figure:
+    """What becomes of one unit of saliency at a joint: a row a joint, a column an operator."""
+    down, across = [f"1 at {shown(joint)}" for joint in impulses], [drawn(name).replace(", ", ",\n") for name in responses]
+    side_by_side = len(responses) == 1  # joints, rather than below each other
+    if side_by_side:
+        down, across = across, down
     figure = Figure(figsize=(1.75 * len(across) + 1.2, 2.1 * len(down) + 0.8), layout="constrained")
     grid = figure.subplots(len(down), len(across), squeeze=False)
-    for row, told, found in zip(grid, down, cells, strict=True):
-        for axes, (response, joint) in zip(row, found, strict=True):
-            dots = _draw_impulse(axes, topology, response, joint, norm)
-        look: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "right", "fontsize": 9}
-        row[0].text(-0.06, 0.5, told, transform=row[0].transAxes, **look)
+    for row, joint in zip(grid.T if side_by_side else grid, impulses, strict=True):
+        for axes, response in zip(row, responses.values(), strict=True):
+            dots = _draw_impulse(axes, topology, response[topology.index[joint]], joint, norm)
+    look: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "right", "fontsize": 9}
+    for axes, told in zip(grid[:, 0], down, strict=True):
+        axes.text(-0.06, 0.5, told, transform=axes.transAxes, **look)
     for axes, told in zip(grid[0], across, strict=True):
         axes.set_title(told, fontsize=9)
-    figure.suptitle(topology_title(topology), fontsize=10)
+    figure.suptitle(skeleton.topology_title(topology), fontsize=10)
     figure.colorbar(dots, ax=grid, label=f"{UNIT}\nthat a joint then has", shrink=0.7)
     return figure
 
 
 def _draw_impulse(axes: Axes, topology: Topology, response: Float[np.ndarray, "Te V"], joint: str, norm: Normalize) -> Any:
-    places, here = front_view(topology), response[SEGMENTS // 2]
-    x, y = np.array([places[name] for name in topology.joints]).T
-    draw_bones(axes, topology, places)
-    dots = axes.scatter(x, y, s=node_sizes(here, norm, 80), c=here, norm=norm, cmap=COLOURS, **EDGE)
-    axes.scatter(places[joint][0], places[joint][1], s=150, facecolors="none", edgecolors="black", linewidths=1, zorder=4)
-    beside = np.delete(response, SEGMENTS // 2, axis=0)
+    places, here = skeleton.front_view(topology), response[MIDDLE]
+    skeleton.draw_bones(axes, topology, places)
+    dots = draw_nodes(axes, np.array([places[name] for name in topology.joints]), here, norm, 80)
+    skeleton.draw_dots(axes, places[joint], s=150, facecolors="none", edgecolors="black", linewidths=1, zorder=4)
+    beside = np.delete(response, MIDDLE, axis=0)
     told = f"sum {here.sum():.2f}" + (f", and {beside.sum():.2f} in time" if beside.any() else "")
     axes.text(0.5, 0.0, told, transform=axes.transAxes, ha="center", va="top", fontsize=8)
-    axes.set_aspect("equal")
-    axes.margins(0.14, 0.06)
-    axes.set_axis_off()
+    skeleton.without_axes(axes, 0.14, 0.06)
     return dots

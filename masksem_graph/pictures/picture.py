@@ -22,12 +22,7 @@ MOST_FRAMES = 48
 
 @dataclass(frozen=True)
 class Animation:
-    """What moves in a figure.
-
-    Args:
-        frames: which frames are shown, in turn.
-        update: draws one of them.
-    """
+    """What moves in a figure: ``update`` draws each of ``frames`` in turn."""
 
     frames: Sequence[int]
     update: Callable[[int], None]
@@ -35,13 +30,7 @@ class Animation:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure and the name of its files.
-
-    Args:
-        name: of the files, without ending.
-        figure: what is drawn.
-        motion: where it moves.
-    """
+    """A figure, the name of its files without ending, and where it moves, how."""
 
     name: str
     figure: Figure
@@ -54,23 +43,18 @@ def shown_frames(frames: int) -> list[int]:
 
 
 def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
-    """Write PNG and SVG of what stands still, and a GIF of what moves.
-
-    Returns:
-        the files.
-    """
+    """Write PNG and SVG of what stands still, and a GIF of what moves; returns the files."""
     written = []
     for picture in pictures:
-        path = folder / picture.name
         if picture.motion is None:
-            save_figure(picture.figure, path)
-            written += [path.with_name(f"{path.name}.{ending}") for ending in ("png", "svg")]
+            written += save_figure(picture.figure, folder / picture.name)
         else:
-            written.append(_write_gif(picture.figure, picture.motion, path.with_name(f"{path.name}.gif")))
+            written.append(folder / f"{picture.name}.gif")
+            _write_gif(picture.figure, picture.motion, written[-1])
     return written
 
 
-def _write_gif(figure: Figure, motion: Animation, path: Path) -> Path:
+def _write_gif(figure: Figure, motion: Animation, path: Path) -> None:
     FigureCanvasAgg(figure)
     with write_beside(path) as partial, TemporaryDirectory() as folder:
         motion.update(motion.frames[0])  # a fault in a drawing shows here; Pillow's writer would hide it behind one of its own
@@ -79,7 +63,6 @@ def _write_gif(figure: Figure, motion: Animation, path: Path) -> Path:
         drawn = Path(folder) / "drawn.gif"
         animation.save(drawn, writer=PillowWriter(fps=FRAMES_A_SECOND), dpi=90)
         partial.write_bytes(drawn.read_bytes())
-    return path
 
 
 def require_display() -> None:
@@ -103,14 +86,12 @@ def show_pictures(pictures: Sequence[Picture]) -> None:
 
     playing = []
     for picture in pictures:
-        window = pyplot.figure(num=picture.name + (" (moving)" if picture.motion else ""))
-        manager = window.canvas.manager
+        manager = pyplot.figure(num=picture.name + (" (moving)" if picture.motion else "")).canvas.manager
         assert manager is not None
         # The window was made for an empty figure; it shows the picture's instead.
         manager.canvas.figure = picture.figure
         picture.figure.set_canvas(manager.canvas)
-        if picture.motion is not None:
-            interval = round(1000 / FRAMES_A_SECOND)
-            motion = picture.motion
+        if (motion := picture.motion) is not None:
+            interval = 1000 // FRAMES_A_SECOND
             playing.append(FuncAnimation(picture.figure, motion.update, frames=motion.frames, interval=interval))
     pyplot.show()

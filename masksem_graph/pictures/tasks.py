@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -42,8 +41,7 @@ def task_of(run: Path) -> Pretrain:
     encoder = load_encoder(run)
     model = parse_mapping(ModelConfig, describe_encoder(run).model, source=run / "encoder.yaml")
     method = MethodConfig(scores=GradCam(), target=VelocityAcceleration(), operator=Adjacency())
-    task = build_pretrain(model, method, topologies=encoder.topologies, channels=encoder.channels, student=encoder)
-    return task.eval()
+    return build_pretrain(model, method, topologies=encoder.topologies, channels=encoder.channels, student=encoder).eval()
 
 
 def with_scores(task: Pretrain, scores: Scores, operator: Operator) -> Pretrain:
@@ -57,11 +55,9 @@ def with_scores(task: Pretrain, scores: Scores, operator: Operator) -> Pretrain:
 
 
 def semantic(task: Pretrain, reference: Callable[[], Float[Tensor, "T J C"]]) -> Pretrain:
-    """The task, if its scores are semantic, or else its networks under Grad-CAM; with an average motion to hold clips against.
+    """The task, if its scores are semantic, or else its networks under Grad-CAM.
 
-    Args:
-        task: a run's.
-        reference: finds the average motion, where the task has none.
+    ``reference`` finds the average motion that clips are held against, where the task has none.
     """
     if not task.scores.needs_features:
         task = with_scores(task, GradCam(), Adjacency())
@@ -72,39 +68,33 @@ def semantic(task: Pretrain, reference: Callable[[], Float[Tensor, "T J C"]]) ->
 
 def operator_name(task: Pretrain) -> str:
     """A task's smoothing operator and those of its options that are not the usual ones: ``Adjacency, hops 2``."""
-    if isinstance(task.operator, Identity):
+    operator = task.operator
+    if isinstance(operator, Identity):
         return "no operator"
-    known, own = _options(type(task.operator)), vars(task.operator)
-    options = {name: own[name] for name, default in known.items() if name in own and own[name] != default}
-    return type(task.operator).__name__ + "".join(f", {option} {value}" for option, value in options.items())
-
-
-def _options(operator: type[Operator]) -> dict[str, Any]:
-    """Its constructor's arguments and their defaults; it keeps them under the same names."""
-    return {name: parameter.default for name, parameter in inspect.signature(operator).parameters.items()}
+    own, known = vars(operator), inspect.signature(type(operator)).parameters  # it keeps them under the same names
+    options = {name: own[name] for name, usual in known.items() if name in own and own[name] != usual.default}
+    return type(operator).__name__ + "".join(f", {option} {value}" for option, value in options.items())
 
 
 @torch.no_grad()
 def scored(task: Pretrain, clip: ShownClip) -> Float[Tensor, "B Te V"]:
     """Each node's score before it is smoothed; the clip is a batch of its own, held against the task's average motion."""
-    return task.score(clip.batch, _numbers(task, clip, 0), _by_itself(task, clip))
+    return task.score(clip.batch, *_by_itself(task, clip, 0))
 
 
 @torch.no_grad()
 def drawn_mask(task: Pretrain, clip: ShownClip, *, seed: int) -> Mask:
     """One mask of a clip."""
-    return task.draw(clip.batch, _numbers(task, clip, seed), _by_itself(task, clip)).mask
+    return task.draw(clip.batch, *_by_itself(task, clip, seed)).mask
 
 
-def _by_itself(task: Pretrain, clip: ShownClip) -> GlobalBatch:
-    reference = task.reference() if task.needs_reference else None
-    return GlobalBatch(bodies=clip.batch.num_bodies, reference=reference)
-
-
-def _numbers(task: Pretrain, clip: ShownClip, seed: int) -> RandomNumbers:
+def _by_itself(task: Pretrain, clip: ShownClip, seed: int) -> tuple[RandomNumbers, GlobalBatch]:
+    """The random numbers of a clip, and what it is a part of: itself."""
     batch, draw = clip.batch, keyed_generator(seed, Purpose.PICTURE_MASKS)
     counts, device = task.draws(batch.segments, len(batch.topology)), batch.frames.device
-    return RandomNumbers(**{name: torch.rand(batch.num_bodies, n, generator=draw).to(device) for name, n in counts.items()})
+    numbers = {name: torch.rand(batch.num_bodies, n, generator=draw).to(device) for name, n in counts.items()}
+    reference = task.reference() if task.needs_reference else None
+    return RandomNumbers(**numbers), GlobalBatch(bodies=batch.num_bodies, reference=reference)
 
 
 def average_motion(source: SkeletonLoader, clips: Int64[Tensor, " train"]) -> Float[Tensor, "T J C"]:

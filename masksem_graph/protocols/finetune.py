@@ -15,7 +15,6 @@ from rich.progress import Progress
 from torch import Tensor
 
 from masksem_graph.errors import InputError
-from masksem_graph.models.compiling import compile_layers
 from masksem_graph.models.heads import HeadFactory, MLPHead
 from masksem_graph.protocols.base import Evaluation, Outcome, Protocol
 from masksem_graph.seeding import Purpose, keyed_generator
@@ -108,7 +107,7 @@ class FineTune(Protocol):
         encoder = copy.deepcopy(evaluation.encoder).requires_grad_(True)
         encoder.set_drop_path(self.drop_path)
         if evaluation.compile:
-            compile_layers(encoder)
+            encoder.backbone.compile_layers()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(keyed_generator(Purpose.FINETUNE_HEAD, seed).initial_seed())
             head = self.head(width=encoder.width, joints=len(evaluation.source.topology), classes=len(evaluation.classes))

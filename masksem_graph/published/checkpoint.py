@@ -1,7 +1,5 @@
 """Reading a published checkpoint, without running anything that it contains."""
 
-from __future__ import annotations
-
 import argparse
 import re
 from collections.abc import Mapping
@@ -14,40 +12,24 @@ import torch
 from torch import Tensor
 
 from masksem_graph.errors import InputError
-from masksem_graph.published.layout import (
-    Layout,
-    Sizes,
-    Weights,
-    decoder_layout,
-    encoder_layout,
-    linear_head_layout,
-    mlp_head_layout,
-    to_ours,
-)
+from masksem_graph.published import layout
+from masksem_graph.published.layout import Layout, Sizes, Weights
 from masksem_graph.training.checkpoint import read_tensors
 
 STUDENT, TEACHER = "mamp.", "encoder."  # where MaskSem's files hold them
 WRAPPED = ("model", "state_dict", "model_state_dict")  # what people put around the weights
 PREFIXES = ("module.", "_orig_mod.", "model.")  # what DataParallel, torch.compile and Lightning put before their names
-SCALARS: list[Any] = [
-    np.dtype,
-    *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["AllFloat"] + "?"},
-]
+CODES = np.typecodes["AllInteger"] + np.typecodes["AllFloat"] + "?"
+SCALARS: list[Any] = [np.dtype, *{type(np.dtype(code)) for code in CODES}]
 """What a number of NumPy's is pickled as, beside its function, which has moved between versions."""
 UNREAD = {"queue", "queue_ptr"}  # MaskSem's files carry them; no code reads them
 
 
 @dataclass(frozen=True)
 class Published:
-    """A checkpoint of the authors under our names.
+    """A checkpoint of the authors under our names; ``kind`` and ``told``, what was changed in the weights, are for people.
 
-    Args:
-        kind: what it is, for people.
-        sizes: of its model.
-        parts: weights of ``student``, and of ``decoder``, ``teacher`` and ``head`` where the file has them.
-        epoch: as the file has it; None where it does not say.
-        arguments: the ``argparse.Namespace`` in the file, as a mapping.
-        told: what was taken off the weights, or changed in them, for people.
+    ``parts`` are weights of ``student``, and of ``decoder``, ``teacher`` and ``head`` where the file has them.
     """
 
     kind: str
@@ -68,39 +50,54 @@ class Published:
 def read_published(path: Path) -> Published:
     """Read a checkpoint of MAMP or MaskSem: from pre-training, the linear probe or fine-tuning.
 
-    Raises:
-        InputError: not such a file, damaged, or with anything in it but tensors, plain data and ``argparse.Namespace``.
+    Anything in it but tensors, plain data and ``argparse.Namespace`` is refused.
     """
     content = _load(path)
     inner = next((content[name] for name in WRAPPED if isinstance(content.get(name), Mapping)), content)
-    named = isinstance(inner, Mapping) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in inner.items())
-    if not named or not inner:
-        raise InputError(f"{path}: expected the weights of a MAMP or MaskSem model, found {_summary(inner)}")
-    inner, told = _unwrapped(inner)
-    masksem = any(name.startswith(STUDENT) for name in inner)
-    state = {name: value for name, value in inner.items() if not (masksem and name in UNREAD)}
+    if not inner or not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in inner.items()):
+        raise _no_weights(path, inner)
+    state, told = _unwrapped(inner)
+    masksem = any(name.startswith(STUDENT) for name in state)
+    if masksem:
+        state = {name: value for name, value in state.items() if name not in UNREAD}
     found = _Reading(path, state, STUDENT if masksem else "")
     sizes = found.sizes()
-    layouts = {"student": encoder_layout(sizes)}
-    if sizes.decoder_depth:
-        layouts["decoder"] = decoder_layout(sizes)
-    if head := found.head_layout(sizes):
-        layouts["head"] = head
-    layouts = {part: {found.prefix + name: place for name, place in layout.items()} for part, layout in layouts.items()}
+    layouts = {"student": layout.encoder_layout(sizes), "head": found.head_layout(sizes)}
+    layouts["decoder"] = layout.decoder_layout(sizes) if sizes.decoder_depth else {}
+    layouts = {part: {found.prefix + name: place for name, place in one.items()} for part, one in layouts.items() if one}
     if masksem and any(name.startswith(TEACHER) for name in state):
-        layouts["teacher"] = {TEACHER + name: place for name, place in encoder_layout(sizes).items()}
-    found.check({name: place for layout in layouts.values() for name, place in layout.items()})
-    stages = {"decoder": "pre-training", "head": "evaluation"}
-    stage = next((stage for part, stage in stages.items() if part in layouts), "encoder alone")
-    arguments = content.get("args")
+        layouts["teacher"] = {TEACHER + name: place for name, place in layout.encoder_layout(sizes).items()}
+    found.check({name: place for one in layouts.values() for name, place in one.items()})
+    stage = "pre-training" if "decoder" in layouts else "evaluation" if "head" in layouts else "encoder alone"
+    arguments, epoch = content.get("args"), content.get("epoch")
     return Published(
         kind=f"{'MaskSem' if masksem else 'MAMP'}, {stage}",
         sizes=sizes,
-        parts={part: found.take(layout) for part, layout in layouts.items()},
-        epoch=int(epoch) if isinstance(epoch := content.get("epoch"), int | np.integer) else None,
+        parts={part: found.take(one) for part, one in layouts.items()},
+        epoch=int(epoch) if isinstance(epoch, int | np.integer) else None,
         arguments=vars(arguments) if isinstance(arguments, argparse.Namespace) else {},
         told=told,
     )
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, expected a checkpoint of MAMP or MaskSem (.pth)")
+    scalar = np.float64(0).__reduce__()[0]
+    moved: list[Any] = [(scalar, f"numpy.{place}.multiarray.scalar") for place in ("core", "_core")]
+    allow, named = [argparse.Namespace, *SCALARS, *moved], "NumPy's numbers and argparse.Namespace"
+    content = read_tensors(path, "a checkpoint of MAMP or MaskSem (.pth)", allow=allow, named=named)
+    if not isinstance(content, Mapping):
+        raise _no_weights(path, content)
+    return content
+
+
+def _no_weights(path: Path, value: Any) -> InputError:
+    found = type(value).__name__
+    if isinstance(value, Mapping):
+        names = ", ".join(map(str, list(value)[:4])) + (", ..." if len(value) > 4 else "")
+        found = f"a mapping of {names}" if value else "nothing"
+    return InputError(f"{path}: expected the weights of a MAMP or MaskSem model, found {found}")
 
 
 def _unwrapped(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
@@ -124,57 +121,48 @@ class _Reading:
 
     def sizes(self) -> Sizes:
         """Read off the shapes of a few weights; `check` holds all others to them."""
-        width, channels, segment, _ = self._shape("joints_embed.proj.weight", 4)
-        depth, decoder_depth = self._depth("blocks"), self._depth("decoder_blocks")
-        return Sizes(
-            channels=channels,
-            segment=segment,
-            segments=self._shape("temp_embed", 4)[1],
-            joints=self._shape("pos_embed", 4)[2],
-            width=width,
-            depth=depth,
-            hidden=self._shape("blocks.0.mlp.fc1.weight", 2)[0],
-            decoder_depth=decoder_depth,
-            decoder_hidden=self._shape("decoder_blocks.0.mlp.fc1.weight", 2)[0] if decoder_depth else 0,
-        )
+        width, channels, segment, _ = self._shape(layout.KERNEL, 4)
+        segments, joints = self._shape("temp_embed", 4)[1], self._shape("pos_embed", 4)[2]
+        depth, hidden = self._depth("blocks"), self._shape("blocks.0.mlp.fc1.weight", 2)[0]
+        decoder_depth = self._depth("decoder_blocks")
+        decoder_hidden = self._shape("decoder_blocks.0.mlp.fc1.weight", 2)[0] if decoder_depth else 0
+        return Sizes(channels, segment, segments, joints, width, depth, hidden, decoder_depth, decoder_hidden)
 
     def head_layout(self, sizes: Sizes) -> Layout:
         """Of the head that is there; empty without one."""
-        if self._has("head.fc1.weight"):
-            classes = self._shape("head.fc2.weight", 2)[0]
-            return mlp_head_layout(sizes, self._shape("head.fc1.weight", 2)[0], classes)
+        if self.prefix + "head.fc1.weight" in self.state:
+            hidden, classes = self._shape("head.fc1.weight", 2)[0], self._shape("head.fc2.weight", 2)[0]
+            return layout.mlp_head_layout(sizes, hidden, classes)
         for name, norm in (("head.fc.1.weight", True), ("head.fc.weight", False)):
-            if self._has(name):
-                return linear_head_layout(sizes.width, self._shape(name, 2)[0], norm=norm)
+            if self.prefix + name in self.state:
+                return layout.linear_head_layout(sizes.width, self._shape(name, 2)[0], norm=norm)
         return {}
 
-    def check(self, layout: Layout) -> None:
+    def check(self, expected: Layout) -> None:
         """Raise `InputError` unless the state has all weights of a layout, in its shapes, and no others."""
-        if missing := [name for name in layout if name not in self.state]:
+        if missing := [name for name in expected if name not in self.state]:
             raise self._fault(missing[0], f"is missing, and {len(missing) - 1} more" if missing[1:] else "is missing")
-        if unknown := [name for name in self.state if name not in layout]:
+        if unknown := [name for name in self.state if name not in expected]:
             raise self._fault(unknown[0], "is no weight of such a model")
-        for name, place in layout.items():
+        for name, place in expected.items():
             value, kind = self.state[name], torch.int64 if name.endswith("num_batches_tracked") else torch.float32
             if tuple(value.shape) != place.shape:
                 raise self._fault(name, f"expected shape {list(place.shape)}, found {list(value.shape)}")
             if value.dtype != kind:
                 raise self._fault(name, f"expected {kind}, found {value.dtype}")
 
-    def take(self, layout: Layout) -> Weights:
+    def take(self, places: Layout) -> Weights:
         """A layout's weights under our names."""
-        plain = {name.removeprefix(self.prefix).removeprefix(TEACHER): place for name, place in layout.items()}
-        return to_ours({short: self.state[name] for short, name in zip(plain, layout, strict=True)}, plain)
-
-    def _has(self, name: str) -> bool:
-        return self.prefix + name in self.state
+        plain = {name.removeprefix(self.prefix).removeprefix(TEACHER): place for name, place in places.items()}
+        return layout.to_ours({short: self.state[name] for short, name in zip(plain, places, strict=True)}, plain)
 
     def _shape(self, name: str, axes: int) -> tuple[int, ...]:
-        if not self._has(name):
-            raise self._fault(self.prefix + name, "is missing")
-        shape = tuple(self.state[self.prefix + name].shape)
+        name = self.prefix + name
+        if name not in self.state:
+            raise self._fault(name, "is missing")
+        shape = tuple(self.state[name].shape)
         if len(shape) != axes or 0 in shape:
-            raise self._fault(self.prefix + name, f"expected {axes} axes, found shape {list(shape)}")
+            raise self._fault(name, f"expected {axes} axes, found shape {list(shape)}")
         return shape
 
     def _depth(self, stack: str) -> int:
@@ -183,23 +171,3 @@ class _Reading:
 
     def _fault(self, name: str, fault: str) -> InputError:
         return InputError(f"{self.path}: {name}: {fault}; expected a checkpoint of MAMP or MaskSem as their authors save it")
-
-
-def _load(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, expected a checkpoint of MAMP or MaskSem (.pth)")
-    scalar = np.float64(0).__reduce__()[0]
-    moved: list[Any] = [(scalar, f"numpy.{place}.multiarray.scalar") for place in ("core", "_core")]
-    allow = [argparse.Namespace, *SCALARS, *moved]
-    content = read_tensors(
-        path, "a checkpoint of MAMP or MaskSem (.pth)", allow=allow, named="NumPy's numbers and argparse.Namespace"
-    )
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path}: expected the weights of a MAMP or MaskSem model, found {_summary(content)}")
-    return content
-
-
-def _summary(value: Any) -> str:
-    if not isinstance(value, Mapping):
-        return type(value).__name__
-    return f"a mapping of {', '.join(map(str, list(value)[:4]))}{', ...' if len(value) > 4 else ''}" if value else "nothing"

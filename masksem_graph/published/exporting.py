@@ -1,11 +1,11 @@
 """A run as a checkpoint that MAMP's own code loads."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from masksem_graph.backbones import Transformer
 from masksem_graph.backbones.transformer import Attention
@@ -18,50 +18,30 @@ from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head, LinearHead, MLPHead
 from masksem_graph.models.io import describe_encoder, load_encoder, load_head
 from masksem_graph.parts import build_part
-from masksem_graph.published.layout import (
-    Layout,
-    Sizes,
-    Weights,
-    decoder_layout,
-    encoder_layout,
-    linear_head_layout,
-    mlp_head_layout,
-    to_theirs,
-)
+from masksem_graph.published import layout
+from masksem_graph.published.layout import Layout, Sizes, Weights
 from masksem_graph.training.checkpoint import load_checkpoint, write_tensors
 
-EXPRESSIBLE = {
-    "crop",
-    "frames",
-    "segment",
-    "width",
-    "encodings",
-    "backbone",
-    "decoder",
-    "pool",
-}  # of a ModelConfig in MAMP's layout
+EXPRESSIBLE = {"crop", "frames", "segment", "width", "encodings", "backbone", "decoder", "pool"}
+"""Fields of a `ModelConfig` that MAMP's layout has a place for."""
 
 
 def export_run(run: Path, file: Path) -> None:
     """Write a run as a checkpoint that MAMP's own code loads: encoder, decoder and head as far as the run has them.
 
-    Args:
-        run: a converted one, or one of a transformer with learned encodings and one prediction layer.
-        file: the checkpoint to write.
-
-    Raises:
-        InputError: a part of the run has no place in MAMP's layout.
+    An `InputError` where a part of the run has no place in MAMP's layout: it has to be a converted one, or one of a
+    transformer with learned encodings and one prediction layer.
     """
     encoder = load_encoder(run)
     places = _places(run, encoder)
-    student = encoder.state_dict()
-    decoder = _decoder(run)
+    task = load_checkpoint(run / "last.pt")["task"] if (run / "last.pt").is_file() else {}
+    decoder = {name.removeprefix("decoder."): value for name, value in task.items() if name.startswith("decoder.")}
     sizes = _sizes(encoder, decoder)
-    state = to_theirs(student, _expected(run, "encoder", student, encoder_layout(sizes, places)))
+    state = _theirs(run, "encoder", encoder.state_dict(), layout.encoder_layout(sizes, places))
     if decoder:
-        state |= to_theirs(decoder, _expected(run, "decoder", decoder, decoder_layout(sizes, places)))
+        state |= _theirs(run, "decoder", decoder, layout.decoder_layout(sizes, places))
     if saved := load_head(run):
-        state |= _head_state(run, saved.head, sizes)
+        state |= _theirs(run, "head", saved.head.state_dict(), _head_layout(run, saved.head, sizes))
     content = {"model": state, "args": argparse.Namespace(model_args=_model_arguments(run, encoder, sizes))}
     with write_beside(file) as partial:
         write_tensors(partial, content)
@@ -73,9 +53,9 @@ def _places(run: Path, encoder: SkeletonEncoder) -> tuple[int, int]:
     if type(encoder.backbone) is not Transformer:
         raise _misfit(run, "model.backbone", "Transformer", type(encoder.backbone).__name__)
     for option in dataclasses.fields(ModelConfig):
-        value = described.get(option.name, option.default)
-        if option.name not in EXPRESSIBLE and _name(value) != _name(option.default):
-            raise _misfit(run, f"model.{option.name}", _name(option.default), _name(value))
+        found, default = _name(described.get(option.name, option.default)), _name(option.default)
+        if option.name not in EXPRESSIBLE and found != default:
+            raise _misfit(run, f"model.{option.name}", default, found)
     encodings = list(encoder.positions.encodings)
     over = ["joints" if encoding.joints is not None else "segments" for encoding in encodings if type(encoding) is Learned]
     if len(encodings) != 2 or sorted(over) != ["joints", "segments"]:
@@ -92,70 +72,52 @@ def _name(value: Any) -> str:
     return str(path).rpartition(".")[2] if isinstance(path, str) else str(path)
 
 
-def _decoder(run: Path) -> Weights:
-    if not (run / "last.pt").is_file():
-        return {}
-    task = load_checkpoint(run / "last.pt")["task"]
-    return {name.removeprefix("decoder."): value for name, value in task.items() if name.startswith("decoder.")}
-
-
 def _sizes(encoder: SkeletonEncoder, decoder: Weights) -> Sizes:
-    student = encoder.state_dict()
-    norms = ".norm1.weight"
-    hidden = decoder.get("backbone.blocks.0.mlp.0.bias")
-    return Sizes(
-        channels=encoder.channels,
-        segment=encoder.segment,
-        segments=encoder.segments,
-        joints=len(encoder.topology),
-        width=encoder.width,
-        depth=sum(name.endswith(norms) for name in student),
-        hidden=student["backbone.blocks.0.mlp.0.bias"].shape[0],
-        decoder_depth=sum(name.endswith(norms) for name in decoder),
-        decoder_hidden=0 if hidden is None else hidden.shape[0],
-    )
+    def blocks(weights: Weights) -> tuple[int, int]:
+        depth = sum(name.endswith(".norm1.weight") for name in weights)
+        return depth, len(weights["backbone.blocks.0.mlp.0.bias"]) if depth else 0
+
+    of_clips = (encoder.channels, encoder.segment, encoder.segments, len(encoder.topology))
+    return Sizes(*of_clips, encoder.width, *blocks(encoder.state_dict()), *blocks(decoder))
 
 
-def _head_state(run: Path, head: Head, sizes: Sizes) -> Weights:
-    weights = head.state_dict()
-    if type(head) is LinearHead:
-        if head.read != "mean":
-            raise _misfit(run, "head.yaml: read", "mean", head.read)
-        layout = linear_head_layout(sizes.width, head.classes, norm=head.options()["norm"])
-    elif type(head) is MLPHead:
-        layout = mlp_head_layout(sizes, head.hidden, head.classes)
-    else:
+def _head_layout(run: Path, head: Head, sizes: Sizes) -> Layout:
+    if type(head) is MLPHead:
+        return layout.mlp_head_layout(sizes, head.hidden, head.classes)
+    if type(head) is not LinearHead:
         raise _misfit(run, "head.yaml", "LinearHead or MLPHead", type(head).__name__)
-    return to_theirs(weights, _expected(run, "head", weights, layout))
+    if head.read != "mean":
+        raise _misfit(run, "head.yaml: read", "mean", head.read)
+    return layout.linear_head_layout(sizes.width, head.classes, norm=head.options()["norm"])
 
 
-def _expected(run: Path, part: str, weights: Weights, layout: Layout) -> Layout:
-    """The layout, once it names exactly the weights that are there."""
-    if odd := sorted(weights.keys() ^ {place.ours for place in layout.values()}):
+def _theirs(run: Path, part: str, weights: Weights, places: Layout) -> Weights:
+    """The weights in the layout, once it names exactly those that are there."""
+    if odd := sorted(weights.keys() ^ {place.ours for place in places.values()}):
         one_head = "; expected method.heads: shared" if odd[0].startswith("predict.") else ""
         raise InputError(f"{run}: {part}: {odd[0]} has no counterpart in MAMP's layout{one_head}")
-    return layout
+    return layout.to_theirs(weights, places)
 
 
 def _model_arguments(run: Path, encoder: SkeletonEncoder, sizes: Sizes) -> dict[str, Any]:
     """Constructor arguments of MAMP's model; a weight's shape tells all of them but the attention heads."""
-    model = parse_mapping(ModelConfig, describe_encoder(run).model, source=run / "encoder.yaml")
-    blocks = {
-        part: build_part(make, width=sizes.width, topologies=encoder.topologies)
-        for part, make in (("backbone", model.backbone), ("decoder", model.decoder))
-        if part == "backbone" or sizes.decoder_depth
-    }
-    for part, network in blocks.items():
-        if type(network) is not Transformer:
-            raise _misfit(run, f"model.{part}", "Transformer", type(network).__name__)
-    heads = {part: next(m.heads for m in network.modules() if isinstance(m, Attention)) for part, network in blocks.items()}
-    if len(set(heads.values())) > 1:
-        raise _misfit(run, "model.decoder.heads", f"{heads['backbone']} as in the encoder", str(heads["decoder"]))
+
+    def heads_of(network: nn.Module) -> int:
+        return next(module.heads for module in network.modules() if isinstance(module, Attention))
+
+    heads = heads_of(encoder.backbone)
+    if sizes.decoder_depth:
+        model = parse_mapping(ModelConfig, describe_encoder(run).model, source=run / "encoder.yaml")
+        decoder: Any = build_part(model.decoder, width=sizes.width, topologies=encoder.topologies)
+        if type(decoder) is not Transformer:
+            raise _misfit(run, "model.decoder", "Transformer", type(decoder).__name__)
+        if (found := heads_of(decoder)) != heads:
+            raise _misfit(run, "model.decoder.heads", f"{heads} as in the encoder", str(found))
     return {
         "dim_in": sizes.channels,
         "dim_feat": sizes.width,
         "depth": sizes.depth,
-        "num_heads": heads["backbone"],
+        "num_heads": heads,
         "mlp_ratio": sizes.hidden / sizes.width,
         "num_frames": sizes.segments * sizes.segment,
         "num_joints": sizes.joints,

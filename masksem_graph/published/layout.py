@@ -1,9 +1,6 @@
 """MAMP's published layout as data: each weight's name and shape there, and its name here. Nothing is lost either way."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -20,18 +17,12 @@ class Place(NamedTuple):
 
 Layout = dict[str, Place]
 """The authors' name of each weight -> its place."""
+KERNEL = "joints_embed.proj.weight"
+"""A convolution [D, C, l, 1] there; here a node's numbers lie (frame, coordinate)."""
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Sizes of a published model.
-
-    Args:
-        channels, segment, segments, joints: C, l, Te, V.
-        width: D.
-        depth, hidden: blocks of the encoder, and the width of their MLP.
-        decoder_depth, decoder_hidden: likewise of the decoder; 0 without one.
-    """
+class Sizes(NamedTuple):
+    """C, l, Te, V and D of a published model; blocks of encoder and decoder, 0 without one, and the width of their MLPs."""
 
     channels: int
     segment: int
@@ -45,16 +36,11 @@ class Sizes:
 
 
 def encoder_layout(sizes: Sizes, places: tuple[int, int] = (0, 1)) -> Layout:
-    """Of an encoder, student or teacher.
-
-    Args:
-        sizes: of the model.
-        places: of the segments' and of the joints' learned encoding among our encodings.
-    """
+    """Of an encoder, student or teacher; ``places`` of the segments' and the joints' learned encoding among our encodings."""
     width = sizes.width
     return {
         **_encodings("", sizes, places),
-        "joints_embed.proj.weight": Place("embedding.weight", (width, sizes.channels, sizes.segment, 1)),
+        KERNEL: Place("embedding.weight", (width, sizes.channels, sizes.segment, 1)),
         "joints_embed.proj.bias": Place("embedding.bias", (width,)),
         **_blocks("blocks", width, sizes.hidden, sizes.depth),
         **_layer("norm", "backbone.norm", width),
@@ -78,7 +64,7 @@ def linear_head_layout(width: int, classes: int, *, norm: bool) -> Layout:
     """Of a linear head; with a BatchNorm before it, the published probe keeps both under numbers."""
     if not norm:
         return _layer("head.fc", "linear", classes, width)
-    return {**_statistics("head.fc.0", "norm", width), **_layer("head.fc.1", "linear", classes, width)}
+    return {**_statistics("head.fc.0", width), **_layer("head.fc.1", "linear", classes, width)}
 
 
 def mlp_head_layout(sizes: Sizes, hidden: int, classes: int) -> Layout:
@@ -86,21 +72,18 @@ def mlp_head_layout(sizes: Sizes, hidden: int, classes: int) -> Layout:
     return {
         **_layer("head.fc1", "project", hidden, sizes.joints * sizes.width),
         **_layer("head.bn", "norm", hidden),
-        **_statistics("head.bn", "norm", hidden),
+        **_statistics("head.bn", hidden),
         **_layer("head.fc2", "classify", classes, hidden),
     }
 
 
 def _layer(theirs: str, ours: str, *shape: int) -> Layout:
-    return {
-        f"{theirs}.weight": Place(f"{ours}.weight", shape),
-        f"{theirs}.bias": Place(f"{ours}.bias", shape[:1]),
-    }
+    return {f"{theirs}.weight": Place(f"{ours}.weight", shape), f"{theirs}.bias": Place(f"{ours}.bias", shape[:1])}
 
 
-def _statistics(theirs: str, ours: str, width: int) -> Layout:
+def _statistics(theirs: str, width: int) -> Layout:
     shapes = {"running_mean": (width,), "running_var": (width,), "num_batches_tracked": ()}
-    return {f"{theirs}.{kind}": Place(f"{ours}.{kind}", shape) for kind, shape in shapes.items()}
+    return {f"{theirs}.{kind}": Place(f"norm.{kind}", shape) for kind, shape in shapes.items()}
 
 
 def _encodings(prefix: str, sizes: Sizes, places: tuple[int, int]) -> Layout:
@@ -126,24 +109,26 @@ def _blocks(prefix: str, width: int, hidden: int, depth: int) -> Layout:
 
 def to_ours(state: Mapping[str, Any], layout: Layout) -> Weights:
     """A layout's weights under our names and in our shapes."""
-    return {place.ours: _to_our_shape(name, state[name].detach()).contiguous() for name, place in layout.items()}
+    found = {}
+    for name, place in layout.items():
+        value = state[name].detach()
+        if name == KERNEL:
+            value = value[..., 0].transpose(1, 2).flatten(1)
+        elif name == "mask_token":
+            value = value[0, 0]
+        elif name.endswith(("temp_embed", "pos_embed")):
+            value = value[0]
+        found[place.ours] = value.contiguous()
+    return found
 
 
 def to_theirs(state: Mapping[str, Any], layout: Layout) -> Weights:
     """The inverse of `to_ours`."""
-    return {name: _to_their_shape(name, state[place.ours], place.shape).contiguous() for name, place in layout.items()}
-
-
-def _to_our_shape(name: str, value: Tensor) -> Tensor:
-    if name == "joints_embed.proj.weight":  # a convolution [D, C, l, 1]; a node's numbers lie (frame, coordinate)
-        return value[..., 0].transpose(1, 2).flatten(1)
-    if name == "mask_token":
-        return value[0, 0]
-    return value[0] if name.endswith(("temp_embed", "pos_embed")) else value
-
-
-def _to_their_shape(name: str, value: Tensor, shape: tuple[int, ...]) -> Tensor:
-    if name == "joints_embed.proj.weight":
-        width, channels, segment, _ = shape
-        return value.view(width, segment, channels).transpose(1, 2)[..., None]
-    return value.view(shape)
+    found = {}
+    for name, (ours, shape) in layout.items():
+        value = state[ours]
+        if name == KERNEL:
+            width, channels, segment, _ = shape
+            value = value.view(width, segment, channels).transpose(1, 2)
+        found[name] = value.reshape(shape).contiguous()
+    return found

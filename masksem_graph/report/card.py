@@ -1,38 +1,19 @@
-"""The model card of a run: what it is, how it was made, and what its own evaluations found."""
+"""The model card of a run: what it is, how it was made, and what its own evaluations found; ``card.md`` is its text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
+from jinja2 import StrictUndefined, Template
 from tabulate import tabulate
 
-from masksem_graph.report.names import line, markdown
+from masksem_graph.report.names import line, markdown, number
 from masksem_graph.report.tables import part_name, protocol_title
 
 TAGS = ["skeleton", "action-recognition", "self-supervised-learning", "graph"]
-
-TEXT = """---
-{meta}---
-
-# {title}
-
-{what}, for 3D human skeletons in motion, made with [masksem_graph](https://arxiv.org/abs/2508.12948).
-
-```python
-import masksem_graph as mg
-
-encoder = mg.load_encoder("hf://{name}")
-encoder.encode(frames)  # [F, {joints}, {channels}] as recorded, of any length -> [{width}]
-```
-
-{predict}{about}
-
-## Results
-
-{results}
-"""
 
 
 def model_card(
@@ -41,9 +22,8 @@ def model_card(
     """A README.md as the Hugging Face Hub reads it.
 
     Args:
-        name: ``owner/name``.
-        licence: of the weights, as the hub abbreviates it.
-        about: what an export says of the run, see `masksem_graph.exporting.about`.
+        name, licence: ``owner/name``, and that of the weights, as the hub abbreviates it.
+        about: what an export says of the run, see `masksem_graph.exporting.write.describe`.
         config: of its pre-training; empty where that is not known.
         results: of its evaluations, see `masksem_graph.report.evaluation.read_results`.
     """
@@ -57,29 +37,26 @@ def model_card(
     ]
     meta: dict[str, Any] = {"library_name": "masksem-graph", "license": licence, "tags": TAGS}
     meta |= {"model-index": [{"name": name, "results": metrics}]} if metrics else {}
-    classes = about["classes"]
-    fields = {
+    facts = {
         "joints": ", ".join(about["joints"]),
         "coordinates": f"{about['channels']} a joint, in {about['units']}",
         "origin, view": f"{about['origin']}, {about['view']}",
         "frames, segment": f"{about['frames']}, {about['segment']}",
-        "classes": ", ".join(classes),
+        "classes": ", ".join(about["classes"]),
         "backbone": about["backbone"],
         "method": part_name("method", config),
         "epochs": (config.get("train") or {}).get("epochs"),
         "licence of the weights": licence,
     }
-    return TEXT.format(
-        meta=yaml.safe_dump(meta, sort_keys=False, allow_unicode=True),
-        title=markdown(name.rpartition("/")[2]),
-        what=f"An encoder{f' and a classifier of {len(classes)} actions' if classes else ''}",
+    text = (Path(__file__).parent / "card.md").read_text(encoding="utf-8")
+    template = Template(text, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    return template.render(
+        about,
         name=name,
-        joints=len(about["joints"]),
-        channels=about["channels"],
-        width=about["width"],
-        predict=f"    masksem-graph predict CLIP --run hf://{name}\n\n" if classes else "",
-        about=_table(["", ""], [[key, value] for key, value in fields.items() if value not in (None, "")]),
-        results=_results(results) if results else "No evaluation of it was saved beside it.",
+        title=markdown(name.rpartition("/")[2]),
+        meta=yaml.safe_dump(meta, sort_keys=False, allow_unicode=True),
+        facts=_table(["", ""], [[fact, value] for fact, value in facts.items() if value not in (None, "")]),
+        results=_results(results) if results else "",
     )
 
 
@@ -88,16 +65,13 @@ def _results(results: Sequence[dict[str, Any]]) -> str:
     floors = sorted({floor for one in results for floor in one.get("floors", {})})
     rows = []
     for one in results:
-        low, high = one["top1_interval"]
-        pool = f", {one['pool']} pooled" if one.get("pool") else ""
-        row = [one["data"], one["split"], protocol_title(one["protocol"]) + pool, len(one["seeds"]), f"{one['top1']:.1f}"]
-        rows.append([*row, f"{low:.1f} to {high:.1f}", *(_number(one.get("floors", {}).get(floor)) for floor in floors)])
+        found = one.get("floors", {})
+        protocol = protocol_title(one["protocol"]) + (f", {one['pool']} pooled" if one.get("pool") else "")
+        beside = [number(found[floor]) if found.get(floor) is not None else "" for floor in floors]
+        interval = " to ".join(map(number, one["top1_interval"]))
+        rows.append([one["data"], one["split"], protocol, len(one["seeds"]), number(one["top1"]), interval, *beside])
     heads = ["data", "split", "protocol", "seeds", "top-1", "95 %", *(f"floor: {floor}" for floor in floors)]
     return _table(heads, rows)
-
-
-def _number(value: Any) -> str:
-    return "" if value is None else f"{value:.1f}"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

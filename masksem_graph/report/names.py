@@ -1,15 +1,17 @@
-"""Names of clips, classes, joints and files are text, whatever they hold: on the terminal, in pictures, in tables."""
+"""Names are text, whatever they hold, and values as text: on the terminal, in pictures, in tables, on pages."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
 from rich.text import Text
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_LATEX = {
+MISSING = "\N{EN DASH}"
+_LATEX: dict[str, str | int | None] = {
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
     "\\": "\\textbackslash{}",
     "~": "\\textasciitilde{}",
@@ -19,7 +21,6 @@ _LATEX = {
     "|": "\\textbar{}",
     "±": "$\\pm$",
 }
-_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&$])")
 
 
 def line(name: Any) -> str:
@@ -34,12 +35,12 @@ def cell(name: Any) -> Text:
 
 def markdown(name: Any) -> str:
     """For Markdown: no link, no emphasis, no HTML, no end of a cell."""
-    return _MARKDOWN.sub(r"\\\1", line(name))
+    return re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", line(name))
 
 
 def latex(name: Any) -> str:
     """For LaTeX: no command, no mathematics."""
-    return "".join(_LATEX.get(letter, letter) for letter in line(name))
+    return line(name).translate(str.maketrans(_LATEX))
 
 
 def shown(name: str) -> str:
@@ -56,8 +57,8 @@ def drawn(name: Any) -> str:
     """
     text = line(name)
     if not text.isascii():
-        lacking = frozenset(text) - frozenset(map(chr, range(128)))
-        text = "".join(f"<{ord(letter):04X}>" if letter in _without_glyphs(lacking) else letter for letter in text)
+        lacking = _without_glyphs(frozenset(letter for letter in text if not letter.isascii()))
+        text = "".join(f"<{ord(letter):04X}>" if letter in lacking else letter for letter in text)
     # An escaped dollar is a dollar, however many there are.
     return text.replace("$", r"\$")
 
@@ -96,3 +97,39 @@ def _glyphs(path: str) -> frozenset[str]:
         return frozenset(map(chr, FT2Font(path).get_charmap()))
     except (OSError, RuntimeError, ValueError):  # a damaged font file
         return frozenset()
+
+
+def number(value: Any, digits: int = 1) -> str:
+    """A figure with so many decimals; anything but a finite number is `MISSING`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e15 < value < 1e15:  # NaN neither
+        return MISSING
+    return f"{value:.{digits}f}"
+
+
+def duration(seconds: Any) -> str:
+    """``5.2 s``, ``58 s``, ``3 min 31 s``, ``2 h 5 min``."""
+    if number(seconds) == MISSING:
+        return MISSING
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, left = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {left} s" if minutes else f"{left} s"
+
+
+def joined(values: Any) -> str:
+    """Values that differ, in order, as one text; what is not there is `MISSING`."""
+    if isinstance(values, str | int | float):
+        values = [values]
+    elif not isinstance(values, Iterable) or isinstance(values, dict):
+        return MISSING
+    return ", ".join(dict.fromkeys(MISSING if value in (None, "") else str(value) for value in values)) or MISSING
+
+
+def short(commit: Any) -> str:
+    """A commit in ten letters, and whether files differed from it."""
+    if not commit:
+        return "unknown (an installed wheel, or no git)"
+    name, dirty, _ = str(commit).partition("-dirty")
+    return name[:10] + dirty

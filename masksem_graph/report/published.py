@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from masksem_graph.config import parse_mapping
 from masksem_graph.errors import InputError
-from masksem_graph.files import find_yaml, read_yaml
+from masksem_graph.files import find_yaml
+from masksem_graph.plain_yaml import read_yaml
 
 TRANSFER = "transfer"
-FACTS = ("stream", "pool", "epochs", "chosen", "note")
+FACTS = {"stream": "stream", "pool": "pool", "epochs": "epochs", "chosen": "epoch"}
+"""Field of a row or of its source -> what a footnote calls it."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A split of a data set that the field compares on.
+    """A split of a data set that the field compares on: what heads its column, and what it is told by.
 
-    Args:
-        title: heads its column.
-        formats: what it may have been read from.
-        topology, classes, split: of the data set.
-        clips: how many train and how many test. Lists of bad clips differ a little, so 3 % more or fewer are the same.
+    ``clips`` are how many train and how many test. Lists of bad clips differ a little, so 3 % more or fewer are the same.
     """
 
     title: str
@@ -33,73 +31,37 @@ class Benchmark:
     split: str
     clips: list[int]
 
-    def names(self, data_set: Mapping[str, Any], split: str) -> bool:
-        """Whether a data set, as `masksem_graph.data.config.identity` describes it, calls itself this one."""
-        found = data_set["topology"], data_set["classes"], split
-        return data_set["format"] in self.formats and found == (self.topology, self.classes, self.split)
 
-    def counts(self, clips: int, test: int | None = None) -> bool:
-        """Whether so many clips, and so many test clips where that is known, are this one's."""
-        pairs = [(clips, sum(self.clips)), *([(test, self.clips[1])] if test is not None else [])]
-        return all(abs(found - own) <= 0.03 * own for found, own in pairs)
-
-
-@dataclass(frozen=True)
-class PublishedRow:
-    """A line of a published table.
-
-    Args:
-        method: what the paper calls it.
-        source: where the figures were read.
-        top1: benchmark (``source>target`` for transfer) -> per cent.
-        stream: ``joint``, or several that were added up.
-        pool: ``mean`` over all nodes, or ``joints`` kept apart; of the protocols that pool.
-        epochs: that the classifier was trained for.
-        chosen: which epoch's figure it is.
-        note: what else a reader has to know.
-    """
+class PublishedRow(NamedTuple):
+    """A method, benchmark (``source>target`` for transfer) -> per cent, and where that is from and how it came about."""
 
     method: str
-    source: str
     top1: dict[str, float]
-    stream: str | None = None
-    pool: str | None = None
-    epochs: int | None = None
-    chosen: str | None = None
-    note: str | None = None
-
-    @property
-    def footnote(self) -> str:
-        """The source, and how the figures came about, as far as it says."""
-        facts = {"stream": self.stream, "pool": self.pool, "epochs": self.epochs, "epoch": self.chosen}
-        told = ", ".join(f"{name}: {value}" for name, value in facts.items() if value is not None)
-        return "; ".join(part for part in (self.source, told, self.note) if part)
+    footnote: str
 
 
-@dataclass(frozen=True)
-class PublishedTables:
-    """All of the file.
-
-    Args:
-        benchmarks: by short name.
-        rows: by protocol.
-    """
+class PublishedTables(NamedTuple):
+    """All of the file: benchmarks by short name, rows by protocol."""
 
     benchmarks: dict[str, Benchmark]
     rows: dict[str, list[PublishedRow]]
 
     def benchmark(self, data_set: Mapping[str, Any], split: str, test: int | None = None) -> str:
-        """Short name of the benchmark; of another data set its format and split.
+        """Short name of the benchmark that was evaluated or trained on; of another data set its format and split.
 
-        What calls itself a benchmark and has other clips is told by their number.
-
-        Args:
-            data_set, split: what was evaluated, or trained on.
-            test: how many clips were tested on, where that is known.
+        What calls itself a benchmark and has other clips is told by their number. ``data_set`` is as
+        `masksem_graph.data.config.identity` describes it, ``test`` is how many clips were tested on, where that is known.
         """
-        alike = {name: one for name, one in self.benchmarks.items() if one.names(data_set, split)}
-        own = f"{data_set['format'].rpartition('.')[2]}_{split}" + (f", {data_set['clips']} clips" if alike else "")
-        return next((name for name, one in alike.items() if one.counts(data_set["clips"], test)), own)
+        called = data_set["topology"], data_set["classes"], split
+        alike = {
+            name: one
+            for name, one in self.benchmarks.items()
+            if data_set["format"] in one.formats and called == (one.topology, one.classes, one.split)
+        }
+        for name, one in alike.items():
+            if _close(data_set["clips"], sum(one.clips)) and (test is None or _close(test, one.clips[1])):
+                return name
+        return f"{data_set['format'].rpartition('.')[2]}_{split}" + (f", {data_set['clips']} clips" if alike else "")
 
     def title(self, name: str) -> str:
         """What heads the column of a benchmark, or of a pair ``source>target``."""
@@ -108,12 +70,12 @@ class PublishedTables:
         return f"{self.title(source)} to {title}" if arrow else title
 
 
-def load_published(path: Path | None = None) -> PublishedTables:
-    """Read and check the file.
+def _close(found: int, own: int) -> bool:
+    return abs(found - own) <= 0.03 * own
 
-    Raises:
-        InputError: a row without a source, of an unknown benchmark, or with something else than a percentage.
-    """
+
+def load_published(path: Path | None = None) -> PublishedTables:
+    """Read the file; ``InputError`` for a row without a source, of an unknown benchmark, or with no percentage."""
     path = path or find_yaml("published", "configs")
     fields = read_yaml(path)
     sources = fields.pop("sources")
@@ -122,18 +84,17 @@ def load_published(path: Path | None = None) -> PublishedTables:
     return PublishedTables(benchmarks, rows)
 
 
-def _row(
-    path: Path, row: dict[str, Any], sources: Mapping[str, Mapping[str, Any]], benchmarks: Mapping[str, Benchmark]
-) -> PublishedRow:
+def _row(path: Path, row: dict[str, Any], sources: Mapping[str, Any], benchmarks: Mapping[str, Benchmark]) -> PublishedRow:
     """A row; what it does not say of itself, its source says."""
     about = f"{path}: {row.get('method')}"
     if row.get("source") not in sources:
         raise InputError(f"{about}: source: expected one of {', '.join(sources)}, found {row.get('source')!r}")
-    facts = {name: row.get(name, sources[row["source"]].get(name)) for name in FACTS}
-    top1 = {name: value for name, value in row.items() if name not in ("method", "source", *FACTS)}
+    top1 = {name: value for name, value in row.items() if name not in ("method", "source", "note", *FACTS)}
     for name, value in top1.items():
         if any(part not in benchmarks for part in name.split(">")):
             raise InputError(f"{about}: expected benchmarks of this file, found {name!r}")
         if type(value) not in (int, float) or not 0 < value <= 100:
             raise InputError(f"{about}: {name}: expected a percentage, found {value!r}")
-    return PublishedRow(row["method"], sources[row["source"]]["where"], top1, **facts)
+    whole = sources[row["source"]] | row
+    told = ", ".join(f"{told}: {whole[name]}" for name, told in FACTS.items() if whole.get(name) is not None)
+    return PublishedRow(row["method"], top1, "; ".join(filter(None, (whole["where"], told, whole.get("note")))))

@@ -6,11 +6,9 @@ import csv
 import io
 import re
 import statistics
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -18,60 +16,43 @@ from tabulate import tabulate
 
 from masksem_graph.compose import REQUIRES
 from masksem_graph.errors import InputError
-from masksem_graph.files import read_yaml, shipped
+from masksem_graph.files import shipped
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.report import names
 from masksem_graph.report.evaluation import read_results
-from masksem_graph.report.published import TRANSFER, PublishedRow, PublishedTables
+from masksem_graph.report.published import TRANSFER, PublishedTables
 
 Style = Literal["I", "II", "III", "IV", "all"]
 STYLES: tuple[Style, ...] = get_args(Style)
-
-TITLES = {
-    "I": "Linear evaluation: top-1 accuracy (%)",
-    "II": "Fine-tuning: top-1 accuracy (%)",
-    "III": "Semi-supervised: top-1 accuracy (%)",
-    "IV": "Transfer: top-1 accuracy (%)",
-    "all": "All protocols: top-1 accuracy (%)",
+PROTOCOLS = {
+    "I": ("Linear evaluation", "linear"),
+    "II": ("Fine-tuning", "finetune"),
+    "III": ("Semi-supervised", "semi_.*"),
+    "IV": ("Transfer", TRANSFER),
+    "all": ("All protocols", ".*"),
 }
-PROTOCOLS = {"I": "linear", "II": "finetune", "III": "semi_.*", "IV": TRANSFER, "all": ".*"}
-"""Style -> the protocols in it, as a regular expression."""
-
+"""Style -> its title, and the protocols in it, as a regular expression."""
 Column = tuple[str, str]
 """Benchmark and protocol."""
+Escape = Callable[[str], str]
 
 
-@dataclass(frozen=True)
-class TableRow:
-    """A line of a table.
-
-    Args:
-        label: method, or what one's own encoder is.
-        cells: texts by column.
-        ours: whether it was computed here.
-        notes: numbers of the footnotes that belong to it.
-    """
+class TableRow(NamedTuple):
+    """A line: an encoder, its texts by column, whether it was evaluated here, and the numbers of its footnotes."""
 
     label: str
     cells: dict[Column, str]
     ours: bool
     notes: tuple[int, ...] = ()
 
-    def texts(self, columns: Sequence[Column], escape: Callable[[str], str] = str) -> list[str]:
+    def texts(self, columns: Sequence[Column], escape: Escape) -> list[str]:
         """Label and cells, a dash where there is none."""
         notes = f" [{', '.join(map(str, self.notes))}]" if self.notes else ""
         return [escape(self.label) + notes, *(escape(self.cells.get(column, "-")) for column in columns)]
 
 
-@dataclass(frozen=True)
-class ResultTable:
-    """A table that is yet to be drawn.
-
-    Args:
-        title: over it.
-        columns: in order, with their headings.
-        rows: published ones first.
-        notes: the footnotes.
-    """
+class ResultTable(NamedTuple):
+    """A table that is yet to be drawn: columns in order with their headings, rows with published ones first, footnotes."""
 
     title: str
     columns: dict[Column, str]
@@ -84,24 +65,22 @@ class ResultTable:
         drawn.add_column("encoder", overflow="fold", min_width=26)
         for heading in self.columns.values():
             drawn.add_column(names.cell(heading), justify="right")
-        for before, row in zip([None, *self.rows], self.rows, strict=False):
-            if before is not None and row.ours and not before.ours:
-                drawn.add_section()
-            drawn.add_row(*map(names.cell, row.texts(list(self.columns))), style="bold" if row.ours else None)
+        theirs = sum(not row.ours for row in self.rows)
+        for i, row in enumerate(self.rows, 1):
+            cells = map(names.cell, row.texts(list(self.columns), str))
+            drawn.add_row(*cells, style="bold" if row.ours else None, end_section=i == theirs)
         return Group(drawn, *(names.cell(f"[{i}] {note}") for i, note in enumerate(self.notes, 1)))
 
     def markdown(self) -> str:
         """A pipe table under its title."""
         notes = "".join(f"[{i}] {names.markdown(note)}  \n" for i, note in enumerate(self.notes, 1))
-        return (
-            f"**{names.markdown(self.title)}**\n\n{self._tabulate('github', names.markdown, '**', '**')}\n\n{notes}".rstrip()
-            + "\n"
-        )
+        body = self._tabulate("github", names.markdown, "**{}**")
+        return f"**{names.markdown(self.title)}**\n\n{body}\n\n{notes}".rstrip() + "\n"
 
     def latex(self) -> str:
         """A table float for booktabs."""
         notes = "".join(f" [{i}]~{names.latex(note)}." for i, note in enumerate(self.notes, 1))
-        begin, _, head, _, *rows, _, end = self._tabulate("latex_raw", names.latex, "\\textbf{", "}").splitlines()
+        begin, _, head, _, *rows, _, end = self._tabulate("latex_raw", names.latex, "\\textbf{{{}}}").splitlines()
         theirs = sum(not row.ours for row in self.rows)
         blocks = "\n\\midrule\n".join("\n".join(block) for block in ([head], rows[:theirs], rows[theirs:]) if block)
         body = f"{begin}\n\\toprule\n{blocks}\n\\bottomrule\n{end}"
@@ -109,18 +88,18 @@ class ResultTable:
 
     def csv(self) -> str:
         """A line a row, under the headings; without the footnotes."""
-        out = io.StringIO()
-        rows = ([names.line(row.label), *row.texts(list(self.columns), names.line)[1:]] for row in self.rows)
-        csv.writer(out, lineterminator="\n").writerows([["encoder", *map(names.line, self.columns.values())], *rows])
+        out, columns = io.StringIO(), list(self.columns)
+        heads = ["encoder", *map(names.line, self.columns.values())]
+        rows = (row._replace(notes=()).texts(columns, names.line) for row in self.rows)
+        csv.writer(out, lineterminator="\n").writerows([heads, *rows])
         return out.getvalue()
 
-    def _tabulate(self, format: str, escape: Callable[[str], str], begin: str, end: str) -> str:
+    def _tabulate(self, format: str, escape: Escape, bold: str) -> str:
         """The table alone, one's own rows set in bold."""
-        columns = list(self.columns)
-        rows = [[f"{begin}{text}{end}" if row.ours else text for text in row.texts(columns, escape)] for row in self.rows]
-        align = ("left", *("right" for _ in self.columns))
-        headers = ["encoder", *map(escape, self.columns.values())]
-        return tabulate(rows, headers, tablefmt=format, colalign=align, disable_numparse=True)
+        texts = [(row.ours, row.texts(list(self.columns), escape)) for row in self.rows]
+        rows = [[bold.format(text) for text in row] if ours else row for ours, row in texts]
+        heads, align = ["encoder", *map(escape, self.columns.values())], ["left", *("right" for _ in self.columns)]
+        return tabulate(rows, heads, tablefmt=format, colalign=align, disable_numparse=True)
 
 
 FORMATS: dict[str, Callable[[ResultTable], str]] = {
@@ -131,11 +110,7 @@ FORMATS: dict[str, Callable[[ResultTable], str]] = {
 
 
 def collect(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """The results of evaluations: of the folders themselves, or of all below them.
-
-    Raises:
-        InputError: a folder holds none.
-    """
+    """The results of evaluations: of the folders themselves, or of all below them; ``InputError`` where there are none."""
     found: dict[Path, dict[str, Any]] = {}
     for path in paths:
         below = [path] if (path / "results.json").is_file() else sorted(file.parent for file in path.rglob("results.json"))
@@ -150,56 +125,46 @@ def build_table(
 ) -> ResultTable:
     """Put published rows and one's own results of a style's protocols into one table.
 
-    Args:
-        style: which of the paper's tables; ``all`` has one's own rows alone, with every protocol.
-        results: of evaluations; those of other protocols are left out.
-        published: the figures to compare with.
-        benchmarks: the only ones to show; all where empty.
+    ``all`` has one's own rows alone, with every protocol. ``benchmarks`` are the only ones to show; all where empty.
     """
-    wanted = re.compile(PROTOCOLS[style])
-    theirs = _published_cells(wanted, published) if style != "all" else []
-    ours = [(_label(r), _column(r, published), r) for r in results if wanted.fullmatch(r["protocol"])]
-    found = {cell[1] for cell in theirs} | {cell[1] for cell in ours}
+    title, protocols = PROTOCOLS[style]
+    theirs = [
+        (row, (benchmark, protocol), f"{value:.1f}")
+        for protocol, rows in published.rows.items()
+        for row in rows
+        for benchmark, value in row.top1.items()
+        if style != "all" and re.fullmatch(protocols, protocol)
+    ]
+    ours = [(_column(r, published), r) for r in results if re.fullmatch(protocols, r["protocol"])]
+    found = {column for _, column, _ in theirs} | {column for column, _ in ours}
     seen = {column for column in found if not benchmarks or set(column[0].split(">")) & set(benchmarks)}
-    columns = sorted(seen, key=lambda column: _order(column, published))
-    rows, notes = _published_rows(theirs, columns)
-    rows += _own_rows(ours, columns)
+    theirs = [cell for cell in theirs if cell[1] in seen]
+    notes = list(dict.fromkeys(row.footnote for row, *_ in theirs))
+    rows = []
+    for method in dict.fromkeys(row.method for row, *_ in theirs):
+        mine = [cell for cell in theirs if cell[0].method == method]
+        numbers = sorted({1 + notes.index(row.footnote) for row, *_ in mine})
+        rows.append(TableRow(method, {column: value for _, column, value in mine}, ours=False, notes=tuple(numbers)))
+    rows += _own_rows([cell for cell in ours if cell[0] in seen])
     if not rows:
         raise InputError(f"--style {style}: none of the given evaluations belongs into it, and no published figure is known")
-    headings = {column: _heading(column, published, style) for column in columns}
-    return ResultTable(TITLES[style], headings, rows, notes)
+    columns = sorted(seen, key=lambda column: _order(column, list(published.benchmarks)))
+    headings = {column: _heading(published.title(column[0]), column[1], style) for column in columns}
+    return ResultTable(f"{title}: top-1 accuracy (%)", headings, rows, notes)
 
 
-def _published_cells(wanted: re.Pattern[str], published: PublishedTables) -> list[tuple[PublishedRow, Column, float]]:
-    found = [(protocol, row) for protocol, rows in published.rows.items() if wanted.fullmatch(protocol) for row in rows]
-    return [(row, (benchmark, protocol), value) for protocol, row in found for benchmark, value in row.top1.items()]
-
-
-def _published_rows(
-    cells: Sequence[tuple[PublishedRow, Column, float]], columns: Sequence[Column]
-) -> tuple[list[TableRow], list[str]]:
-    """A row a method, and the footnotes: sources, and how the figures came about where that is known."""
-    cells = [found for found in cells if found[1] in columns]
-    notes = list(dict.fromkeys(row.footnote for row, *_ in cells))
-    rows = []
-    for method in dict.fromkeys(row.method for row, *_ in cells):
-        mine = [found for found in cells if found[0].method == method]
-        numbers = tuple(sorted({1 + notes.index(row.footnote) for row, *_ in mine}))
-        rows.append(TableRow(method, {column: f"{value:.1f}" for _, column, value in mine}, ours=False, notes=numbers))
-    return rows, notes
-
-
-def _own_rows(ours: Sequence[tuple[str, Column, dict[str, Any]]], columns: Sequence[Column]) -> Iterator[TableRow]:
-    rows: dict[str, list[dict[Column, list[dict[str, Any]]]]] = defaultdict(list)
-    for label, column, result in ours:
-        if column in columns:
-            alike = (row for row in rows[label] if column not in row or _encoder(row[column][0]) == _encoder(result))
-            if (row := next(alike, None)) is None:
-                rows[label].append(row := {})
-            row.setdefault(column, []).append(result)
-    for label, found in rows.items():
-        for number, row in enumerate(found, 1):
-            name = f"{label} ({number})" if len(found) > 1 else label
+def _own_rows(cells: Sequence[tuple[Column, dict[str, Any]]]) -> Iterator[TableRow]:
+    """A row for all results of encoders that are called alike, and a further one where they are not the same."""
+    rows: dict[str, list[dict[Column, list[dict[str, Any]]]]] = {}
+    for column, result in cells:
+        alike = rows.setdefault(_label(result), [])
+        fitting = (row for row in alike if column not in row or _encoder(row[column][0]) == _encoder(result))
+        if (row := next(fitting, None)) is None:
+            alike.append(row := {})
+        row.setdefault(column, []).append(result)
+    for label, alike in rows.items():
+        for number, row in enumerate(alike, 1):
+            name = f"{label} ({number})" if len(alike) > 1 else label
             yield TableRow(name, {column: _cell(results) for column, results in row.items()}, ours=True)
 
 
@@ -207,7 +172,7 @@ def _encoder(result: dict[str, Any]) -> Any:
     """What must be the same for two evaluations to be runs of one thing, seeds aside."""
     run = result["pretraining"] or result["config"] or {}
     weights = result["checkpoint"] if result["untrained"] and "model" not in run else None
-    return run.get("model"), run.get("method"), run.get("init_from"), run.get("converted"), result["pretrained_on"], weights
+    return [*map(run.get, ("model", "method", "init_from", "converted")), result["pretrained_on"], weights]
 
 
 def _cell(results: Sequence[dict[str, Any]]) -> str:
@@ -227,21 +192,18 @@ def _column(result: dict[str, Any], published: PublishedTables) -> Column:
     return benchmark, result["protocol"] + (f", {pool} pooled" if pool not in (None, "mean") else "")
 
 
-def _order(column: Column, published: PublishedTables) -> tuple[Any, ...]:
-    known = list(published.benchmarks)
-    places = tuple(known.index(part) if part in known else len(known) for part in reversed(column[0].split(">")))
+def _order(column: Column, known: list[str]) -> tuple[Any, ...]:
+    places = [known.index(part) if part in known else len(known) for part in reversed(column[0].split(">"))]
     number = re.search(r"_([\d.]+)(_per_class)?", column[1])
     return places, column[0], column[1].partition("_")[0], bool(number and number[2]), float(number[1] if number else 0)
 
 
-def _heading(column: Column, published: PublishedTables, style: Style) -> str:
-    benchmark, protocol = column
-    title = published.title(benchmark)
-    if style == "all":
-        return f"{title}, {protocol_title(protocol)}"
-    pool = protocol.partition(", ")[2]
-    title += f", {pool}" if pool and style != "III" else ""
-    return f"{title}, {protocol_title(protocol).removeprefix('fine-tuned on ')}" if style == "III" else title
+def _heading(benchmark: str, protocol: str, style: Style) -> str:
+    if style in ("III", "all"):
+        title = protocol_title(protocol)
+        return f"{benchmark}, {title.removeprefix('fine-tuned on ') if style == 'III' else title}"
+    _, comma, pool = protocol.partition(", ")
+    return benchmark + comma + pool
 
 
 def protocol_title(protocol: str) -> str:
@@ -257,16 +219,16 @@ def protocol_title(protocol: str) -> str:
 
 def _label(result: dict[str, Any]) -> str:
     """What an encoder of one's own is: method, scale, epochs, stream."""
-    run = result["pretraining"]
-    if run is None or "method" not in run:
-        start = "untrained" if result["protocol"] in ("linear", "knn") else "from scratch"
-        name = [start if result["untrained"] else "converted" if run and "converted" in run else "untold"]
-    else:
+    run = result["pretraining"] or {}
+    if "method" in run:
         epochs = train.get("epochs") if isinstance(train := run.get("train"), dict) else None
-        name = [part_name("method", run) or "untold", *([] if epochs is None else [f"{epochs} epochs"])]
-    model = part_name("model", run or result["config"])
-    stream = [] if result["stream"] == "joint" else [result["stream"]]
-    return ", ".join(["ours: " + name[0], *([model] if model else []), *name[1:], *stream])
+        method, length = part_name("method", run) or "untold", None if epochs is None else f"{epochs} epochs"
+    else:
+        start = "untrained" if result["protocol"] in ("linear", "knn") else "from scratch"
+        method, length = start if result["untrained"] else "converted" if "converted" in run else "untold", None
+    model = part_name("model", result["pretraining"] or result["config"])
+    stream = None if result["stream"] == "joint" else result["stream"]
+    return ", ".join(filter(None, (f"ours: {method}", model, length, stream)))
 
 
 def part_name(kind: Literal["method", "model"], config: Any) -> str | None:

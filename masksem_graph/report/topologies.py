@@ -13,21 +13,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
-from rich.text import Text
 from torch import Tensor
 
 from masksem_graph.edges import hop_distance
-from masksem_graph.operators import heat_kernel, normalised_adjacency, personalised_pagerank
+from masksem_graph.operators import Adjacency, Heat, PersonalisedPageRank
 from masksem_graph.report.names import cell, drawn
 from masksem_graph.report.skeleton import MANY, draw_matrix, draw_skeleton, is_dense, part_legend, topology_title, write_names
 from masksem_graph.topology import Topology
 
 SMOOTHING: dict[str, Callable[[Topology], Tensor]] = {
-    "adjacency, 1 hop": normalised_adjacency,
-    "personalised PageRank, restart 0.15": personalised_pagerank,
-    "heat, time 1": heat_kernel,
+    "adjacency, 1 hop": Adjacency().matrix,
+    "personalised PageRank, restart 0.15": PersonalisedPageRank().matrix,
+    "heat, time 1": Heat().matrix,
 }
-FIRST, SECOND = "#0072B2", "#D55E00"
 
 
 def spectrum(topology: Topology) -> Float[np.ndarray, " V"]:
@@ -36,19 +34,26 @@ def spectrum(topology: Topology) -> Float[np.ndarray, " V"]:
 
 
 def facts(topology: Topology) -> dict[str, str]:
-    """What a table says of a topology."""
+    """What a table says of a topology; bones at rest are measured in largest extents of the body."""
     graph, values = topology.graph, spectrum(topology)
     hops = hop_distance(topology).numpy()
     pairs = hops[np.triu_indices(len(topology), 1)]
     alike = Counter(np.round(values, 8).tolist())
+    cycles = len(topology.bones) - len(topology) + 1
+    bone = "-"
+    if topology.rest_pose and topology.bones:
+        places = np.array([topology.rest_pose[joint] for joint in topology.joints])
+        ends = places[[[topology.index[joint] for joint in bone] for bone in topology.bones]]
+        mean = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1).mean()
+        bone = f"{mean / np.ptp(places, axis=0).max():.2f} of the body's size"
     return {
         "joints": f"{len(topology)}" + (f", and {len(topology.context)} of context" if topology.context else ""),
-        "bones": f"{len(topology.bones)}, {'a tree' if nx.is_tree(graph) else f'{cycles(topology)} independent cycles'}",
+        "bones": f"{len(topology.bones)}, {'a tree' if nx.is_tree(graph) else f'{cycles} independent cycles'}",
         "parts": ", ".join(f"{part} {len(joints)}" for part, joints in topology.parts.items()),
         "mirror pairs": f"{sum(a != b for a, b in topology.mirror.items()) // 2}",
         "centre": topology.centre,
         "units": topology.units,
-        "mean bone at rest": bone_share(topology),
+        "mean bone at rest": bone,
         "largest degree": f"{max(dict(graph.degree).values())}",
         "hops: largest, mean": f"{hops.max()}, {pairs.mean() if len(pairs) else 0:.2f}",
         "smallest eigenvalue above 0": f"{values[1]:.4f}" if len(values) > 1 else "-",
@@ -56,20 +61,6 @@ def facts(topology: Topology) -> dict[str, str]:
         "largest eigenspace": f"{max(alike.values())} dimensions",
         "source": topology.source,
     }
-
-
-def cycles(topology: Topology) -> int:
-    """How many bones are more than a tree needs."""
-    return len(topology.bones) - len(topology) + 1
-
-
-def bone_share(topology: Topology) -> str:
-    """Mean length of a bone in the rest pose, in largest extents of the body."""
-    if not topology.rest_pose or not topology.bones:
-        return "-"
-    places = {joint: np.array(place) for joint, place in topology.rest_pose.items()}
-    size = np.ptp([places[joint] for joint in topology.joints], axis=0).max()
-    return f"{np.mean([np.linalg.norm(places[a] - places[b]) for a, b in topology.bones]) / size:.2f} of the body's size"
 
 
 def check_table(topology: Topology) -> Table:
@@ -87,26 +78,24 @@ def compare_table(one: Topology, other: Topology) -> Table:
     table = Table(title=cell(f"{one.name} and {other.name}"), title_justify="left")
     for column in ("", one.name, other.name):
         table.add_column(cell(column), overflow="fold")
-    of_one, of_other = facts(one), facts(other)
-    for name in of_one:
-        if name != "source":
-            table.add_row(name, cell(of_one[name]), cell(of_other[name]))
-    table.add_row(
-        "joints of this one alone", *map(_listed, (set(one.joints) - set(other.joints), set(other.joints) - set(one.joints)))
-    )
+    rows = {name: (told, facts(other)[name]) for name, told in facts(one).items()}
+    source = rows.pop("source")
+    joints, others = set(one.joints), set(other.joints)
+    rows["joints of this one alone"] = _listed(joints - others), _listed(others - joints)
     bones, others = ({" - ".join(sorted(bone)) for bone in topology.bones} for topology in (one, other))
-    table.add_row("bones of this one alone", _listed(bones - others), _listed(others - bones))
+    rows["bones of this one alone"] = _listed(bones - others), _listed(others - bones)
     for name, matrix in SMOOTHING.items():
-        stays = [f"{100 * matrix(topology).diagonal().mean():.0f} %" for topology in (one, other)]
-        table.add_row(f"stays at a joint: {name}", *stays)
-    table.add_row("source", cell(of_one["source"]), cell(of_other["source"]))
+        own, its = (f"{100 * matrix(topology).diagonal().mean():.0f} %" for topology in (one, other))
+        rows[f"stays at a joint: {name}"] = own, its
+    for name, told in (rows | {"source": source}).items():
+        table.add_row(name, *map(cell, told))
     return table
 
 
-def _listed(names: set[str], at_most: int = 8) -> Text:
+def _listed(names: set[str], at_most: int = 8) -> str:
     ordered = sorted(names)
     more = f" and {len(ordered) - at_most} more" if len(ordered) > at_most else ""
-    return cell(f"{len(ordered)}" + (f": {', '.join(ordered[:at_most])}{more}" if ordered else ""))
+    return f"{len(ordered)}" + (f": {', '.join(ordered[:at_most])}{more}" if ordered else "")
 
 
 def check_figure(topology: Topology) -> Figure:
@@ -132,56 +121,49 @@ def compare_figure(one: Topology, other: Topology) -> Figure:
     for row, topology, against in ((rows[0], one, other), (rows[1], other, one)):
         _draw_row(row, topology, against, hops=largest, strength=strongest)
     left, right = rows[2].subplots(1, 2)
-    _draw_spectra(left, one, other)
-    _draw_hops(right, one, other)
+    _draw_spectra(left, right, one, other)
     return figure
 
 
 def _draw_row(row: FigureBase, topology: Topology, against: Topology, *, hops: int, strength: float) -> None:
-    axes = row.subplots(1, 2 + len(SMOOTHING), width_ratios=(1.25, 1, 1, 1, 1))
-    theirs = {frozenset(bone) for bone in against.bones}
-    own = {frozenset(bone) for bone in topology.bones} - theirs
-    draw_skeleton(axes[0], topology, accent=own if len(own) < len(topology.bones) else ())
-    axes[0].set_title(f"{drawn(topology.name)}: {len(topology)} joints, {len(topology.bones)} bones", fontsize=11)
-    if 0 < len(own) < len(topology.bones):
+    first, *panels = row.subplots(1, 2 + len(SMOOTHING), width_ratios=(1.25, 1, 1, 1, 1))
+    own = set(map(frozenset, topology.bones)) - set(map(frozenset, against.bones))
+    some = 0 < len(own) < len(topology.bones)
+    draw_skeleton(first, topology, accent=own if some else ())
+    first.set_title(f"{drawn(topology.name)}: {len(topology)} joints, {len(topology.bones)} bones", fontsize=11)
+    if some:
         told = "blue hair lines" if is_dense(len(own), topology) else "blue dashes"
         note = f"{told}: {len(own)} bones that {drawn(against.name)} lacks"
-        axes[0].text(0.5, 0, note, transform=axes[0].transAxes, ha="center", va="top", fontsize=9)
-    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.06), "ncols": 3}
-    axes[0].legend(handles=part_legend(topology), handletextpad=0.1, columnspacing=0.9, frameon=False, fontsize=8, **place)
-    panels: list[tuple[str, Any, str, str, float]] = [("hop distance", hop_distance, "bones", "viridis_r", hops)]
-    panels += [(name, matrix, "weight", "magma_r", strength) for name, matrix in SMOOTHING.items()]
-    for cells, (name, matrix, unit, colours, largest) in zip(axes[1:], panels, strict=True):
-        look: dict[str, Any] = {"names": cells is axes[1], "cmap": colours, "vmin": 0, "vmax": largest}
-        image = draw_matrix(cells, topology, matrix(topology).numpy(), **look)
-        cells.set_title(name, fontsize=10)
+        first.text(0.5, 0, note, transform=first.transAxes, ha="center", va="top", fontsize=9)
+    look: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.06), "ncols": 3, "frameon": False, "fontsize": 8}
+    first.legend(handles=part_legend(topology), handletextpad=0.1, columnspacing=0.9, **look)
+    shown: list[tuple[str, Any, str, str, float]] = [("hop distance", hop_distance, "bones", "viridis_r", hops)]
+    shown += [(name, matrix, "weight", "magma_r", strength) for name, matrix in SMOOTHING.items()]
+    for axes, (name, matrix, unit, colours, largest) in zip(panels, shown, strict=True):
+        look = {"names": axes is panels[0], "cmap": colours, "vmin": 0, "vmax": largest}
+        image = draw_matrix(axes, topology, matrix(topology).numpy(), **look)
+        axes.set_title(name, fontsize=10)
         ticks = MaxNLocator(nbins=5, integer=unit == "bones")
-        row.colorbar(image, ax=cells, shrink=0.7, location="bottom", label=unit, pad=0.02, ticks=ticks)
+        row.colorbar(image, ax=axes, shrink=0.7, location="bottom", label=unit, pad=0.02, ticks=ticks)
 
 
-def _draw_spectra(axes: Axes, one: Topology, other: Topology) -> None:
-    for topology, colour, marker in ((one, FIRST, "o"), (other, SECOND, "s")):
-        values = spectrum(topology)
-        places = np.linspace(0, 1, len(values))
-        face = colour if marker == "o" else "white"
-        axes.plot(
-            places, values, color=colour, marker=marker, markerfacecolor=face, markersize=5, lw=1, label=drawn(topology.name)
-        )
-    axes.set(xlabel="eigenvalue's place, from the first to the last", ylabel="eigenvalue", ylim=(-0.05, 2.05))
-    axes.set_title("Spectrum of the symmetric normalised Laplacian", fontsize=11)
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _draw_hops(axes: Axes, one: Topology, other: Topology) -> None:
-    for shift, topology, colour, hatch in ((-0.2, one, FIRST, ""), (0.2, other, SECOND, "////")):
-        pairs = hop_distance(topology).numpy()[np.triu_indices(len(topology), 1)]
-        counts = np.bincount(pairs, minlength=2)[1:]
-        share = 100 * counts / max(counts.sum(), 1)
-        look: dict[str, Any] = {"facecolor": "white" if hatch else colour, "edgecolor": colour, "hatch": hatch}
-        axes.bar(np.arange(1, len(counts) + 1) + shift, share, 0.4, label=drawn(topology.name), **look)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="hops between two joints", ylabel="pairs of joints (%)")
-    axes.set_title("How far joints are apart", fontsize=11)
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
+def _draw_spectra(left: Axes, right: Axes, one: Topology, other: Topology) -> None:
+    """The spectra of both, and how far their joints are apart."""
+    for topology, shift, colour, face, marker, hatch in (
+        (one, -0.2, "#0072B2", "#0072B2", "o", ""),
+        (other, 0.2, "#D55E00", "white", "s", "////"),
+    ):
+        values, name = spectrum(topology), drawn(topology.name)
+        line: dict[str, Any] = {"color": colour, "marker": marker, "markerfacecolor": face, "markersize": 5, "lw": 1}
+        left.plot(np.linspace(0, 1, len(values)), values, label=name, **line)
+        counts = np.bincount(hop_distance(topology).numpy()[np.triu_indices(len(topology), 1)], minlength=2)[1:]
+        bars: dict[str, Any] = {"facecolor": face, "edgecolor": colour, "hatch": hatch, "label": name}
+        right.bar(np.arange(1, len(counts) + 1) + shift, 100 * counts / max(counts.sum(), 1), 0.4, **bars)
+    left.set(xlabel="eigenvalue's place, from the first to the last", ylabel="eigenvalue", ylim=(-0.05, 2.05))
+    left.set_title("Spectrum of the symmetric normalised Laplacian", fontsize=11)
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    right.set(xlabel="hops between two joints", ylabel="pairs of joints (%)")
+    right.set_title("How far joints are apart", fontsize=11)
+    for axes in (left, right):
+        axes.legend(frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)

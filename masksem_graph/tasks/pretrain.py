@@ -15,9 +15,8 @@ from masksem_graph.contrast import Contrast
 from masksem_graph.errors import InputError, require_range
 from masksem_graph.graph import SkeletonBatch, SkeletonData, nodes_of, to_segments
 from masksem_graph.masking import Draw, Evidence, Mask, Sampler, Scores
-from masksem_graph.masking.gumbel import Rounding
-from masksem_graph.masking.sampler import Sampling, Select
-from masksem_graph.models.build import ModelConfig, build_decoder, build_encoder
+from masksem_graph.masking.sampler import Rounding, Sampling, Select
+from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.decoder import Decoder
 from masksem_graph.models.encoder import SkeletonEncoder, gather_nodes, update_average
 from masksem_graph.operators import Identity, Operator
@@ -341,12 +340,12 @@ def build_pretrain(
     scores = copy.deepcopy(method.scores)
     scores.build(width=model.width)
     if student is None:
-        student = build_encoder(model, topologies=topologies, channels=channels)
+        student = SkeletonEncoder(model, topologies=topologies, channels=channels)
     elif not isinstance(student, SkeletonEncoder):
         student = student()  # after the scores: the order in which weights are drawn is part of a run
     return Pretrain(
         student=student,
-        decoder=build_decoder(model, topologies=topologies, channels=channels, heads=heads),
+        decoder=Decoder(model, topologies=topologies, channels=channels, heads=heads),
         scores=scores,
         config=method,
         references=len(topologies),

@@ -20,7 +20,6 @@ from masksem_graph.data.loader import BodyPlan, SkeletonLoader
 from masksem_graph.data.mixture import Mixture, Portion, TrainingSet
 from masksem_graph.data.views import CropConfig, random_view
 from masksem_graph.errors import InputError, shown
-from masksem_graph.models.compiling import compile_layers
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain, RandomNumbers
@@ -99,7 +98,7 @@ class PretrainLoop:
         if compile:
             for network in (task.student, task.teacher, task.decoder):
                 if network is not None:
-                    compile_layers(network)
+                    network.backbone.compile_layers()
         self.wrapped, self.optimiser = fabric.setup(task, build_adamw(task, config))
         self.progressed = Progressed()
         self.saved_at = self.told_at = self.agreed_at = time.monotonic()

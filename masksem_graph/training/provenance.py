@@ -12,7 +12,8 @@ import torch
 import yaml
 
 from masksem_graph import __version__
-from masksem_graph.files import PACKAGE, read_yaml, write_beside
+from masksem_graph.files import PACKAGE, write_beside
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.training.processes import world_size
 
 PROVENANCE = "provenance.yaml"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from masksem_graph.config import parse_mapping
 from masksem_graph.errors import InputError
-from masksem_graph.files import read_yaml
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.io import create_encoder, describe_encoder
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
 from masksem_graph.training.checkpoint import load_checkpoint
 

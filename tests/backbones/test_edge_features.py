@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from masksem_graph.backbones.edge_features import edge_weights, edge_width, one_hot_edges
+from masksem_graph.backbones.message_passing import edge_weights, edge_width, one_hot_edges
 from masksem_graph.edges import BONES, OUTWARD, STEPS, reach_graph
 from masksem_graph.topology import load_topology
 

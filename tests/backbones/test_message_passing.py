@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch_geometric.nn import GATv2Conv, GCNConv, RGCNConv
 
 from masksem_graph.backbones import GAT, GCN, GPS, STGCN
-from masksem_graph.backbones.edge_features import one_hot_edges
+from masksem_graph.backbones.message_passing import one_hot_edges
 from masksem_graph.edges import OUTWARD, STEPS, hop_distance, skeleton_graph
 from masksem_graph.graph import SkeletonBatch, SkeletonData
 from masksem_graph.topology import load_topology

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import models
 
 from masksem_graph.backbones import GraphModel, graph_model
-from masksem_graph.backbones.edge_features import one_hot_edges
+from masksem_graph.backbones.message_passing import one_hot_edges
 from masksem_graph.backbones.wrapped import degree_histogram
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch

@@ -11,7 +11,7 @@ import yaml
 from masksem_graph.cli import main
 from masksem_graph.cli.train import parse
 from masksem_graph.errors import InputError
-from masksem_graph.report.page.filters import short
+from masksem_graph.report.names import short
 from masksem_graph.training.pretrain import Interrupted, PretrainLoop
 from masksem_graph.training.provenance import commit
 from masksem_graph.training.run import pretrain

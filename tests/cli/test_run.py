@@ -97,6 +97,15 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert not (tmp_path / "out").exists()
 
 
+def test_trust_is_passed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [{"train": "a", "data": "demo_xsub", "model": "tiny", "method": "masksem", "method.operator": "my_ops.Mine"}]
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump({"steps": steps}, sort_keys=False))
+    arguments = [str(tmp_path / "r.yaml"), "--output", str(tmp_path / "out")]
+    assert "add --trust my_ops" in refused([*arguments, "--dry_run", "true"], capsys)
+    (command,) = commands([*arguments, "--trust", "my_ops"], capsys)
+    assert command[command.index("--trust") + 1] == "my_ops"
+
+
 def test_a_failure_is_the_commands_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

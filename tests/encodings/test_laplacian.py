@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.utils import get_laplacian, to_dense_adj
 
 from masksem_graph.edges import skeleton_graph
-from masksem_graph.encodings.laplacian import laplacian_eigenvectors
+from masksem_graph.encodings.projected import laplacian_eigenvectors
 from masksem_graph.files import shipped
 from masksem_graph.topology import load_topology, parse_topology
 from tests.helpers import reordered

@@ -8,7 +8,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import AddRandomWalkPE
 
 from masksem_graph.edges import skeleton_graph
-from masksem_graph.encodings.random_walk import return_probabilities
+from masksem_graph.encodings.projected import return_probabilities
 from masksem_graph.topology import load_topology
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from masksem_graph.encodings import Laplacian, RandomWalk, RestPose
-from masksem_graph.encodings.rest_pose import fourier_features, rest_features, rest_places
+from masksem_graph.encodings.projected import fourier_features, rest_features, rest_places
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology, load_topology
 from tests.helpers import grid
@@ -63,7 +63,7 @@ def test_it_tells_left_from_right_which_random_walks_cannot() -> None:
 
 
 def test_every_pair_of_joints_is_told_apart() -> None:
-    features = rest_features(load_topology("mediapipe33"), RestPose(width=8).octaves)
+    features = rest_features(load_topology("mediapipe33"), RestPose(width=8).option)
     distance = torch.cdist(features, features) + 9 * torch.eye(33)
     assert distance.min() > 0.3
 

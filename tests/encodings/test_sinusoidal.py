@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from masksem_graph.encodings import Sinusoidal
-from masksem_graph.encodings.sinusoidal import sinusoids
+from masksem_graph.encodings.tables import sinusoids
 from tests.helpers import chain, grid
 
 

@@ -19,7 +19,7 @@ from masksem_graph.data.views import CropConfig, central_view
 from masksem_graph.encodings import Learned
 from masksem_graph.exporting.classifier import as_array
 from masksem_graph.exporting.network import FromRaw
-from masksem_graph.models.build import ModelConfig, build_encoder
+from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encode import encode_store, loader_for
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head, LinearHead, MLPHead
@@ -41,7 +41,7 @@ def encoder(spec: InputSpec, topology: Topology = NTU, **options: Any) -> Skelet
         crop=CropConfig(test_share=0.7),
         **options,
     )
-    return build_encoder(model, topologies=[topology], recorded=[NTU], channels=3, input_spec=spec).eval()
+    return SkeletonEncoder(model, topologies=[topology], recorded=[NTU], channels=3, input_spec=spec).eval()
 
 
 def recordings() -> list[Clip]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from masksem_graph.masking import gumbel_top_k
-from masksem_graph.masking.gumbel import masked_count
+from masksem_graph.masking.sampler import masked_count
 
 DRAWS = 200_000
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from masksem_graph.errors import InputError
 from masksem_graph.masking import Sampler, gumbel_top_k, score_distribution
-from masksem_graph.masking.gumbel import masked_count
+from masksem_graph.masking.sampler import masked_count
 
 
 def sampler(ratio: float = 0.8, temperature: float = 0.5, **options: str) -> Sampler:

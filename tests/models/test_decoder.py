@@ -10,12 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from masksem_graph.backbones import Backbone, CrossTransformer, Transformer
-from masksem_graph.backbones.cross import CrossAttention
+from masksem_graph.backbones.transformer import CrossAttention
 from masksem_graph.encodings import Learned
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch, SkeletonData
+from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.decoder import Decoder
-from masksem_graph.models.positions import Positions
 from masksem_graph.topology import load_topology
 
 TINY = load_topology("tiny5")
@@ -34,8 +34,8 @@ class Recorder(Backbone):
 
 
 def decoder(backbone: Backbone, heads: tuple[str, ...] = ("shared",)) -> Decoder:
-    positions = Positions(width=4, joints=TINY.joints, segments=2, encodings=LEARNED)
-    return Decoder(width=4, outputs=6, positions=positions, backbone=backbone, heads=heads)
+    model = ModelConfig(frames=4, segment=2, width=4, encodings=LEARNED, backbone=lambda: backbone, decoder=lambda: backbone)
+    return Decoder(model, topologies=[TINY], channels=3, heads=heads)
 
 
 def test_tokens_stand_where_they_belong() -> None:

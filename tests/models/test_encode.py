@@ -25,7 +25,7 @@ from masksem_graph.data.store import StoreWriter, open_store, store_of
 from masksem_graph.data.views import CropConfig
 from masksem_graph.encodings import Learned
 from masksem_graph.errors import InputError
-from masksem_graph.models.build import ModelConfig, build_encoder
+from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encode import loader_for
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.protocols import Evaluation
@@ -48,7 +48,7 @@ def encoder(topology: Topology = TINY, *, frames: int = 8, **options: Any) -> Sk
         pool=options.pop("pool", "present"),
         crop=CropConfig(test_share=options.pop("test_share", 0.95)),
     )
-    return build_encoder(model, topologies=[topology], channels=3, **options).eval()
+    return SkeletonEncoder(model, topologies=[topology], channels=3, **options).eval()
 
 
 def clips(joints: int = 5) -> list[np.ndarray]:
@@ -178,7 +178,7 @@ def test_a_portion_at_a_time_is_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_no_dropout_whatever_the_mode_and_the_mode_stays() -> None:
     blocks = partial(Transformer, depth=1, heads=2, dropout=0.5, drop_path=0.5)
     model = ModelConfig(frames=8, segment=2, width=16, encodings=[], backbone=blocks, decoder=blocks)
-    one = build_encoder(model, topologies=[TINY], channels=3).train()
+    one = SkeletonEncoder(model, topologies=[TINY], channels=3).train()
     one.embedding.eval()
     modes, state = [module.training for module in one.modules()], torch.get_rng_state()
     found = one.encode(clips())

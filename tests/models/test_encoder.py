@@ -15,7 +15,7 @@ from masksem_graph.backbones.drop_path import DropPath
 from masksem_graph.encodings import Concatenate, HopBias, Laplacian, Learned, RandomWalk, RestPose, Sinusoidal
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch, SkeletonData, to_segments
-from masksem_graph.models.build import ModelConfig, build_encoder
+from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder, gather_nodes, update_average
 from masksem_graph.models.pool import sequence_mean
 from masksem_graph.topology import Topology, load_topology, parse_topology
@@ -38,7 +38,7 @@ drop_or_token = pytest.mark.parametrize("masked", ["drop", "token"])
 def encoder(encodings: list[Any], topology: Topology = TINY, backbone: str = "transformer", **options: Any) -> SkeletonEncoder:
     blocks = partial(BACKBONES[backbone], depth=2, **options)
     config = ModelConfig(frames=6, segment=2, width=8, encodings=encodings, backbone=blocks, decoder=blocks)
-    return build_encoder(config, topologies=[topology], channels=3).eval()
+    return SkeletonEncoder(config, topologies=[topology], channels=3).eval()
 
 
 def of_nodes(nodes: Tensor) -> SkeletonBatch:
@@ -252,7 +252,7 @@ def test_layers_hold_every_parameter_once_and_by_depth() -> None:
     config = ModelConfig(
         frames=8, segment=2, width=16, encodings=[partial(Learned, over="joints")], backbone=blocks, decoder=blocks
     )
-    network = build_encoder(config, topologies=[TINY], channels=3)
+    network = SkeletonEncoder(config, topologies=[TINY], channels=3)
     layers = network.layers()
     ids = [id(p) for layer in layers for p in layer]
     assert sorted(ids) == sorted(id(p) for p in network.parameters()) and len(layers) == 5
@@ -276,7 +276,7 @@ def test_layers_of_a_backbone_of_ones_own_and_drop_path() -> None:
             return h
 
     config = ModelConfig(frames=8, segment=2, width=16, encodings=[], backbone=Own, decoder=Own)
-    network = build_encoder(config, topologies=[TINY], channels=3)
+    network = SkeletonEncoder(config, topologies=[TINY], channels=3)
     assert [len(layer) for layer in network.layers()] == [2, 4, 4, 1, 0], "what is shared belongs to its first layer"
     network.set_drop_path(0.4)
     assert network.backbone.norms[2].rate == pytest.approx(0.4)

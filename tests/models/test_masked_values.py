@@ -13,11 +13,12 @@ from torch_geometric.nn.models import GIN, PNA
 from masksem_graph.backbones import GAT, GCN, GPS, STGCN, BackboneFactory, GraphModel, Transformer
 from masksem_graph.config import parse_mapping
 from masksem_graph.encodings import HopBias, Laplacian, Learned, RandomWalk, RestPose, Sinusoidal
-from masksem_graph.files import find_yaml, read_yaml, shipped
+from masksem_graph.files import find_yaml, shipped
 from masksem_graph.graph import SkeletonBatch
 from masksem_graph.methods.ha_cm import PoincareBall
-from masksem_graph.models.build import ModelConfig, build_encoder
+from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.topology import load_topology
 
 TINY, NTU, KINECT, LIMBS = (load_topology(name) for name in ("tiny5", "ntu25", "kinect20", "ntu25_limbs"))
@@ -44,7 +45,7 @@ ENCODINGS = [
 
 def encoder(backbone: BackboneFactory, **options: Any) -> SkeletonEncoder:
     model = ModelConfig(frames=8, segment=2, width=16, encodings=ENCODINGS, backbone=backbone, decoder=backbone, **options)
-    return build_encoder(model, topologies=[TINY, NTU, KINECT, LIMBS], channels=3).eval()
+    return SkeletonEncoder(model, topologies=[TINY, NTU, KINECT, LIMBS], channels=3).eval()
 
 
 def shipped_backbone(name: str) -> BackboneFactory:

@@ -13,7 +13,7 @@ from rich.progress import Progress
 from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.views import CropConfig
 from masksem_graph.errors import InputError
-from masksem_graph.pictures.embedding import MARKERS, _lay_out, embed, embedding_figure
+from masksem_graph.pictures.embedding import MARKERS, _lay_out, embed, embedding_picture
 from masksem_graph.protocols import KNN, Evaluation
 from masksem_graph.report.skeleton import COLOURS
 from masksem_graph.tasks.pretrain import Pretrain
@@ -62,7 +62,7 @@ def test_classes_look_different() -> None:
 
 
 def test_title_and_legend(evaluation: Evaluation) -> None:
-    figure = embedding_figure(embed(evaluation, method="pca"), ("go_right", "sway"), title="mine")
+    figure = embedding_picture(embed(evaluation, method="pca"), ("go_right", "sway"), title="mine").figure
     assert figure.axes[0].get_title() == "mine\n1 nearest neighbour: 100.0 % of the test clips"
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["go_right (4)", "sway (4)"]
     assert figure.axes[0].get_xlabel().startswith("component 1")

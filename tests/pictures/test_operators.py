@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 
 from masksem_graph.errors import InputError
-from masksem_graph.operators import Heat, Identity, SpatioTemporal, heat_kernel, normalised_adjacency
+from masksem_graph.operators import Heat, Identity, SpatioTemporal, normalised_adjacency
 from masksem_graph.pictures.operators import (
     SIDE_BY_SIDE,
     far_joints,
-    impulse_figure,
-    matrices_figure,
     named_operator,
     operator_pictures,
     spread,
@@ -22,7 +20,7 @@ TINY = load_topology("tiny5")
 
 
 def test_an_impulse_is_a_row_of_the_matrix() -> None:
-    for name, matrix in (("adjacency, 2 hops", normalised_adjacency(TINY, 2)), ("heat, time 1", heat_kernel(TINY))):
+    for name, matrix in (("adjacency, 2 hops", normalised_adjacency(TINY, 2)), ("heat, time 1", Heat().matrix(TINY))):
         response = spread(SIDE_BY_SIDE[name], TINY)
         np.testing.assert_allclose(response[:, 2], matrix.numpy(), atol=1e-6)
         assert not response[:, [0, 1, 3, 4]].any(), "stays in its segment"
@@ -40,7 +38,7 @@ def test_what_goes_on_in_time() -> None:
 def test_named() -> None:
     both = named_operator("heat", {"time": 2.0})
     assert list(both) == ["none", "heat, time 2"]
-    np.testing.assert_allclose(spread(both["heat, time 2"], TINY)[:, 2], heat_kernel(TINY, 2.0).numpy(), atol=1e-6)
+    np.testing.assert_allclose(spread(both["heat, time 2"], TINY)[:, 2], Heat(time=2.0).matrix(TINY).numpy(), atol=1e-6)
     assert list(named_operator("masksem_graph.operators.Heat", {})) == ["none", "Heat"]
     assert list(named_operator("none", {})) == ["none"]
 
@@ -68,11 +66,11 @@ def test_joints_far_apart() -> None:
 
 def test_an_unknown_joint() -> None:
     with pytest.raises(InputError, match="--joints: tiny5 has no joint called 'tail', expected some of hip, head"):
-        impulse_figure(TINY, {"heat": spread(Heat(), TINY)}, ["tail"])
+        operator_pictures(TINY, {"heat": Heat()}, ["tail"])
 
 
 def test_every_panel_says_what_it_is() -> None:
-    figure = matrices_figure(TINY, {name: spread(operator, TINY) for name, operator in SIDE_BY_SIDE.items()})
+    figure = operator_pictures(TINY, SIDE_BY_SIDE)[0].figure
     panels = [axes for axes in figure.axes if axes.get_title()]
     titles = [axes.get_title() for axes in panels]
     assert titles == [*list(SIDE_BY_SIDE)[1:], "spatio-temporal: to the next segment"], "all but no smoothing"

@@ -17,8 +17,7 @@ from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.pictures.masks import draw_masks, mask_pictures
 from masksem_graph.pictures.operators import operator_pictures
 from masksem_graph.pictures.picture import MOST_FRAMES, require_display, show_pictures, shown_frames, write_pictures
-from masksem_graph.pictures.saliency import saliency_pictures
-from masksem_graph.pictures.smoothing import saliency_pictures as smoothing_pictures
+from masksem_graph.pictures.saliency import saliency_pictures, smoothing_pictures
 from masksem_graph.tasks.pretrain import Pretrain
 from masksem_graph.topology import load_topology
 

@@ -16,9 +16,15 @@ from masksem_graph.masking import Motion
 from masksem_graph.operators import Adjacency, PartAverage
 from masksem_graph.pictures.clip import ShownClip
 from masksem_graph.pictures.operators import SIDE_BY_SIDE
-from masksem_graph.pictures.saliency import raw_saliency, saliency, saliency_figure, saliency_pictures
-from masksem_graph.pictures.smoothing import before_and_after, smoothed
-from masksem_graph.pictures.smoothing import saliency_pictures as smoothing_pictures
+from masksem_graph.pictures.saliency import (
+    before_and_after,
+    raw_saliency,
+    saliency,
+    saliency_figure,
+    saliency_pictures,
+    smoothed,
+    smoothing_pictures,
+)
 from masksem_graph.pictures.tasks import operator_name, semantic
 from masksem_graph.report.skeleton import LINK
 from masksem_graph.saliency import ReleasedGradCam, gradcam

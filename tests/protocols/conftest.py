@@ -21,7 +21,8 @@ def evaluation(tmp_path: Path) -> Any:
     from masksem_graph.data.transforms import Rotate
     from masksem_graph.data.views import CropConfig
     from masksem_graph.encodings import EncodingFactory, Learned
-    from masksem_graph.models.build import ModelConfig, build_encoder
+    from masksem_graph.models.build import ModelConfig
+    from masksem_graph.models.encoder import SkeletonEncoder
     from masksem_graph.protocols import Evaluation
     from masksem_graph.topology import load_topology
 
@@ -39,7 +40,7 @@ def evaluation(tmp_path: Path) -> Any:
     blocks = partial(Transformer, depth=1, heads=2, drop_path=0.5, dropout=0.5)
     encodings: list[EncodingFactory] = [partial(Learned, over="joints")]
     model = ModelConfig(frames=8, segment=2, width=16, encodings=encodings, backbone=blocks, decoder=blocks)
-    encoder = build_encoder(model, topologies=[tiny], channels=3)
+    encoder = SkeletonEncoder(model, topologies=[tiny], channels=3)
     turns = [Rotate(x=0.3, y=0.3, z=0.3)]
     source = SkeletonLoader(open_store(tmp_path / "store"), frames=8, segment=2, transforms=turns)
     clips = torch.arange(train + test)

@@ -12,7 +12,8 @@ import yaml
 from rich.console import Console
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import find_yaml, read_yaml, shipped
+from masksem_graph.files import find_yaml, shipped
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.report import names
 from masksem_graph.report.published import load_published
 from masksem_graph.report.tables import STYLES, ResultTable, TableRow, build_table, collect, preset, protocol_title

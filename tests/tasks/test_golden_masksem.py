@@ -13,10 +13,11 @@ from torch import Tensor
 from masksem_graph.backbones import Transformer
 from masksem_graph.config import parse_mapping
 from masksem_graph.encodings import Learned
-from masksem_graph.files import find_yaml, read_yaml
+from masksem_graph.files import find_yaml
 from masksem_graph.graph import SkeletonBatch
 from masksem_graph.masking import Evidence
 from masksem_graph.models.build import ModelConfig
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.published.checkpoint import read_published
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
 from masksem_graph.topology import load_topology

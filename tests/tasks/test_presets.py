@@ -12,11 +12,12 @@ from torch import Tensor
 from masksem_graph.backbones import CrossTransformer
 from masksem_graph.config import parse_mapping
 from masksem_graph.errors import InputError
-from masksem_graph.files import find_yaml, read_yaml, shipped
+from masksem_graph.files import find_yaml, shipped
 from masksem_graph.graph import SkeletonBatch
 from masksem_graph.masking import Mask
 from masksem_graph.methods.ha_cm import PoincareBall
 from masksem_graph.models.build import ModelConfig
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, RandomNumbers, build_pretrain
 from masksem_graph.topology import Topology, encoder_topology, load_topology
 

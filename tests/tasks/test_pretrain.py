@@ -26,8 +26,7 @@ from masksem_graph.models.build import ModelConfig
 from masksem_graph.operators import Adjacency, Heat, Identity, PartAverage, PersonalisedPageRank, SpatioTemporal
 from masksem_graph.saliency import GradCam
 from masksem_graph.seeding import keyed_generator
-from masksem_graph.targets import Coordinates, Target, VelocityAcceleration, standardise
-from masksem_graph.targets.motion import Moment
+from masksem_graph.targets import Coordinates, Moment, Target, VelocityAcceleration, standardise
 from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, RandomNumbers, build_pretrain
 from masksem_graph.topology import load_topology
 from masksem_graph.training.config import TrainConfig

@@ -17,7 +17,8 @@ from masksem_graph.encodings import Concatenate, EncodingFactory, HopBias, Lapla
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch
 from masksem_graph.methods.ha_cm import AlternatingScores, AttentionScores, CrossContrast, HierarchyScores
-from masksem_graph.models.build import ModelConfig, build_encoder
+from masksem_graph.models.build import ModelConfig
+from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.operators import Adjacency, Operator, PartAverage, SpatioTemporal
 from masksem_graph.saliency import GradCam
 from masksem_graph.targets import VelocityAcceleration
@@ -93,7 +94,7 @@ def test_on_each_skeleton_it_is_the_network_of_that_skeleton(name: str) -> None:
     networks = model(EVERY_BACKBONE[name])
     task = build(networks=networks)
     for topology in (NTU, KINECT):
-        there = build_encoder(networks, topologies=[topology], channels=3)
+        there = SkeletonEncoder(networks, topologies=[topology], channels=3)
         there.load_state_dict(task.student.state_dict())
         clips = clips_on(topology)
         assert torch.equal(task.student(clips), there(clips))

@@ -14,7 +14,7 @@ from torch import nn
 from masksem_graph.backbones import Transformer
 from masksem_graph.encodings import EncodingFactory, Laplacian, Learned
 from masksem_graph.errors import InputError
-from masksem_graph.models.build import ModelConfig, build_decoder
+from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.decoder import Decoder
 from masksem_graph.topology import load_topology
 from masksem_graph.training.config import TrainConfig
@@ -26,7 +26,7 @@ def decoder() -> Decoder:
     blocks = partial(Transformer, depth=1, heads=2)
     encodings: list[EncodingFactory] = [partial(Learned, over="joints"), Laplacian]
     model = ModelConfig(frames=4, segment=2, width=8, encodings=encodings, backbone=blocks, decoder=blocks)
-    return build_decoder(model, topologies=[load_topology("tiny5")], channels=3, heads=["shared"])
+    return Decoder(model, topologies=[load_topology("tiny5")], channels=3, heads=["shared"])
 
 
 def names(module: nn.Module, parameters: list[nn.Parameter]) -> set[str]:

@@ -12,7 +12,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Float
 
-from masksem_graph.files import read_yaml
+from masksem_graph.plain_yaml import read_yaml
 from masksem_graph.topology import load_topology
 
 MOTION: dict[str, Any] = read_yaml(Path(__file__).with_name("motion.yaml"))

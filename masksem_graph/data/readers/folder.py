@@ -21,7 +21,7 @@ from masksem_graph.data.own_splits import Table, own_splits
 from masksem_graph.data.readers.base import Reader, whole_bodies
 from masksem_graph.data.source import Part, parse_numbers, read_lines, read_text_file, require_clip_size
 from masksem_graph.errors import InputError, shown
-from masksem_graph.files import read_yaml
+from masksem_graph.plain_yaml import read_yaml
 
 DESCRIPTION, TABLE = "dataset.yaml", "clips.csv"
 FIELDS = ("topology", "axes", "classes", "splits")

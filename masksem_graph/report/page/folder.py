@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+from collections import defaultdict
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import digest, read_yaml
-from masksem_graph.report.evaluation import OPTIONAL, REQUIRED, SCORES, encoder_name, read_results
-from masksem_graph.report.figures import NEIGHBOURS
-from masksem_graph.report.page.filters import MISSING, at, duration, joined, number, short
-from masksem_graph.report.page.pictures import find_pictures
-from masksem_graph.report.published import PublishedTables, load_published
-from masksem_graph.report.tables import part_name, protocol_title
+from masksem_graph.files import digest
+from masksem_graph.plain_yaml import read_yaml
+from masksem_graph.report.evaluation import OPTIONAL, REQUIRED, SCORES, encoder_name, figures_of, read_results
+from masksem_graph.report.figures import neighbours
+from masksem_graph.report.names import MISSING, duration, joined, number, short
+from masksem_graph.report.published import load_published
+from masksem_graph.report.tables import protocol_title
 from masksem_graph.training.metrics import read_metrics
 from masksem_graph.training.provenance import PROVENANCE
 
-MACHINE = {
-    "Commit": "commit",
-    "Device": "device_name",
-    "Kind of device": "device",
-    "Processes": "processes",
-    "Threads a process": "threads",
-}
-"""Label -> field of a start."""
+FIGURES = "figures"
+GIF_LIMIT = 2_000_000  # bytes; a larger animation is linked
+MEDIA = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+MEDIA[".gif"] = "image/gif"
+KNOWN: dict[str, list[str]] = read_yaml(Path(__file__).with_name("pictures.yaml"))
+"""Kind -> title and caption, in the order of the page."""
 NO_LOSS = ("epoch", "loss", "gradient_norm", "lr", "seconds", "sequences_per_second")
 TOLD = ("encoder", "unit", "mean", "train_clips", "processes", "threads")
-COLUMNS = ("protocol", "data", "encoder", "top-1 %", "95 % interval", "top-5 %", "class mean %", "test clips", "time")
 METRICS, RESULTS = "metrics.csv", "results.json"
 TRACES = (RESULTS, SCORES, "labelled.csv", "head.yaml")
 """What only an evaluation's folder holds; without the results it is one that did not finish."""
@@ -36,20 +37,21 @@ TRACES = (RESULTS, SCORES, "labelled.csv", "head.yaml")
 def read_run(folder: Path) -> dict[str, Any]:
     """What the page of a run shows: configuration, figures by epoch, starts, evaluations, pictures."""
     notes: list[str] = []
-    config, starts = _yaml(folder / "config.yaml", notes), _yaml(folder / PROVENANCE, notes)
-    rows = metrics(folder, notes)
-    epochs = at(config, "train", "epochs")
+    config, starts = (_noted(folder, name, read_yaml, notes) for name in ("config.yaml", PROVENANCE))
+    rows, epochs = metrics(folder, notes), at(config, "train", "epochs")
     if rows and isinstance(epochs, int) and rows[-1]["epoch"] < epochs:
         notes.append(f"Not finished: {rows[-1]['epoch']:.0f} of {epochs} epochs so far.")
     columns, text = list(dict.fromkeys(name for row in rows for name in row)), folder / "config.yaml"
+    last = rows[-1] if rows else {}
+    losses = [name for name in last if name not in NO_LOSS and not name.startswith(("knn_", "share_"))]
     return {
         "config": config,
         "config_text": text.read_text(encoding="utf-8", errors="replace") if text.is_file() else "",
-        "data": data_name(_yaml(folder / "data.yaml", notes)) or data_name(at(config, "data")),
+        "data": data_name(_noted(folder, "data.yaml", read_yaml, notes)) or data_name(at(config, "data")),
         "rows": rows,
         "columns": columns,
         "epochs": [[f"{row[name]:g}" if name in row else "" for name in columns] for row in rows],
-        "losses": [f"{name} {number(value, 3)}" for name, value in rows[-1].items() if _is_loss(name)] if rows else [],
+        "losses": [f"{name} {number(last[name], 3)}" for name in losses],
         "neighbours": _neighbours(rows),
         "seconds": sum(row.get("seconds", 0.0) for row in rows),
         **_shared(folder, starts, notes),
@@ -57,21 +59,18 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def read_evaluation(folder: Path) -> dict[str, Any]:
-    """What the page of an evaluation shows.
-
-    Raises:
-        InputError: its ``results.json`` cannot be read.
-    """
-    results = read_results(folder)
-    results = _named(results, folder)
-    figures = figures_of(results)
-    by_seed = zip(results["seeds"], results["top1_by_seed"] or [], results["seconds_by_seed"] or [], strict=False)
-    runs = [(seed, number(found), duration(seconds)) for seed, found, seconds in by_seed if len(results["seeds"]) > 1]
+    """What the page of an evaluation shows; ``InputError`` where its ``results.json`` cannot be read."""
+    results = _named(read_results(folder), folder)
+    figures, runs = _row(results), []
+    if len(results["seeds"]) > 1:
+        by_seed = zip(results["seeds"], results["top1_by_seed"] or [], results["seconds_by_seed"] or [], strict=False)
+        runs = [(seed, number(found), duration(seconds)) for seed, found, seconds in by_seed]
     return {
         "results": results,
-        "figures": figures,
+        "figures": list(figures.values()),
+        "columns_of_results": list(figures),
         "pretrained_on": data_name(results["pretrained_on"]),
-        "runs": [*runs, ("mean ± deviation", figures[3], "")] if runs else [],
+        "runs": [*runs, ("mean ± deviation", figures["top-1 %"], "")] if runs else [],
         "classes": _classes(results),
         "further": _further(results),
         **_shared(folder, [results], []),
@@ -86,16 +85,15 @@ def _shared(folder: Path, starts: Any, notes: list[str]) -> dict[str, Any]:
         return joined([at(start, *path) for start in starts])
 
     versions = [found for start in starts if isinstance(found := start.get("versions"), dict)]
-    packages = dict.fromkeys(str(name) for found in versions for name in found)
-    machines = [(label, every(name)) for label, name in MACHINE.items()]
+    evaluations = _evaluations(folder, notes)
     return {
         "name": folder.resolve().name,
         "starts": starts,
         "every": every,
         "commits": joined([short(start.get("commit")) for start in starts]),
-        "machines": [*machines, *((name, every("versions", name)) for name in packages)] if starts else [],
-        "columns_of_results": COLUMNS,
-        "evaluations": _evaluations(folder, notes),
+        "packages": list(dict.fromkeys(name for found in versions for name in found)),
+        "evaluations": [list(row.values()) for row in evaluations],
+        "columns_of_evaluations": [name for row in evaluations[:1] for name in row],
         "pictures": find_pictures(folder, notes),
         "notes": notes,
     }
@@ -131,43 +129,38 @@ def metrics(folder: Path, notes: list[str]) -> list[dict[str, float]]:
     if not (folder / METRICS).is_file():
         notes.append(f"{METRICS}: not there, so there are no curves.")
         return []
-    try:
-        rows = read_metrics(folder)
-    except InputError as error:
-        notes.append(METRICS + str(error).removeprefix(str(folder / METRICS)))
-        return []
+    rows = _noted(folder, METRICS, lambda path: read_metrics(path.parent), notes) or []
     if any("loss" not in row for row in rows):
         notes.append(f"{METRICS}: cannot be read: a row without a loss")
         return []
     return rows
 
 
-def _yaml(path: Path, notes: list[str]) -> Any:
+def _noted(folder: Path, name: str, read: Callable[[Path], Any], notes: list[str]) -> Any:
+    """What a file says; None where there is none, and with a note where it is damaged."""
+    path = folder / name
     try:
-        return read_yaml(path) if path.exists() else None
+        return read(path) if path.exists() else None
     except InputError as error:
-        notes.append(path.name + str(error).removeprefix(str(path)))
+        notes.append(name + str(error).removeprefix(str(path)))
         return None
-
-
-def _is_loss(name: str) -> bool:
-    return name not in NO_LOSS and not name.startswith(("knn_", "share_"))
 
 
 def _neighbours(rows: list[dict[str, float]]) -> tuple[str, float, str] | None:
     """The last check by nearest neighbours: of how many, what was found, and the others with their epoch."""
     for row in reversed(rows):
-        found = {name: match.groups() for name in row if (match := NEIGHBOURS.match(name))}
-        if near := [
-            (f"{data_set}, {k} nearest" if data_set else f"{k} nearest", row[name]) for name, (data_set, k) in found.items()
-        ]:
-            others = [f"{k}: {number(value)} %" for k, value in near[1:]]
+        if near := [(told, row[name]) for name, told in neighbours(row).items()]:
+            others = [f"{told}: {number(value)} %" for told, value in near[1:]]
             return *near[0], ", ".join([*others, f"epoch {row['epoch']:.0f}"])
     return None
 
 
-def _evaluations(folder: Path, notes: list[str]) -> list[tuple[str, ...]]:
+def _evaluations(folder: Path, notes: list[str]) -> list[dict[str, str]]:
     """Name and figures of the evaluations in the sub-folders; a note on each that is half-written or damaged."""
+
+    def row_of(path: Path) -> dict[str, str]:
+        return _row(_named(read_results(path.parent), folder))
+
     found = []
     for place in sorted({path.parent for name in TRACES for path in folder.rglob(name)} - {folder}):
         inside = place.relative_to(folder)
@@ -175,12 +168,15 @@ def _evaluations(folder: Path, notes: list[str]) -> list[tuple[str, ...]]:
             continue
         if not (place / RESULTS).is_file():
             notes.append(f"{inside.as_posix()}: an evaluation without {RESULTS}, so not finished; left out")
-            continue
-        try:
-            found.append((inside.as_posix(), *figures_of(_named(read_results(place), folder))))
-        except InputError as error:
-            notes.append(f"{inside.as_posix()}/{RESULTS}{str(error).removeprefix(str(place / RESULTS))}; left out")
+        elif row := _noted(folder, f"{inside.as_posix()}/{RESULTS}", row_of, notes):
+            found.append({"folder": inside.as_posix(), **row})
     return found
+
+
+def _row(results: dict[str, Any]) -> dict[str, str]:
+    """An evaluation as a row of a table: column -> text."""
+    names = {"protocol": protocol_title(results["protocol"]), "data": results["data"], "encoder": results["encoder"]}
+    return names | figures_of(results)
 
 
 def _named(results: dict[str, Any], page_of: Path) -> dict[str, Any]:
@@ -194,32 +190,13 @@ def _named(results: dict[str, Any], page_of: Path) -> dict[str, Any]:
     return results | {"data": data or f"{results['data']} {results['split']}", "encoder": encoder}
 
 
-def figures_of(results: dict[str, Any]) -> tuple[str, ...]:
-    """The texts of an evaluation for `COLUMNS`."""
-    runs = len(results["seeds"])
-    return (
-        protocol_title(results["protocol"]),
-        results["data"],
-        results["encoder"],
-        number(results["top1"]) + (f" ± {number(results['std'])} ({runs} runs)" if runs > 1 else ""),
-        " to ".join(number(value) for value in results["top1_interval"]),
-        number(results["top5"]),
-        number(results["mean_class_accuracy"]),
-        number(results["test_clips"], 0),
-        duration(results["wall_seconds"]),
-    )
-
-
 def data_name(data_set: Any, split: Any = None) -> str | None:
     """A data set and its split, as tables call them; of several, all of them; None where neither is known.
 
-    Args:
-        data_set: as `masksem_graph.data.config.identity` describes it, or a list of such.
-        split: its split, where ``data_set`` does not say.
+    ``data_set`` is what `masksem_graph.data.config.identity` says, or a list of such; ``split`` where that does not say.
     """
     if isinstance(data_set, list):
-        names = [name for one in data_set if (name := data_name(one, split)) is not None]
-        return " + ".join(names) or None
+        return " + ".join(filter(None, (data_name(one, split) for one in data_set))) or None
     if isinstance(also := at(data_set, "also"), dict) and also:
         first = {name: value for name, value in data_set.items() if name != "also"}
         return data_name([first, *also.values()], split)
@@ -227,19 +204,62 @@ def data_name(data_set: Any, split: Any = None) -> str | None:
         return None
     split = at(data_set, "split") or split
     try:
-        published = _published()
-        return published.title(published.benchmark(data_set, str(split)))
+        return _published().title(_published().benchmark(data_set, str(split)))
     except (KeyError, TypeError, AttributeError):
         return f"{format} {split}" if split else str(format)
 
 
-def run_name(config: Any) -> str:
-    """Method and model of a run's configuration."""
-    named = (part_name("method", config), part_name("model", config))
-    return ", ".join([*([named[0]] if named[0] else []), *([f"model {named[1]}"] if named[1] else [])])
+def at(fields: Any, *path: str) -> Any:
+    """What lies below ``path`` in nested mappings; None where something on the way is missing or no mapping."""
+    for name in path:
+        fields = fields.get(name) if isinstance(fields, dict) else None
+    return fields
 
 
-@cache
-def _published() -> PublishedTables:
-    # A page names the data of each of its evaluations, and reading the file takes longer than all the rest.
-    return load_published()
+# A page names the data of each of its evaluations, and reading the file takes longer than all the rest.
+_published = cache(load_published)
+
+
+def find_pictures(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
+    """The pictures below a folder's ``figures``, in the order of `KNOWN`, unknown ones last; a note on each empty file.
+
+    A still picture that is there as PNG and as SVG is shown as the smaller of the two, after it an animation of the same name.
+    ``source`` is a data URI, or None where the picture is linked.
+    """
+    by_name: dict[str, dict[str, Path]] = defaultdict(dict)
+    for path in sorted((folder / FIGURES).rglob("*")):
+        if not path.is_file() or path.suffix.lower() not in MEDIA or path.name.startswith("."):
+            continue
+        if path.stat().st_size == 0:
+            notes.append(f"{path.relative_to(folder)}: an empty file, left out")
+        else:
+            by_name[path.relative_to(folder / FIGURES).with_suffix("").as_posix()][path.suffix.lower()] = path
+    order, found = list(KNOWN), []
+    for name in sorted(by_name, key=lambda name: (order.index(known) if (known := kind(name)) else len(order), name)):
+        moving = by_name[name].pop(".gif", None)
+        # Of two of one size the PNG.
+        stills = sorted(by_name[name].values(), key=lambda path: (path.stat().st_size, list(MEDIA).index(path.suffix.lower())))
+        found += [_picture(folder, name, path) for path in (*stills[:1], moving) if path is not None]
+    return found
+
+
+def kind(name: str) -> str | None:
+    """The longest name of `KNOWN` that a picture's name is or begins with; None for an unknown picture."""
+    return max((known for known in KNOWN if f"{name}_".startswith(f"{known}_")), key=len, default=None)
+
+
+def _picture(folder: Path, name: str, path: Path) -> dict[str, Any]:
+    ending, size, known = path.suffix.lower(), path.stat().st_size, kind(name)
+    title, caption = KNOWN[known] if known else (path.name, "")
+    if known and (rest := name.removeprefix(known).strip("_")):
+        title += f": {rest}"
+    linked = ending == ".gif" and size >= GIF_LIMIT
+    return {
+        "name": name,
+        "kind": known,
+        "title": f"{title}, animated" if ending == ".gif" else title,
+        "caption": caption,
+        "source": None if linked else f"data:{MEDIA[ending]};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}",
+        "link": quote(path.relative_to(folder).as_posix(), errors="surrogateescape"),
+        "size": size,
+    }

@@ -123,7 +123,8 @@ def _write_evaluation(folder: Path, **changed: Any) -> Path:
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A finished run of three epochs with a linear and a k-NN evaluation in it."""
-    from masksem_graph.files import read_yaml, shipped
+    from masksem_graph.files import shipped
+    from masksem_graph.plain_yaml import read_yaml
 
     folder = tmp_path / "run"
     (folder / "figures").mkdir(parents=True)

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masksem_graph.errors import InputError
+from masksem_graph.report.names import MISSING, duration, joined, number, short
 from masksem_graph.report.page import write_page, write_pages
-from masksem_graph.report.page.filters import MISSING, duration, joined, number, short
 from masksem_graph.report.page.writing import NOT_HTML
 
 LEADS_OUT = {"src", "href", "srcset", "data", "action", "poster", "background", "cite", "ping", "formaction"}

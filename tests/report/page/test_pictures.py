@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from masksem_graph.report.page.pictures import GIF_LIMIT, KNOWN, clear_pictures, find_pictures, kind
+from masksem_graph.report.page.folder import GIF_LIMIT, KNOWN, find_pictures, kind
 
 
 def put(folder: Path, **sizes: int) -> None:
@@ -70,10 +70,3 @@ def test_pictures_deeper_down_keep_their_folder(tmp_path: Path) -> None:
 def test_kind_is_the_longest_that_fits() -> None:
     assert kind("smoothing_matrices_2") == "smoothing_matrices" and kind("smoothing_clip") == "smoothing"
     assert kind("smoothings") is None and kind("saliency") == "saliency"
-
-
-def test_clearing_leaves_what_nobody_here_drew(tmp_path: Path) -> None:
-    put(tmp_path, curves__png=1, curves__svg=1, saliency_kick__gif=1, mine__png=1, saliency__csv=1)
-    clear_pictures(tmp_path)
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["mine.png", "saliency.csv"]
-    clear_pictures(tmp_path / "nowhere")

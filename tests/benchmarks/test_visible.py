@@ -8,8 +8,8 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
+from benchmarks.visible import _ranks, _spearman, describe_visible, visible_frequency
 from masksem_graph.masking import Sampler
-from masksem_graph.masking.visible import _ranks, _spearman, describe_visible, visible_frequency
 
 SAMPLER = Sampler(ratio=0.75, temperature=0.1)
 

@@ -15,8 +15,7 @@ from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.store import StoreWriter, open_store
 from masksem_graph.data.views import whole_view
 from masksem_graph.errors import InputError
-from masksem_graph.targets import Coordinates, VelocityAcceleration, acceleration, velocity
-from masksem_graph.targets.motion import Moment
+from masksem_graph.targets import Coordinates, Moment, VelocityAcceleration, acceleration, velocity
 from masksem_graph.topology import load_topology
 from tests.helpers import batch_of
 

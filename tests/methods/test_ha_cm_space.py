@@ -17,15 +17,14 @@ from masksem_graph.backbones import Transformer
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.encodings import Learned
 from masksem_graph.graph import to_segments
-from masksem_graph.methods.ha_cm import PoincareBall
-from masksem_graph.methods.ha_cm.hyperbolic import exponential_map
-from masksem_graph.models.build import ModelConfig, build_encoder
+from masksem_graph.methods.ha_cm import PoincareBall, exponential_map
+from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import EncoderDescription, create_encoder, load_encoder, save_encoder
 from masksem_graph.topology import load_topology
 from tests.helpers import grid
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 LIMBS = load_topology("tiny5_limbs")
 
 
@@ -36,7 +35,7 @@ def encoder(space: Any = BALL, topology: str = "tiny5_limbs") -> SkeletonEncoder
     encodings: list[Any] = [partial(Learned, over="segments"), partial(Learned, over="joints")]
     blocks = partial(Transformer, depth=2, heads=2)
     config = ModelConfig(frames=6, segment=2, width=8, encodings=encodings, backbone=blocks, decoder=blocks, space=space)
-    return build_encoder(config, topologies=[load_topology(topology)], channels=3).eval()
+    return SkeletonEncoder(config, topologies=[load_topology(topology)], channels=3).eval()
 
 
 def test_nodes_are_mapped_into_the_ball() -> None:

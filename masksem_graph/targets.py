@@ -1,9 +1,8 @@
-"""Velocity and acceleration (MAMP Eq. 5; MaskSem Eq. 12-15), and plain coordinates (SkeletonMAE)."""
+"""What is reconstructed at masked nodes: motion (MAMP Eq. 5; MaskSem Eq. 12-15), or coordinates (SkeletonMAE)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
@@ -12,10 +11,36 @@ from torch import Tensor
 
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
-from masksem_graph.targets.base import Target
 
 Moment = Literal["before_resize", "after_resize"]
 End = Literal["zero", "jump"]
+
+
+class Target(ABC):
+    """What the decoder has to predict at masked nodes. A new one is one file with one subclass."""
+
+    before_resize: bool = False
+    """Whether it needs `SkeletonData.velocity` and ``acceleration``, differenced on the original frames."""
+
+    @property
+    @abstractmethod
+    def weights(self) -> dict[str, float]:
+        """Name -> weight in the loss of each quantity to predict."""
+
+    @abstractmethod
+    def values(self, batch: SkeletonData) -> dict[str, Float[Tensor, "B T J C"]]:
+        """Name -> the quantity itself, frame by frame, of all input joints; the same names as `weights`.
+
+        Args:
+            batch: the augmented clips; ``frames`` and ``topology`` are there, ``velocity`` and ``acceleration`` if asked for.
+        """
+
+
+def standardise(values: Float[Tensor, "*nodes F"], eps: float = 1e-6) -> Float[Tensor, "*nodes F"]:
+    """Zero mean and unit (unbiased) variance over each node's own l * C numbers (MAE, CVPR 2022, section 4; MAMP)."""
+    centred = values - values.mean(-1, keepdim=True)
+    variance = centred.square().sum(-1, keepdim=True) / (values.shape[-1] - 1)
+    return centred * (variance + eps).rsqrt()
 
 
 def velocity(x: Float[Tensor, "B T V C"]) -> Float[Tensor, "B T V C"]:
@@ -56,8 +81,8 @@ class VelocityAcceleration(Target):
 
     Args:
         beta: the acceleration's share: 0.2 in MaskSem, 0 for MAMP's velocity alone, 1 for acceleration alone.
-        differentiate: difference the clip as the encoder sees it, or the original frames before they are resized. Upsampling a
-            short clip linearly makes the acceleration zero between the original frames and a jump at them.
+        differentiate: the clip as the encoder sees it, or the original frames before they are resized. Upsampling a short clip
+            linearly makes the acceleration zero between the original frames and a jump at them.
         end: the acceleration where it needs a frame past the end: ``zero``, or the ``jump`` of the authors' code.
     """
 
@@ -75,10 +100,9 @@ class VelocityAcceleration(Target):
         return {name: weight for name, weight in both.items() if weight > 0}
 
     def values(self, batch: SkeletonData) -> dict[str, Float[Tensor, "B T J C"]]:
-        if not self.before_resize:
-            made: dict[str, Callable[[Tensor], Tensor]]
-            made = {"velocity": velocity, "acceleration": partial(acceleration, end=self.end)}
-            return {name: made[name](batch.frames) for name in self.weights}
-        if "velocity" not in batch or "acceleration" not in batch:
+        if self.before_resize and ("velocity" not in batch or "acceleration" not in batch):
             raise ValueError("targets differenced before the resize need clips read with derivatives")
-        return {name: batch[name] for name in self.weights}
+        if self.before_resize:
+            return {name: batch[name] for name in self.weights}
+        x = batch.frames
+        return {name: velocity(x) if name == "velocity" else acceleration(x, self.end) for name in self.weights}

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from masksem_graph.models.pool import sequence_mean
 from masksem_graph.operators import Adjacency
-from masksem_graph.saliency import GradCam, gradcam
-from masksem_graph.saliency.gradcam import similarity_gradient
+from masksem_graph.saliency import GradCam, gradcam, similarity_gradient
 from masksem_graph.topology import load_topology
 from tests.helpers import evidence_of, grid
 

@@ -1,7 +1,9 @@
-"""A learned vector for each place, as in MAMP and MaskSem."""
+"""A vector for each place: learned, as in MAMP and MaskSem, or sines and cosines over time."""
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -19,9 +21,7 @@ class Learned(Encoding):
     Joints are known by name: ``left_wrist`` is the same vector on every skeleton that has one.
 
     Args:
-        width: D.
-        joints: names of the joints that get a vector.
-        segments: Te.
+        width, joints, segments: see `Encoding`.
         over: ``joints`` or ``segments``.
     """
 
@@ -46,3 +46,24 @@ class Learned(Encoding):
                 "that the encoder was trained on, or encodings of the graph alone (--model.encodings of configs/encodings)"
             )
         return self.table[:, [place[joint] for joint in wanted]]
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def sinusoids(positions: int, width: int, base: float = 10_000.0) -> Float[Tensor, "positions width"]:
+    """Sines in the first half of the width, cosines in the second, at wavelengths from 2 pi to 2 pi ``base``."""
+    half = (width + 1) // 2
+    frequency = torch.exp(-math.log(base) * torch.arange(half, dtype=torch.float64) / half)
+    angle = torch.arange(positions, dtype=torch.float64)[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], 1)[:, :width].float()
+
+
+class Sinusoidal(Encoding):
+    """Sinusoidal encoding of the segment; no parameters, no joint (Vaswani et al., NeurIPS 2017, section 3.5)."""
+
+    def __init__(self, *, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, batch: SkeletonData) -> Float[Tensor, "#Te #V D"]:
+        return sinusoids(batch.segments, self.width).to(batch.joint.device)[:, None, :]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from masksem_graph.methods.ha_cm.hyperbolic import LARGEST_NORM, exponential_map, poincare_distances
+from masksem_graph.methods.ha_cm import LARGEST_NORM, exponential_map, poincare_distances
 
 
 def distance(u: Tensor, v: Tensor, factor: float = 2.0) -> Tensor:

@@ -1,6 +1,0 @@
-"""Where a clip differs from the average motion."""
-
-from masksem_graph.saliency.gradcam import GradCam, gradcam
-from masksem_graph.saliency.released import ReleasedGradCam, released_gradcam
-
-__all__ = ["GradCam", "ReleasedGradCam", "gradcam", "released_gradcam"]
