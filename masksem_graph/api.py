@@ -104,7 +104,7 @@ def evaluate(
     Raises:
         InputError: something cannot be used; the line names the field.
     """
-    from masksem_graph.evaluation.folds import evaluate_all
+    from masksem_graph.evaluation.several import evaluate_all
 
     groups = {"protocol": protocol, "data": None if data is None else data_section(data), "labels": labels}
     fields |= {"run": run} | ({} if output is None else {"output": output})

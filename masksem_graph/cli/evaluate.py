@@ -1,5 +1,6 @@
 """Evaluate an encoder under a protocol, or add up the scores of evaluations."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> None:
             print_help(__doc__, EXAMPLE, ROOT, GROUPS)
         config, plain, competed = parse(argv)
 
-        from masksem_graph.evaluation.folds import evaluate_all
+        from masksem_graph.evaluation.several import evaluate_all
 
         results, output = evaluate_all(config, plain, competed), Path(config.output)
 
@@ -54,7 +55,7 @@ def _fuse(argv: list[str]) -> tuple[dict[str, Any] | None, Path]:
     parser.add_argument("--overwrite", type=bool, default=False, help="replace results that are already there")
     found = parser.parse_args(argv)
 
-    from masksem_graph.evaluation.fuse import fuse
+    from masksem_graph.evaluation.several import fuse
 
     runs, output = [Path(run) for run in found.fuse], Path(found.output)
     return fuse(runs, output, weights=found.weights, overwrite=found.overwrite), output
@@ -93,9 +94,10 @@ def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, d
 
     if "output" not in fields:
         composed.put(("output",), _default_output(options, fields), "its default")
-    data = fields.get("data") or {}
+    data = fields.get("data")
+    data = data if isinstance(data, dict) else {}
     root = data.get("root")
-    gone = isinstance(root, str) and not Path(root).exists() and not is_embedded(str(data.get("format")))
+    gone = isinstance(root, str) and not os.path.exists(root) and not is_embedded(str(data.get("format")))
     if gone and composed.source_of("data.root") == str(named["run"]):
         raise InputError(f"{named['run']}: the clips of this run were in {root}, which is gone; expected --data.root")
     resolve_roots(fields)

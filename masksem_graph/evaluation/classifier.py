@@ -24,13 +24,7 @@ PORTION = 64  # clips at once; changes speed and memory, not results
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained encoder and head with what it takes to use them.
-
-    Args:
-        network: in eval mode.
-        classes: names by label.
-        prepared: how the evaluation's own clips were.
-    """
+    """A trained encoder and head, in eval mode, with the classes by label and how the evaluation's own clips were prepared."""
 
     network: Classify
     classes: tuple[str, ...]
@@ -38,13 +32,8 @@ class Classifier:
 
     @torch.no_grad()
     def probabilities(self, store: Store, device: torch.device | str = "cpu") -> Float[Tensor, "clips classes"]:
-        """Of each class for each clip of a store.
-
-        Raises:
-            InputError: the clips have other joints or coordinates than the encoder.
-        """
-        source = self.loader(store, device)
-        network = self.network
+        """Of each class for each clip of a store; `loader` says which clips are refused."""
+        source, network = self.loader(store, device), self.network
         if network.encoder.embedding.weight.device != torch.device(device):  # to walk over all modules takes a millisecond
             network.to(device)
         scores = []
@@ -54,11 +43,7 @@ class Classifier:
         return torch.cat(scores)
 
     def loader(self, store: Store, device: torch.device | str = "cpu") -> SkeletonLoader:
-        """Reads clips as the network was trained to see them.
-
-        Raises:
-            InputError: the clips have other joints or coordinates than the encoder.
-        """
+        """Reads clips as the network was trained to see them; those with other joints or coordinates are refused."""
         encoder = self.network.encoder
         trained = topology_for(encoder, self.prepared.topology)
         if topology_for(encoder, store.topology).joints != trained.joints:  # the encoder may go on, what its head saw may not
@@ -70,27 +55,17 @@ class Classifier:
 
 
 def load_classifier(path: Path) -> Classifier | OnnxClassifier:
-    """The classifier of a folder, see `read_classifier`, or what was exported from one as ``.onnx``.
-
-    Raises:
-        InputError: the folder holds no head, or there is something damaged.
-    """
+    """The classifier of a folder, see `read_classifier`, or what was exported from one as ``.onnx``."""
     return load_onnx(path) if path.suffix == ".onnx" and path.is_file() else read_classifier(path)
 
 
 def read_classifier(folder: Path) -> Classifier:
-    """What an evaluation that trains a head saved, or what was converted with its head.
-
-    Raises:
-        InputError: the folder holds no head, or a damaged one.
-    """
+    """What an evaluation that trains a head saved, or what was converted with its head; `InputError` without a head."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder, expected an evaluation's")
-    saved = load_head(folder)
-    if saved is None:
-        raise InputError(
-            f"{folder}: expected the folder of an evaluation that trains a head (linear, finetune, ...), found no head.yaml"
-        )
+    if (saved := load_head(folder)) is None:
+        expected = "the folder of an evaluation that trains a head (linear, finetune, ...)"
+        raise InputError(f"{folder}: expected {expected}, found no head.yaml")
     network = Classify(encoder=load_encoder(folder), head=saved.head).eval()
     classes = saved.classes or tuple(f"class {i}" for i in range(saved.head.classes))
     return Classifier(network, classes, prepared_as(folder, network.encoder))

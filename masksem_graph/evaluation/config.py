@@ -6,16 +6,14 @@ from dataclasses import dataclass, field
 
 from masksem_graph.data.config import DataConfig
 from masksem_graph.data.transforms import SkeletonTransform
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, require_range
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.protocols.base import Protocol
 from masksem_graph.protocols.labels import LabelsConfig
 from masksem_graph.training.devices import DeviceConfig
 
-SCRATCH = "none"
-"""The run of an encoder that was never pre-trained."""
-RANDOM_SUBSETS = 5
-"""Runs where the labelled clips are drawn at random, each with a subset of its own."""
+SCRATCH = "none"  # the run of an encoder that was never pre-trained
+RANDOM_SUBSETS = 5  # runs where the labelled clips are drawn at random, each with a subset of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +55,9 @@ class EvaluateConfig:
     model: ModelConfig | None = None
 
     def __post_init__(self) -> None:
-        if self.runs is not None and not 1 <= self.runs <= 1000:
-            raise InputError(f"runs: expected 1 to 1000, found {self.runs}")
-        if not 0 <= self.seed < 2**62:
-            raise InputError(f"seed: expected a number from 0 to {2**62 - 1}, found {self.seed}")
+        if self.runs is not None:
+            require_range("runs", self.runs, 1, 1000)
+        require_range("seed", self.seed, 0, 2**62 - 1)
         if self.data.also:
             found = ", ".join(self.data.each)
             raise InputError(f"data.also: an evaluation is of one data set; expected none further, found {found}")

@@ -1,4 +1,4 @@
-"""How a run's own clips were prepared, as the run recorded it."""
+"""What a run recorded of its clips: which they were, and how they were prepared."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from masksem_graph.data.config import identity
 from masksem_graph.data.readers.base import Origin
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError, shown
@@ -16,8 +17,7 @@ from masksem_graph.plain_yaml import read_plain
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.topology import Topology, parse_topology
 
-ALIKE = ("cleaning", "missing", "min_score")
-"""Options of readers that change coordinates, beside the units."""
+CHANGE_COORDINATES = ("cleaning", "missing", "min_score")  # options of readers that do, beside the units
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,7 @@ class Prepared:
     Args:
         topology: the skeleton of the raw clips, which arrays without a description are on.
         origin: ``centre`` or ``none``.
-        format: of the raw clips; None where the run does not say.
-        options: of the format's reader.
-        units: of the coordinates; None where the run does not say.
+        format, options, units: of the raw clips, of the format's reader, of the coordinates; None where the run does not say.
     """
 
     topology: Topology
@@ -40,57 +38,50 @@ class Prepared:
 
 
 def prepared_as(folder: Path, encoder: SkeletonEncoder) -> Prepared:
-    """How the clips of a run or of an evaluation were prepared.
-
-    Args:
-        folder: the run's; a converted one does not say more than its encoder.
-        encoder: the run's.
-
-    Raises:
-        InputError: ``data.yaml`` or ``config.yaml`` is damaged.
-    """
-    path, fields = _recorded(folder)
+    """How the clips of a run or of an evaluation were prepared; a converted one does not say more than its encoder."""
+    path, fields = _preparation(folder)
     kinds = {"format": str, "options": dict, "units": str, "topology": dict}
-    found = {name: fields.get(name) or None for name in kinds} if isinstance(fields, dict) else {"format": fields}
-    if found.keys() != kinds.keys() or not all(isinstance(found[name], kind | None) for name, kind in kinds.items()):
+    found = {name: fields.get(name) or None for name in kinds} if isinstance(fields, dict) else {"options": fields}
+    if not all(isinstance(value, kinds[name] | None) for name, value in found.items()):
         raise InputError(f"{path}: found {shown(fields)}, expected format, options, units and topology of the clips")
-    skeleton = found["topology"]
-    return Prepared(
-        topology=parse_topology(skeleton, source_file=str(path)) if skeleton else encoder.home[1],
-        origin=encoder.input_spec.origin,
-        format=found["format"],
-        options=found["options"] or {},
-        units=found["units"],
-    )
+    skeleton = found.pop("topology")
+    topology = parse_topology(skeleton, source_file=str(path)) if skeleton else encoder.home[1]
+    return Prepared(topology, encoder.input_spec.origin, **{**found, "options": found["options"] or {}})
 
 
 def check_options(run: str | os.PathLike[str], store: Store, named: Mapping[str, Any]) -> None:
-    """Whether the clips of a store were read as a run's own.
+    """Refuse clips of the run's format that were read with another value of an option that changes coordinates.
 
-    Args:
-        run: the run's folder.
-        store: the clips; of another format than the run's, nothing is compared.
-        named: options of the reader that the user gives: what is named is meant.
-
-    Raises:
-        InputError: an option that changes coordinates had another value.
+    ``named`` are options that the user gives: what is named is meant.
     """
-    _, fields = _recorded(Path(run))
+    _, fields = _preparation(Path(run))
     options = fields.get("options") if isinstance(fields, dict) and fields.get("format") == store.format else None
     for name, wanted in options.items() if isinstance(options, dict) else ():
         found = store.options.get(name)
-        if name in ALIKE and name not in named and None not in (wanted, found) and wanted != found:
+        if name in CHANGE_COORDINATES and name not in named and None not in (wanted, found) and wanted != found:
             raise InputError(
                 f"data.options.{name}: {store.path} was prepared with {found}, the run's own clips with {wanted}; expected "
                 f"the same, or --data.options.{name} {found} to say that it is meant"
             )
 
 
-def _recorded(folder: Path) -> tuple[Path, Any]:
-    """What a run says of its clips, and the file where it does."""
-    path = folder / "data.yaml"
-    recorded = read_plain(path) if path.is_file() else {}
+def pretrained_on(run: str | os.PathLike[str]) -> Any:
+    """The data sets and splits that a run was pre-trained on, as its ``data.yaml`` has them; None where there is none."""
+    path = Path(run) / "data.yaml"
+    return read_plain(path) if path.is_file() else None
+
+
+def records_of(run: str | os.PathLike[str], store: Store) -> list[Mapping[str, Any]]:
+    """Of what `pretrained_on` says, the entries that are the data set of a store."""
+    before = pretrained_on(run) or {}
+    known, now = [before, *before.get("also", {}).values()], identity(store).items()
+    return [one for one in known if all(one.get(name, value) == value for name, value in now)]
+
+
+def _preparation(folder: Path) -> tuple[Path, Any]:
+    """What a run says of how its clips were prepared, and the file where it does."""
+    recorded = pretrained_on(folder)
     fields = recorded.get("prepared") if isinstance(recorded, dict) else None
     if fields is not None:
-        return path, fields
+        return folder / "data.yaml", fields
     return folder / "config.yaml", RunFolder(folder).read_config().get("data") or {}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,16 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from masksem_graph.compose import Competed, part_line
-from masksem_graph.console import console, progress_bars
+from masksem_graph.console import progress_bars
 from masksem_graph.data.config import DataConfig, identity, on_first, preparation
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
-from masksem_graph.evaluation.encoders import make_encoder, pretrained_on, pretraining
+from masksem_graph.evaluation.prepared import check_options, pretrained_on, records_of
 from masksem_graph.files import digest, write_beside
-from masksem_graph.models.encode import loader_for, topology_for
-from masksem_graph.models.heads import Head
-from masksem_graph.models.io import load_head, save_head, twin
+from masksem_graph.models.encode import check_units, loader_for, topology_for
+from masksem_graph.models.encoder import SkeletonEncoder
+from masksem_graph.models.io import create_encoder, load_encoder, load_head, new_encoder, save_head, twin
 from masksem_graph.pictures.embedding import Embedding, embed, embedding_picture
 from masksem_graph.pictures.picture import write_pictures
 from masksem_graph.protocols import KNN, Evaluation, Linear, OwnHead
@@ -39,26 +39,16 @@ from masksem_graph.report.figures import drawing
 from masksem_graph.report.page import write_pages
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.classify import Classify
-from masksem_graph.training.devices import compiler_fault, launch
+from masksem_graph.training.devices import launch
 from masksem_graph.training.provenance import provenance
+from masksem_graph.training.run import describe_new, print_start
 
-MAPPED_CLIPS = 1000
-"""On the map of features; k-NN counts them all."""
+MAPPED_CLIPS = 1000  # on the map of features; k-NN counts them all
 
 
 @dataclass(frozen=True)
 class Run:
-    """One seed's part of an evaluation.
-
-    Args:
-        seed: of the run.
-        labelled: positions of the training clips whose labels it saw.
-        scores, figures: what the protocol found.
-        classifier: what made the scores, where a head was trained.
-        seconds: wall time.
-        floors: what the same clips give without pre-training, where a frozen encoder is read out.
-        map: of the test clips' features, where one was asked for and the encoder stayed as it was.
-    """
+    """What one seed found, with the labels of some training clips: by a classifier, where a head was trained."""
 
     seed: int
     labelled: Int64[Tensor, " labelled"]
@@ -66,23 +56,19 @@ class Run:
     figures: dict[str, Any]
     classifier: Classify | None
     seconds: float
-    floors: dict[str, float] = field(default_factory=dict)
-    map: Embedding | None = None
+    floors: dict[str, float]
+    map: Embedding | None
 
 
 def evaluate(config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[Competed] = ()) -> dict[str, Any] | None:
     """Run a protocol and write its folder: results, scores, figures, and the classifier of the last seed.
 
     Args:
-        config: which run, which clips, which protocol, which seeds.
-        plain: the same as plain data, for the record.
+        config, plain: what to do; the second as plain data, for the record.
         competed: fields that two sources set; they are told at the start.
 
     Returns:
         what ``results.json`` holds; None in all processes but the first.
-
-    Raises:
-        InputError: the folder is not free for this evaluation, or something in the configuration cannot be used.
     """
     folder = RunFolder(config.output)
     if folder.path.resolve() == Path(config.run).resolve():
@@ -90,72 +76,101 @@ def evaluate(config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[C
     first = os.environ.get("RANK", "0") == "0"
     with folder.writing("evaluation") if first else nullcontext():
         folder.refuse_results(overwrite=config.overwrite, config=plain)
-        return _evaluate(config, plain, competed, folder)
-
-
-def _evaluate(
-    config: EvaluateConfig, plain: dict[str, Any], competed: Sequence[Competed], folder: RunFolder
-) -> dict[str, Any] | None:
-    fabric = launch(config.device)
-    store = on_first(fabric, config.data.open)
-    warnings = _warnings(config, store)
-    began = time.monotonic()
-    compiles = config.device.compile
-    if compiles and (fault := compiler_fault(fabric.device)):
-        console.print(f"device.compile: skipped, a trial failed: {fault}", markup=False)
-        compiles = False
-    if fabric.is_global_zero:
-        for line in (*_start_lines(config, plain, store, competed), *warnings):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-    runs = [_run(config, plain, store, fabric, seed, compiles=compiles) for seed in config.seeds]
-    results = _conclude(config, plain, store, fabric, runs, began, folder) if fabric.is_global_zero else None
-    fabric.barrier()
+        fabric = launch(config.device)
+        store = on_first(fabric, config.data.open)
+        lines, began = list(_start_lines(config, plain, store)), time.monotonic()
+        compiles = config.device.compiles(fabric.device)
+        if fabric.is_global_zero:
+            print_start(lines, competed)
+        runs = [_run(config, plain, store, fabric, seed, compiles=compiles) for seed in config.seeds]
+        results = _conclude(config, plain, store, fabric, runs, began, folder) if fabric.is_global_zero else None
+        fabric.barrier()
     return results
 
 
-def _start_lines(config: EvaluateConfig, plain: dict[str, Any], store: Store, competed: Sequence[Competed]) -> Iterator[str]:
-    train, test = labelled_split(config.data, store)
+def _start_lines(config: EvaluateConfig, plain: dict[str, Any], store: Store) -> Iterator[tuple[str, str]]:
+    """What will be done, and what to know of clips that are few, or known; too few for any figure are refused."""
+    (train, test), split = labelled_split(config.data, store), config.data.split
     run = "no run: freshly drawn weights" if config.run == SCRATCH else config.run
-    yield f"run        {run}{', weights drawn anew' if config.untrained else ''}"
-    yield f"data       {config.data.name} {config.data.split}: {len(train)} training and {len(test)} test clips with labels"
-    yield f"protocol   {part_line(plain['protocol'])}"
-    yield f"seeds      {', '.join(map(str, config.seeds))}"
-    yield from (f"decided    {one}" for one in competed)
-
-
-def _warnings(config: EvaluateConfig, store: Store) -> list[str]:
-    """What to know before the first epoch about clips that are few.
-
-    Raises:
-        InputError: they are too few for any figure.
-    """
-    train, test = labelled_split(config.data, store)
+    yield "run", f"{run}{', weights drawn anew' if config.untrained else ''}"
+    yield "data", f"{config.data.name} {split}: {len(train)} training and {len(test)} test clips with labels"
+    yield "protocol", part_line(plain["protocol"])
+    yield "seeds", ", ".join(map(str, config.seeds))
     if len(store.classes) < 2:
-        raise InputError(
-            f"data: {store.path} has one class, {store.classes[0]}; expected at least two, which an evaluation tells apart"
-        )
-    label, found = torch.from_numpy(np.array(store.label)), []
+        one = f"{store.path} has one class, {store.classes[0]}"
+        raise InputError(f"data: {one}; expected at least two, which an evaluation tells apart")
+    label = torch.from_numpy(np.array(store.label))
     labelled = config.labels.choose(train, label[train], config.seed)
-    if len(labelled) < (least := config.protocol.least):
-        raise InputError(
-            f"data.split: found {len(labelled)} labelled training clips in {config.data.split}, expected at least {least}"
-        )
+    if (found := len(labelled)) < (least := config.protocol.least):
+        raise InputError(f"data.split: found {found} labelled training clips in {split}, expected at least {least}")
     if unseen := sorted(set(label[test].tolist()) - set(label[labelled].tolist())):
         names, clips = ", ".join(store.classes[i] for i in unseen), int(np.isin(label[test], unseen).sum())
-        found.append(f"beware     no training clip of {names}: its {clips} test clips cannot be recognised")
-    if not config.scratch and (before := pretrained_on(config.run)):
-        known = {one.get("split") for one in (before, *before.get("also", {}).values()) if is_same(one, store)}
-        if known and config.data.split not in known:
-            found.append(
-                f"beware     the run was pre-trained on {', '.join(map(str, known))} of these clips: "
-                f"it has seen, without their labels, what {config.data.split} tests"
-            )
-    if (size := getattr(config.protocol, "batch_size", 0)) and len(labelled) <= size:
-        found.append(
-            f"beware     one step an epoch: {len(labelled)} training clips in batches of {size}; a smaller "
-            "--protocol.batch_size or more --protocol.epochs learn more"
+        yield "beware", f"no training clip of {names}: its {clips} test clips cannot be recognised"
+    known = {one["split"] for one in ([] if config.scratch else records_of(config.run, store)) if "split" in one}
+    if known and split not in known:
+        seen = f"the run was pre-trained on {', '.join(map(str, known))} of these clips"
+        yield "beware", f"{seen}: it has seen, without their labels, what {split} tests"
+    if found <= (size := getattr(config.protocol, "batch_size", 0)):
+        step = f"one step an epoch: {found} training clips in batches of {size}"
+        yield "beware", f"{step}; a smaller --protocol.batch_size or more --protocol.epochs learn more"
+
+
+def _run(config: EvaluateConfig, plain: dict[str, Any], store: Store, fabric: Fabric, seed: int, *, compiles: bool) -> Run:
+    began = time.monotonic()
+    encoder = _encoder(config, plain, store, seed).to(fabric.device)
+    if compiles:
+        encoder.backbone.compile_layers()
+    saved = None if config.scratch else load_head(config.run)
+    if saved and isinstance(config.protocol, OwnHead) and saved.classes not in (None, tuple(store.classes)):
+        raise InputError(f"{config.run}: its head was trained on other classes than the data's, or in another order")
+    train, test = labelled_split(config.data, store)
+    labelled = config.labels.choose(train, torch.from_numpy(np.array(store.label))[train], seed)
+    evaluation = Evaluation(
+        encoder=encoder,
+        source=loader_for(encoder, store, device=fabric.device, residency=config.data.residency, transforms=config.augment),
+        train=labelled,
+        test=test,
+        classes=store.classes,
+        crop=encoder.crop,
+        bf16=config.device.precision == "bf16-mixed",
+        head=None if saved is None else saved.head.to(fabric.device),
+        compile=compiles,
+        untrained=partial(twin, encoder),
+    )
+    with progress_bars(disable=not fabric.is_global_zero) as progress:
+        outcome = config.protocol.run(evaluation, seed=seed, progress=progress)
+    classifier = None
+    if outcome.head is not None:
+        classifier = Classify(encoder=outcome.encoder or encoder, head=outcome.head).eval()
+    seconds, figures, first = time.monotonic() - began, dict(outcome.figures), seed == config.seed
+    beside, picture = figures.pop("floors", {}), None
+    if config.floors and first and isinstance(config.protocol, Linear | KNN):
+        beside = {name: evaluation.accuracy(scores) for name, scores in floors(evaluation, seed=seed).items()}
+    if config.figures and first and outcome.encoder is None:
+        with drawing("embedding"):
+            picture = embed(evaluation, seed=seed, most=MAPPED_CLIPS, accuracy=figures.get("top1_k1"))
+    return Run(seed, labelled, outcome.scores.cpu(), figures, classifier, seconds, beside, picture)
+
+
+def _encoder(config: EvaluateConfig, plain: dict[str, Any], store: Store, seed: int) -> SkeletonEncoder:
+    """The encoder, in eval mode on the CPU; ``seed`` is that of freshly drawn weights."""
+    if config.scratch:
+        torch.manual_seed(seed)
+    if config.run == SCRATCH:
+        assert config.model is not None
+        return create_encoder(describe_new(config.model, plain["model"], config.data, [store])).eval()
+    encoder = new_encoder(config.run).eval() if config.untrained else load_encoder(config.run)
+    seen = encoder.input_spec
+    if config.data.origin is None and store.origin != seen.origin:
+        raise InputError(
+            f"data.origin: {store.path} was prepared with {store.origin}, the encoder's own clips with {seen.origin}; "
+            f"expected the same, or --data.origin {store.origin} to say that it is meant"
         )
-    return found
+    check_units(encoder, store)
+    check_options(config.run, store, config.data.options)
+    # What the configuration says of the clips is what this encoder sees from now on.
+    encoder.input_spec = config.data.input_spec(store)
+    return encoder
 
 
 def _conclude(
@@ -168,15 +183,15 @@ def _conclude(
     folder: RunFolder,
 ) -> dict[str, Any]:
     """Write the folder."""
-    train, test = labelled_split(config.data, store)
+    (train, test), data = labelled_split(config.data, store), config.data
     truth = torch.from_numpy(np.array(store.label))[test]
     scores = torch.stack([run.scores for run in runs])
     results = {
         "protocol": protocol_name(config, store),
-        "data": config.data.format,
-        "split": config.data.split,
-        "stream": config.data.stream,
-        "view": config.data.view if config.data.view == "recorded" else f"{config.data.view}, {config.data.view_of}",
+        "data": data.format,
+        "split": data.split,
+        "stream": data.stream,
+        "view": data.view if data.view == "recorded" else f"{data.view}, {data.view_of}",
         "pool": getattr(config.protocol, "pool", None),
         "data_set": identity(store),
         "unit": "per cent",
@@ -190,7 +205,7 @@ def _conclude(
         "encoder_sha256": None if config.scratch else digest(Path(config.run) / "encoder.safetensors"),
         "checkpoint": config.run if config.run == SCRATCH else str(Path(config.run).resolve()),
         "pretrained_on": None if config.scratch else pretrained_on(config.run),
-        "pretraining": None if config.scratch else pretraining(config.run),
+        "pretraining": None if config.scratch else RunFolder(config.run).read_config() or None,
         "wall_seconds": time.monotonic() - began,
         "seconds_by_seed": [run.seconds for run in runs],
         **provenance(fabric.device),
@@ -198,101 +213,44 @@ def _conclude(
     }
     # Old results stay until new ones take their place.
     folder.clear(keep=("results.json",))
-    if not config.labels.all:
-        _write_labelled(folder.path, store, runs)
+    if not config.labels.all:  # which clips each seed had labels of
+        rows = [(run.seed, store.name[i], store.classes[store.label[i]]) for run in runs for i in run.labelled.tolist()]
+        with write_beside(folder / "labelled.csv") as partial_file, partial_file.open("w", newline="") as file:
+            csv.writer(file).writerows([("seed", "clip", "class"), *rows])
     if (classifier := runs[-1].classifier) is not None:
-        _save(folder, classifier, config, store, plain)
+        _save(folder, classifier, data, store, plain)
     scored = ClassScores(scores.numpy(), truth.numpy(), np.array(store.name[test.numpy()]))
     write_results(folder.path, results, scored, classes=store.classes)
     if (found := runs[0].map) is not None:
-        title = f"{config.data.format} {config.data.split}{', untrained encoder' if config.scratch else ''}"
+        title = f"{data.format} {data.split}{', untrained encoder' if config.scratch else ''}"
         with drawing("embedding"):
             write_pictures([embedding_picture(found, store.classes, title=title)], folder.figures)
     write_pages(folder.path)
     return results
 
 
-def _run(config: EvaluateConfig, plain: dict[str, Any], store: Store, fabric: Fabric, seed: int, *, compiles: bool) -> Run:
-    began = time.monotonic()
-    encoder = make_encoder(config, plain, store, seed).to(fabric.device)
-    if compiles:
-        encoder.backbone.compile_layers()
-    train, test = labelled_split(config.data, store)
-    labels = torch.from_numpy(np.array(store.label))
-    labelled = config.labels.choose(train, labels[train], seed)
-    evaluation = Evaluation(
-        encoder=encoder,
-        source=loader_for(encoder, store, device=fabric.device, residency=config.data.residency, transforms=config.augment),
-        train=labelled,
-        test=test,
-        classes=store.classes,
-        crop=encoder.crop,
-        bf16=config.device.precision == "bf16-mixed",
-        head=_own_head(config, fabric.device, store.classes if isinstance(config.protocol, OwnHead) else None),
-        compile=compiles,
-        untrained=partial(twin, encoder),
-    )
-    with progress_bars(disable=not fabric.is_global_zero) as progress:
-        outcome = config.protocol.run(evaluation, seed=seed, progress=progress)
-    head, trained = outcome.head, outcome.encoder or encoder
-    classifier = None if head is None else Classify(encoder=trained, head=head).eval()
-    found = {name: value for name, value in outcome.figures.items() if name != "floors"}
-    run = Run(seed, labelled, outcome.scores.cpu(), found, classifier, time.monotonic() - began)
-    run = replace(run, floors=outcome.figures.get("floors", {}))
-    if config.floors and seed == config.seed and isinstance(config.protocol, Linear | KNN):
-        run = replace(run, floors=floors(evaluation, seed=seed)[0])
-    if not (config.figures and outcome.encoder is None and seed == config.seed):
-        return run
-    known = outcome.figures.get("top1_k1")
-    with drawing("embedding"):
-        run = replace(run, map=embed(evaluation, seed=seed, most=MAPPED_CLIPS, accuracy=known))
-    return run
-
-
-def _own_head(config: EvaluateConfig, device: torch.device, classes: tuple[str, ...] | None) -> Head | None:
-    """The run's head; where it is to score ``classes`` as it is, it must have been trained on them in this order."""
-    saved = None if config.scratch else load_head(config.run)
-    if saved is not None and classes is not None and saved.classes not in (None, tuple(classes)):
-        raise InputError(f"{config.run}: its head was trained on other classes than the data's, or in another order")
-    return None if saved is None else saved.head.to(device)
-
-
 def labelled_split(data: DataConfig, store: Store) -> tuple[Int64[Tensor, " train"], Int64[Tensor, " test"]]:
-    """Positions of the clips with a known class, to train and to test on.
-
-    Raises:
-        InputError: there are none.
-    """
+    """Positions of the clips with a known class, to train and to test on; `InputError` where there are none."""
     split, known = store.splits[data.split], np.array(store.label) >= 0
-    train, test = (torch.from_numpy(split[name][known[split[name]]]) for name in ("train", "test"))
-    for name, clips in (("train", train), ("test", test)):
+    parts = {name: torch.from_numpy(split[name][known[split[name]]]) for name in ("train", "test")}
+    for name, clips in parts.items():
         if len(clips) == 0:
-            raise InputError(
-                f"data.split: {data.split} of {store.path} has no labelled {name} clips; this protocol needs some"
-            )
-    return train, test
+            lacks = f"{data.split} of {store.path} has no labelled {name} clips"
+            raise InputError(f"data.split: {lacks}; this protocol needs some")
+    return parts["train"], parts["test"]
 
 
 def protocol_name(config: EvaluateConfig, store: Store) -> str:
-    """What an evaluation is called in tables: ``linear``, ``finetune``, ``semi_10``, ``transfer``, ``linear_5_per_class``
+    """What an evaluation is called in tables: ``linear``, ``finetune``, ``semi_10``, ``transfer``, ``linear_5_per_class``.
 
     It follows from what was done, not from the name of a file.
     """
-    name = type(config.protocol).__name__.lower()
-    if not config.labels.all:
-        labels = config.labels
+    name, labels = type(config.protocol).__name__.lower(), config.labels
+    if not labels.all:
         part = f"{100 * labels.share:g}" if labels.per_class is None else f"{labels.per_class}_per_class"
         return f"{'semi' if name == 'finetune' else name}_{part}"
-    if name != "finetune" or config.scratch:
-        return name
-    before = pretrained_on(config.run) or {}
-    known = [before, *before.get("also", {}).values()]
-    return name if any(is_same(one, store) for one in known) else "transfer"
-
-
-def is_same(before: Mapping[str, Any], store: Store) -> bool:
-    """Whether a store holds the data set that a run recorded."""
-    return all(before.get(field, value) == value for field, value in identity(store).items())
+    moved = name == "finetune" and not config.scratch and not records_of(config.run, store)
+    return "transfer" if moved else name
 
 
 def score_figures(
@@ -308,19 +266,10 @@ def score_figures(
     return {**summary(runs), "top1_interval": [low, high], "top1_interval_is": "95 %, bootstrap over test clips"}
 
 
-def _write_labelled(folder: Path, store: Store, runs: Sequence[Run]) -> None:
-    """``labelled.csv``: which clips each seed had labels of."""
-    rows = [(run.seed, store.name[i], store.classes[store.label[i]]) for run in runs for i in run.labelled.tolist()]
-    with write_beside(folder / "labelled.csv") as partial, partial.open("w", newline="") as file:
-        csv.writer(file).writerows([("seed", "clip", "class"), *rows])
-
-
-def _save(folder: RunFolder, network: Classify, config: EvaluateConfig, store: Store, plain: dict[str, Any]) -> None:
+def _save(folder: RunFolder, network: Classify, data: DataConfig, store: Store, plain: dict[str, Any]) -> None:
     """Encoder, head and configuration: the folder is then a run of its own, to predict with or to evaluate further."""
-    encoder = network.encoder
+    encoder, head = network.encoder, network.head
     encoder.save(folder)
-    save_head(
-        folder, network.head, width=encoder.width, joints=len(topology_for(encoder, store.topology)), classes=store.classes
-    )
+    save_head(folder, head, width=encoder.width, joints=len(topology_for(encoder, store.topology)), classes=store.classes)
     folder.write_yaml("config.yaml", plain)
-    folder.write_yaml("data.yaml", identity(store) | {"split": config.data.split, "prepared": preparation(store)})
+    folder.write_yaml("data.yaml", identity(store) | {"split": data.split, "prepared": preparation(store)})

@@ -18,9 +18,8 @@ from rich.progress import Progress
 
 from masksem_graph.console import console, progress_bars
 from masksem_graph.errors import InputError
-from masksem_graph.experiments.commands import EPOCHS, arguments
 from masksem_graph.experiments.plan import ExperimentPlan
-from masksem_graph.experiments.steps import Step
+from masksem_graph.experiments.steps import EPOCHS, Step, arguments
 from masksem_graph.run_folder import LOCK, RunFolder
 from masksem_graph.training.signals import StopRequest
 
@@ -37,11 +36,8 @@ class Stopped(Exception):
 
 
 def finished(folder: Path) -> bool:
-    """Whether everything is there: a run whose last checkpoint is its end, an evaluation's results, a store.
-
-    The page of a run or of an evaluation is written last.
-    """
-    page = (folder / "report.html").is_file()
+    """Whether everything is there: a run whose last checkpoint is its end, an evaluation's results, a store."""
+    page = (folder / "report.html").is_file()  # of a run or of an evaluation it is written last
     if (folder / "last.pt").is_file():
         from masksem_graph.training.checkpoint import load_checkpoint  # torch takes seconds to import
 
@@ -53,19 +49,15 @@ def finished(folder: Path) -> bool:
 
 
 def run_steps(plan: ExperimentPlan, output: Path, *, jobs: int = 1, keep_going: bool = True) -> dict[str, str]:
-    """Run what is not finished yet.
+    """Run what is not finished yet in the folder of an experiment.
 
     Args:
-        plan: the steps.
-        output: the folder of the experiment.
+        plan, output: the steps, and the folder.
         jobs: processes at once; where there are several, each gets its share of the cores as threads.
         keep_going: run the steps that do not need a failed one; else stop at the first failure.
 
     Returns:
-        name of each step that failed -> what went wrong, and where its log is.
-
-    Raises:
-        Stopped: SIGTERM or Ctrl-C; the same call goes on from there.
+        name of each step that failed -> what went wrong. After `Stopped` the same call goes on from there.
     """
     with StopRequest() as stop, _alone(output, stop) as lock, progress_bars() as progress:
         runner = _Runner(plan, output, jobs, progress, lock)
@@ -141,11 +133,10 @@ class _Runner:
             if any(need in self.waiting or need in self.active for need in step.needs):
                 continue
             del self.waiting[name]
-            lacks = [need for need in step.needs if not self._finished(need)]
-            if step.command == "table" and len(lacks) < len(step.needs):
-                there, lacks = tuple(need for need in step.needs if need not in lacks), []
+            there = tuple(need for need in step.needs if self._finished(need))
+            if step.command == "table" and there:
                 step = replace(step, places={"": there})
-            if lacks:
+            if lacks := [need for need in step.needs if need not in there]:
                 self._fail(name, f"not run: it needs {lacks[0]}")
             else:
                 self._say(f"started: {name}, log: {self._log(name)}")
@@ -177,7 +168,7 @@ class _Runner:
         command = [*PROGRAM, *arguments(step, self.output)]
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         threads = str(max(1, cores // self.jobs))
-        environment = os.environ | (dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), threads) if self.jobs > 1 else {})
+        shared = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads} if self.jobs > 1 else {}
         self._log(step.name).parent.mkdir(parents=True, exist_ok=True)
         with self._log(step.name).open("ab") as log:
             log.write(f"$ {shlex.join(command)}\n".encode())
@@ -187,7 +178,7 @@ class _Runner:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env=os.environ | shared,
                 pass_fds=[self.lock.fileno()],
                 start_new_session=True,  # Ctrl-C is for the runner, which passes it on
             )

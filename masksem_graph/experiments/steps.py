@@ -1,4 +1,4 @@
-"""What a recipe and an ablation are made of: a step, and the checks of its options."""
+"""What recipes and ablations are made of: a step, the command that it is, and the checks of its options."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from masksem_graph.plain_yaml import read_yaml
 
 Command = Literal["prepare", "train", "evaluate", "table"]
 COMMANDS: tuple[Command, ...] = get_args(Command)
-OWN_CLASSES = ("masksem_graph", "torch_geometric")
-"""Packages whose classes a file may name."""
+SEED = {"train": "train.seed", "evaluate": "seed"}  # command -> its option for the seed
+EPOCHS = "train.epochs"
+FORMATS = {".md": "markdown", ".tex": "latex"}  # ending of a table's file -> ``--format``; else the terminal's
+OWN_CLASSES = ("masksem_graph", "torch_geometric")  # packages whose classes a file may name
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 OPTION = re.compile(r"[A-Za-z_][\w.]*")
 GIVEN_BY_THE_PLANNER = {"output", "overwrite", "trust", "seed", "train.seed"}
@@ -52,6 +54,29 @@ class Step:
         return tuple(name for steps in self.places.values() for name in steps)
 
 
+def arguments(step: Step, output: Path) -> list[str]:
+    """The arguments of ``masksem-graph`` for a step of an experiment in the folder ``output``."""
+    options = dict(step.options)
+    words: list[str] = [step.command]
+    if step.command == "prepare":
+        words += [as_text(options.pop("format")), as_text(options.pop("source", "SOURCE"))]
+    for name, steps in step.places.items():
+        words += [f"--{name}"] if name else []
+        words += [str(output / other) for other in steps]
+    if step.command == "table":
+        options.setdefault("format", FORMATS.get(Path(step.name).suffix, "terminal"))
+    for name, value in options.items():
+        words += [f"--{name}", as_text(value)]
+    return [*words, "--output", str(output / step.name)]
+
+
+def as_text(value: Any) -> str:
+    """A value as it is written on a command line."""
+    if isinstance(value, str):
+        return value
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """The nearest known name as a question, or nothing."""
     near = difflib.get_close_matches(name, list(known), n=1)
@@ -59,13 +84,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def mapping(source: str, where: str, found: Any, known: Iterable[str] = ()) -> dict[str, Any]:
-    """A mapping of a file, as it is.
-
-    Args:
-        source, where: the file and the field, for the error.
-        found: what should be a mapping.
-        known: its only fields; any where empty.
-    """
+    """A mapping of a file as it is, refused where it is none or has other fields than the ``known`` ones, if any are."""
     known = sorted(known)
     if not isinstance(found, dict):
         raise InputError(f"{source}: {where}: expected a mapping of {', '.join(known) or 'names'}, found {found!r}")
@@ -82,39 +101,35 @@ def check_options(source: str, where: str, found: Any, trust: Sequence[str]) -> 
         source, where: the file and the field, for the error.
         found: option -> value.
         trust: packages beside `OWN_CLASSES` whose classes may be named.
-
-    Raises:
-        InputError: not a mapping, an odd name, an option that the planner gives, or a class of another package.
     """
     options = mapping(source, where, found)
     for name, value in options.items():
+        place = f"{source}: {where}.{name}"
         if name in GIVEN_BY_THE_PLANNER:
-            raise InputError(f"{source}: {where}.{name}: the planner gives this option; expected it to be left out")
+            raise InputError(f"{place}: the planner gives this option; expected it to be left out")
         if not OPTION.fullmatch(name):
             raise InputError(f"{source}: {where}: expected the name of an option, such as train.lr, found {name!r}")
         if isinstance(value, str) and re.match(r"-(?!\.?\d)", value):
-            raise InputError(f"{source}: {where}.{name}: expected a value, found {value!r}")
-        if foreign := foreign_class(value, (*OWN_CLASSES, *trust)):
-            raise InputError(
-                f"{source}: {where}.{name}: {foreign} is not a class of {' or '.join(OWN_CLASSES)}; "
-                f"to run it all the same, add --trust {foreign.partition('.')[0]} (write a file as ./NAME.yaml)"
-            )
+            raise InputError(f"{place}: expected a value, found {value!r}")
+        if foreign := _foreign_class(value, (*OWN_CLASSES, *trust)):
+            add = f"add --trust {foreign.partition('.')[0]} (write a file as ./NAME.yaml)"
+            raise InputError(f"{place}: {foreign} is not a class of {' or '.join(OWN_CLASSES)}; to run it all the same, {add}")
     return options
 
 
-def foreign_class(value: Any, allowed: Sequence[str]) -> str | None:
+def _foreign_class(value: Any, allowed: Sequence[str]) -> str | None:
     """The first dotted name in a value, or in the YAML file that it names, that is of no allowed package."""
     if isinstance(value, Mapping | list):
         parts = value.values() if isinstance(value, Mapping) else value
-        return next((found for part in parts if (found := foreign_class(part, allowed))), None)
+        return next((found for part in parts if (found := _foreign_class(part, allowed))), None)
     if not isinstance(value, str):
         return None
     if DOTTED.fullmatch(value.strip()):
         return None if any(f"{value.strip()}.".startswith(f"{package}.") for package in allowed) else value.strip()
     if value.endswith((".yaml", ".yml")) and Path(value).is_file():
-        return foreign_class(read_yaml(Path(value)), allowed)
+        return _foreign_class(read_yaml(Path(value)), allowed)
     try:
         inside = yaml.safe_load(value)
     except yaml.YAMLError:
         return None
-    return None if inside == value else foreign_class(inside, allowed)
+    return None if inside == value else _foreign_class(inside, allowed)

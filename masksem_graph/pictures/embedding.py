@@ -13,8 +13,7 @@ from sklearn.manifold import TSNE
 
 from masksem_graph.errors import InputError
 from masksem_graph.pictures.picture import Picture
-from masksem_graph.protocols import Evaluation
-from masksem_graph.protocols.knn import knn_scores
+from masksem_graph.protocols import Evaluation, knn_scores
 from masksem_graph.report.names import drawn
 from masksem_graph.report.skeleton import COLOURS, draw_dots
 from masksem_graph.seeding import Purpose, keyed_generator

@@ -2,8 +2,6 @@
 
 from masksem_graph.protocols.base import Evaluation, Outcome, Protocol
 from masksem_graph.protocols.finetune import FineTune
-from masksem_graph.protocols.knn import KNN, knn_scores
-from masksem_graph.protocols.linear import Linear
-from masksem_graph.protocols.own_head import OwnHead
+from masksem_graph.protocols.frozen import KNN, Linear, OwnHead, knn_scores
 
 __all__ = ["KNN", "Evaluation", "FineTune", "Linear", "Outcome", "OwnHead", "Protocol", "knn_scores"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,16 +16,15 @@ from torch import Tensor
 
 from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.views import CropConfig, View, central_view, random_view
+from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.heads import Head
 from masksem_graph.models.pool import ReadOut, pooled
 from masksem_graph.seeding import Purpose, keyed_generator
-from masksem_graph.tasks.classify import Classify
 from masksem_graph.training.processes import my_share, sum_over_processes
 
 ENCODE_BATCH = 64  # sequences encoded at once, small enough for caches; changes speed and memory, not results
-POOLS: tuple[ReadOut, ...] = ("mean", "joints")
 
 
 @dataclass(frozen=True)
@@ -58,20 +58,17 @@ class Evaluation:
         """Class of each clip, on the source's device."""
         return self.source.label[clips].to(self.source.device)
 
+    def accuracy(self, scores: Float[Tensor, "test classes"]) -> float:
+        """Top-1 accuracy on the test clips, in per cent."""
+        return 100 * (scores.argmax(1) == self.labels(self.test)).float().mean().item()
+
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision to compute in."""
         return torch.autocast(self.source.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
     def encode(self, view: View, *, pool: ReadOut = "mean", encoder: SkeletonEncoder | None = None) -> Float[Tensor, "S P"]:
-        """The feature of each clip.
-
-        Args:
-            view: how to look at the clips.
-            pool: see `pooled`.
-            encoder: another one than the evaluation's.
-        """
-        network = (encoder or self.encoder).eval()
-        joints = len(self.source.topology)
+        """The feature of each clip of a view, `pooled`; by another encoder than the evaluation's where one is given."""
+        network, joints = (encoder or self.encoder).eval(), len(self.source.topology)
 
         def feature(batch: SkeletonBatch) -> Float[Tensor, "S P"]:
             features, absent = network(batch).float(), network.absent_features(batch)
@@ -79,12 +76,6 @@ class Evaluation:
             return pooled(features, batch.sequence, batch.num_sequences, absent, pool=pool, joints=joints)
 
         return self.map(feature, view, network.width * (joints if pool == "joints" else 1))
-
-    def classify_test(self, clips: Int64[Tensor, " S"]) -> Float[Tensor, "S classes"]:
-        """Scores that the run's own `head` gives to the central share of clips, unrotated."""
-        assert self.head is not None
-        network = Classify(encoder=self.encoder, head=self.head).eval()
-        return self.map(network, self.central(clips), len(self.classes))
 
     def encode_test(self, clips: Int64[Tensor, " S"], *, pool: ReadOut = "mean") -> Float[Tensor, "S P"]:
         """Features of the central share of clips, as recorded."""
@@ -102,12 +93,19 @@ class Evaluation:
         """A view to train on."""
         return random_view(clips, self.source.length[clips], self.crop, self.source.transforms, generator)
 
+    def new_head(self, factory: Callable[..., Head], *key: int) -> Head:
+        """A head for the encoder and the classes; the same key gives the same weights."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(keyed_generator(*key).initial_seed())
+            return factory(width=self.encoder.width, joints=len(self.source.topology), classes=len(self.classes))
+
     @torch.no_grad()
     def map(self, network: Callable[[SkeletonBatch], Tensor], view: View, width: int) -> Float[Tensor, "S {width}"]:
         """What a network makes of each clip, every clip computed once and by one of the processes."""
-        clips = len(view.clips)
-        out = torch.zeros(clips, width, device=self.source.device)
-        for part in _portions(clips):
+        out = torch.zeros(len(view.clips), width, device=self.source.device)
+        mine = my_share(len(view.clips))
+        for first in mine[::ENCODE_BATCH]:
+            part = slice(first, min(first + ENCODE_BATCH, mine.stop))
             plan = self.source.plan(view[part])
             with self.autocast():
                 out[part] = network(self.source.load(plan)).float()
@@ -146,8 +144,24 @@ class Protocol(ABC):
         """Evaluate once, from one seed."""
 
 
-def _portions(clips: int) -> Iterator[slice]:
-    """This process's clips, a portion at a time."""
-    mine = my_share(clips)
-    for first in range(mine.start, mine.stop, ENCODE_BATCH):
-        yield slice(first, min(first + ENCODE_BATCH, mine.stop))
+def batches(order: Int64[Tensor, " S"], size: int) -> tuple[Int64[Tensor, " _"], ...]:
+    """Clips in batches of ``size``. A single one left over, which has no batch statistics, joins the batch before it."""
+    count = max(math.ceil(len(order) / size) - (len(order) % size == 1), 1)
+    return order.tensor_split([size * i for i in range(1, count)])
+
+
+def trained_figures(accuracies: list[float], loss: float) -> dict[str, float]:
+    """Figures from the accuracy after each epoch and the last one's loss.
+
+    The last epoch is the result. The best one was chosen on test data and is only told of as such.
+    """
+    best = max([0.0, *accuracies])
+    epoch = [0.0, *accuracies].index(best)
+    return {"best_epoch_top1_chosen_on_test": best, "best_epoch_chosen_on_test": epoch, "train_loss": loss}
+
+
+def require_least(**limits: tuple[int, int]) -> None:
+    """Refuse an option below its least value; each is given as ``name=(value, least)``."""
+    for name, (value, least) in limits.items():
+        if value < least:
+            raise InputError(f"{name}: expected at least {least}, found {value}")

@@ -34,9 +34,8 @@ class LabelsConfig:
             if self.per_class < 1:
                 raise InputError(f"labels.per_class: expected at least 1, found {self.per_class}")
             if self.share != 1 or self.draw != "stratified":
-                raise InputError(
-                    "labels.per_class: takes the place of labels.share and labels.draw; expected one of them alone"
-                )
+                fault = "takes the place of labels.share and labels.draw; expected one of them alone"
+                raise InputError(f"labels.per_class: {fault}")
 
     @property
     def all(self) -> bool:
@@ -44,16 +43,7 @@ class LabelsConfig:
         return self.share == 1 and self.per_class is None
 
     def choose(self, clips: Int64[Tensor, " train"], labels: Int64[Tensor, " train"], seed: int) -> Int64[Tensor, " labelled"]:
-        """The labelled clips, in their order; which they are depends on the seed alone.
-
-        Args:
-            clips: positions in the store.
-            labels: their classes.
-            seed: of this run.
-
-        Raises:
-            InputError: too few clips for what is asked.
-        """
+        """The labelled ones of some clips of the store, in their order; which they are depends on the seed alone."""
         if self.all:
             return clips
         shuffled = torch.randperm(len(clips), generator=keyed_generator(Purpose.LABELLED_SUBSET, seed))
@@ -69,10 +59,8 @@ class LabelsConfig:
     def _total(self, clips: int, *, least: int) -> int:
         total = round(self.share * clips)
         if total < least:
-            raise InputError(
-                f"labels.share: {100 * self.share:g} % of {clips} clips are {total}, expected at least {least}; "
-                "try a larger share or labels.per_class"
-            )
+            found = f"{100 * self.share:g} % of {clips} clips are {total}, expected at least {least}"
+            raise InputError(f"labels.share: {found}; try a larger share or labels.per_class")
         return total
 
     def _quota(self, counts: Int64[Tensor, " classes"]) -> list[int]:

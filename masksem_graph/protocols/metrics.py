@@ -9,11 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
-from torchmetrics.functional.classification import (
-    multiclass_accuracy,
-    multiclass_confusion_matrix,
-    multiclass_recall,
-)
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_confusion_matrix, multiclass_recall
 
 RESAMPLES = 10_000
 
@@ -33,13 +29,13 @@ def classification_figures(
     occurs = labels.bincount(minlength=count) > 0
     per_class = {name: 100 * value if there else None for name, value, there in zip(classes, recall, occurs, strict=True)}
     seen = [value for value in per_class.values() if value is not None]
-
-    def accuracy(k: int) -> float:
-        return 100 * multiclass_accuracy(scores, labels, num_classes=count, average="micro", top_k=min(k, count)).item()
-
+    top1, top5 = (
+        100 * multiclass_accuracy(scores, labels, num_classes=count, average="micro", top_k=min(k, count)).item()
+        for k in (1, 5)
+    )
     return {
-        "top1": accuracy(1),
-        "top5": accuracy(5),
+        "top1": top1,
+        "top5": top5,
         "mean_class_accuracy": sum(seen) / len(seen),
         "per_class_recall": per_class,
         "confusion": multiclass_confusion_matrix(scores, labels, num_classes=count).tolist(),
@@ -72,10 +68,7 @@ def bootstrap_interval(correct: Bool[np.ndarray, "runs S"], *, seed: int = 0) ->
     """95 % interval of the mean accuracy in per cent: percentile bootstrap over test clips (Efron, 1979).
 
     The training runs are held fixed: it says how much the figure owes to the choice of test clips.
-
-    Args:
-        correct: whether each run got each test clip right.
-        seed: of the resampling.
+    ``correct`` says whether each run got each test clip right, ``seed`` is of the resampling.
     """
     per_clip = correct.mean(0)
     values, counts = np.unique(per_clip, return_counts=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -74,8 +74,7 @@ class GlobalBatch(NamedTuple):
     """What a part of a batch has to know of the whole, so that the parts add up to one step however they are divided.
 
     Attributes:
-        bodies: in the whole batch.
-        first: position of the part's first body among them.
+        bodies, first: in the whole batch, and the position of the part's first one among them.
         reference: the batch's mean clip where the configuration asks for it; the stored one where omitted.
         latents: of all bodies, without gradient, where there is a contrast and more than one part. A part puts its own, with
             gradient, in their place, computes the whole loss, and so gets the gradient of its own share of the batch.
@@ -90,12 +89,9 @@ class GlobalBatch(NamedTuple):
 
 
 class RandomNumbers(NamedTuple):
-    """Random numbers of a batch's bodies, in (0, 1).
+    """Random numbers of a batch's bodies, in (0, 1); `Pretrain.draws` says how many.
 
-    Attributes:
-        nodes: one a node of a whole body.
-        scores: what the scores ask for, `Scores.draws` a body.
-        predicted: one for each masked node, where only a share of them is predicted.
+    One a node, what the scores ask for, and one for each masked node where only a share of them is predicted.
     """
 
     nodes: Float[Tensor, "B N"]
@@ -111,13 +107,10 @@ class Pretrain(nn.Module):
     """The pre-training task, on one skeleton or several: every part reads the skeleton off the batch.
 
     Args:
-        student, decoder: the networks that learn.
+        student, decoder: the networks that learn; the ``teacher`` is a moving average of the student, where scores need one.
         scores: the configured ones, built.
         config: the method: parts and numbers.
         references: data sets that have an average motion of their own.
-
-    Attributes:
-        teacher: moving average of the student's encoder; None where the scores need none.
     """
 
     def __init__(
@@ -134,13 +127,8 @@ class Pretrain(nn.Module):
                     "so they would never learn; expected weights with requires_grad=False, or none"
                 )
         self.teacher = copy.deepcopy(student).requires_grad_(False) if self.scores.needs_features else None
-        self.sampler = Sampler(
-            ratio=config.mask_ratio,
-            temperature=config.temperature,
-            rounding=config.rounding,
-            select=config.select,
-            sampling=config.sampling,
-        )
+        numbers = {"ratio": config.mask_ratio, "temperature": config.temperature}
+        self.sampler = Sampler(**numbers, rounding=config.rounding, select=config.select, sampling=config.sampling)
         for i in range(references):
             topology = student.topologies[min(i, len(student.topologies) - 1)]
             shape = (student.frames, len(topology.inputs), student.channels)
@@ -149,7 +137,7 @@ class Pretrain(nn.Module):
 
     @property
     def needs_reference(self) -> bool:
-        """Whether a reference clip has to be given: that of the data set, or ``forward``'s for the batch's."""
+        """Whether a reference clip has to be given."""
         return self.scores.needs_features
 
     def reference(self, data_set: int = 0) -> Float[Tensor, "T J C"]:
@@ -174,18 +162,14 @@ class Pretrain(nn.Module):
 
     def draws(self, segments: int, joints: int) -> dict[str, int]:
         """How many random numbers a body needs, by the field of `RandomNumbers`."""
-        counts = {"nodes": segments * joints, "scores": self.scores.draws}
-        if self.config.predicted < 1:
-            counts["predicted"] = self.sampler.masked(segments, joints)
+        chosen = self.sampler.masked(segments, joints) if self.config.predicted < 1 else 0
+        counts = {"nodes": segments * joints, "scores": self.scores.draws, "predicted": chosen}
         return {name: count for name, count in counts.items() if count}
-
-    def predicted(self, masked: int) -> int:
-        """How many of a body's masked nodes are predicted."""
-        return max(1, round(self.config.predicted * masked))
 
     def asked(self, mask: Mask, numbers: RandomNumbers) -> Mask:
         """The kept nodes, and of the masked ones those that are predicted now, in graph order."""
-        if (count := self.predicted(mask.masked.shape[1])) == mask.masked.shape[1]:
+        masked = mask.masked.shape[1]
+        if (count := max(1, round(self.config.predicted * masked))) == masked:
             return mask
         if numbers.predicted is None:
             raise ValueError("a share of the masked nodes is predicted: RandomNumbers.predicted is needed")
@@ -196,10 +180,7 @@ class Pretrain(nn.Module):
     def draw(self, batch: SkeletonBatch, numbers: RandomNumbers, whole: GlobalBatch | None = None) -> Draw:
         """Score the nodes, smooth the scores over the graph, and draw a mask.
 
-        Args:
-            batch: the augmented clips.
-            numbers: draws for its bodies.
-            whole: the global batch that these clips are a part of; they are all of it where omitted.
+        ``batch`` are augmented clips, ``numbers`` those of its bodies; they are all of the batch where ``whole`` is omitted.
         """
         eta = self.score(batch, numbers, whole)
         # Scores are sums with cancellation, too fine for bfloat16, and cost next to nothing.
@@ -208,7 +189,7 @@ class Pretrain(nn.Module):
 
     @torch.no_grad()
     def score(self, batch: SkeletonBatch, numbers: RandomNumbers, whole: GlobalBatch | None = None) -> Float[Tensor, "B Te V"]:
-        """Each node's score before it is smoothed; the arguments are those of `draw`."""
+        """Each node's score before it is smoothed, see `draw`."""
         evidence = self.evidence(batch, numbers, whole or alone(batch))
         with torch.autocast(batch.frames.device.type, enabled=False):
             return self.scores(evidence).float()
@@ -216,25 +197,16 @@ class Pretrain(nn.Module):
     def evidence(self, batch: SkeletonBatch, numbers: RandomNumbers, whole: GlobalBatch) -> Evidence:
         """What the scores are computed from."""
         grid = (batch.segments, len(batch.topology))
-        features = reference = absent = embedded = context = None
+        found: dict[str, Any] = {}
         if self.teacher is not None:
             mean = self.reference(whole.data_set) if whole.reference is None else whole.reference
-            features = self.teacher(batch)
-            reference = self.teacher.features(mean[None], batch.topology)
-            absent = self.teacher.absent_features(batch)
+            found["features"] = self.teacher(batch)
+            found["reference"] = self.teacher.features(mean[None], batch.topology)
+            found["absent"] = self.teacher.absent_features(batch)
         if self.scores.needs_embeddings:
-            embedded = self.student.embed_nodes(batch).float().unflatten(1, grid)
-            context = self.student.embed_context(batch).float()
-        return Evidence(
-            batch=batch,
-            nodes=batch.dense.unflatten(1, grid),
-            features=features,
-            reference=reference,
-            absent=absent,
-            embedded=embedded,
-            context=context,
-            uniform=numbers.scores,
-        )
+            found["embedded"] = self.student.embed_nodes(batch).float().unflatten(1, grid)
+            found["context"] = self.student.embed_context(batch).float()
+        return Evidence(batch=batch, nodes=batch.dense.unflatten(1, grid), uniform=numbers.scores, **found)
 
     def predict(self, batch: SkeletonBatch, mask: Mask) -> dict[str, Float[Tensor, "B masked F"]]:
         """The decoder's predictions at the masked nodes, from the kept ones, by head."""
@@ -248,8 +220,7 @@ class Pretrain(nn.Module):
         return self._latents(self.student(batch, mask.kept), batch, mask)
 
     def _latents(self, h: Float[Tensor, "B kept D"], batch: SkeletonBatch, mask: Mask) -> Float[Tensor, "B views D"]:
-        if self.contrast is None:
-            raise ValueError("latents are only made for a contrast")
+        assert self.contrast is not None
         with torch.autocast(h.device.type, enabled=False):
             return self.contrast.latents(h.float(), mask.kept, (batch.segments, len(batch.topology)))
 
@@ -262,16 +233,15 @@ class Pretrain(nn.Module):
     ) -> dict[str, Float[Tensor, ""]]:
         """Summed, not averaged, error at the masked nodes of each target, weighted as configured."""
         weight = batch.layout.nodes * pi.gather(1, mask.masked) if self.config.weighting == "saliency" else None
-        out = {}
+        out, segment = {}, self.student.segment
         for name, values in self.target.values(batch).items():
-            nodes = standardise(to_segments(nodes_of(values, batch.topology), self.student.segment)).flatten(1, 2)
+            nodes = standardise(to_segments(nodes_of(values, batch.topology), segment)).flatten(1, 2)
             truth = gather_nodes(nodes, mask.masked)
             predicted = predictions[name if name in predictions else SHARED]
             if predicted.shape != truth.shape:
-                raise InputError(
-                    f"method.target: {name} has {truth.shape[2] // self.student.segment} channels a joint; "
-                    f"expected {predicted.shape[2] // self.student.segment}, as the clips have"
-                )
+                found, expected = (values.shape[2] // segment for values in (truth, predicted))
+                has = f"{name} has {found} channels a joint"
+                raise InputError(f"method.target: {has}; expected {expected}, as the clips have")
             error = (predicted.float() - truth).square().mean(-1)
             out[name] = (error if weight is None else error * weight).sum()
         return out
@@ -279,22 +249,16 @@ class Pretrain(nn.Module):
     def forward(
         self, batch: SkeletonBatch, numbers: RandomNumbers, whole: GlobalBatch | None = None
     ) -> dict[str, Float[Tensor, ""]]:
-        """The loss, and what it is made of.
+        """``loss``, each target's own and the ``contrast``: this part's share of each, so that the parts of a batch add up.
 
-        Args:
-            batch: the clips, or the part of them that this process handles now.
-            numbers: draws for these bodies.
-            whole: the whole global batch; these clips are all of it where omitted.
-
-        Returns:
-            ``loss``, each target's own and the ``contrast``: this part's share of each, so that the parts of a batch add up.
+        The arguments are those of `draw`.
         """
         whole = whole or alone(batch)
         drawn = self.draw(batch, numbers, whole)
         h = self.student(batch, drawn.mask.kept)
         mask = self.asked(drawn.mask, numbers)
         predictions = self.decoder(h, batch, mask.kept, mask.masked)
-        predicted = whole.bodies * self.predicted(self.masked(batch))
+        predicted = whole.bodies * mask.masked.shape[1]
         parts = {name: value / predicted for name, value in self.losses(batch, mask, drawn.pi, predictions).items()}
         loss = torch.stack([parts[name] * weight for name, weight in self.target.weights.items()]).sum()
         if self.contrast is not None:
@@ -332,8 +296,7 @@ def build_pretrain(
 
     Args:
         model, method: the configuration.
-        topologies: the skeleton of each data set.
-        channels: coordinates of a joint in all of them.
+        topologies, channels: the skeleton of each data set, and C of all.
         student: the encoder, or what makes it, where it is not simply the model's.
     """
     heads = [SHARED] if method.heads == "shared" else list(method.target.weights)
@@ -343,10 +306,5 @@ def build_pretrain(
         student = SkeletonEncoder(model, topologies=topologies, channels=channels)
     elif not isinstance(student, SkeletonEncoder):
         student = student()  # after the scores: the order in which weights are drawn is part of a run
-    return Pretrain(
-        student=student,
-        decoder=Decoder(model, topologies=topologies, channels=channels, heads=heads),
-        scores=scores,
-        config=method,
-        references=len(topologies),
-    )
+    decoder = Decoder(model, topologies=topologies, channels=channels, heads=heads)
+    return Pretrain(student=student, decoder=decoder, scores=scores, config=method, references=len(topologies))

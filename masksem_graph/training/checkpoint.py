@@ -24,9 +24,7 @@ from masksem_graph.files import require_regular, write_beside
 
 FORMAT = 1
 PREVIOUS = "previous.pt"
-"""The checkpoint before ``last.pt``, beside it."""
-DEEPEST = 20
-"""Levels of mappings and lists in a file of tensors."""
+DEEPEST = 20  # levels of mappings and lists in a file of tensors
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -51,12 +49,7 @@ def write_tensors(path: Path, content: Any) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU.
-
-    Raises:
-        InputError: missing, changed after it was written, of another format, or with anything in it but plain data and
-            tensors of finite numbers.
-    """
+    """Read a checkpoint onto the CPU; see `read_tensors` for what is refused."""
     state = read_tensors(path, "a checkpoint of a run")
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         found = state.get("format") if isinstance(state, dict) else state
@@ -65,11 +58,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def newest_checkpoint(folder: Path) -> dict[str, Any]:
-    """A run's last checkpoint; where that is damaged or gone the one before, and a line says so.
-
-    Raises:
-        InputError: neither can be read.
-    """
+    """A run's last checkpoint; where that is damaged or gone the one before, and a line says so."""
     try:
         return load_checkpoint(folder / "last.pt")
     except InputError as error:
@@ -84,13 +73,11 @@ def read_tensors(path: Path, what: str, *, allow: Sequence[Any] = (), named: str
     """What a file written by ``torch.save`` holds, on the CPU.
 
     Args:
-        path: the file.
-        what: what it should be, for error lines.
-        allow: classes that may be in it beside plain data and tensors, as `torch.serialization.safe_globals` takes them.
-        named: what error lines call them.
+        path, what: the file, and what it should be, for error lines.
+        allow, named: classes that may be in it beside plain data and tensors, and what error lines call them.
 
     Raises:
-        InputError: missing, changed after it was written, or with anything else in it.
+        InputError: missing, changed after it was written, or with anything in it but plain data and finite numbers.
     """
     try:
         require_regular(path)
@@ -109,9 +96,8 @@ def read_tensors(path: Path, what: str, *, allow: Sequence[Any] = (), named: str
         if found := re.search(r"GLOBAL ([A-Za-z_][\w.]*)", str(error)):
             kinds = f"tensors, plain data, {named}" if named else "tensors and plain data"
             raise InputError(f"{path}: refused, as it holds {found[1]}; expected {kinds} alone") from None
-        raise InputError(
-            f"{path}: not a checkpoint that can be read: damaged, cut short, or of another kind; expected {what}"
-        ) from None
+        fault = "not a checkpoint that can be read: damaged, cut short, or of another kind"
+        raise InputError(f"{path}: {fault}; expected {what}") from None
     return content
 
 
@@ -127,11 +113,12 @@ def _check_archive(path: Path) -> None:
             if any(member.external_attr & 0x10 for member in members):  # torch would not read the bytes of a folder
                 raise InputError("was changed or damaged after it was written: one of its members is marked as a folder")
             if sum(member.file_size for member in members) > path.stat().st_size:
-                raise InputError("damaged: its members overlap")
+                raise InputError("its members overlap")
             if damaged := archive.testzip():
-                raise InputError(f"was changed or damaged after it was written: the checksum of {shown(damaged)} does not fit")
+                raise InputError(f"the checksum of {shown(damaged)} does not fit")
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error) as error:
-        raise InputError(f"was changed or damaged after it was written: {' '.join(str(error).split())[:200]}") from None
+        fault = " ".join(str(error).split())[:200]
+        raise InputError(f"was changed or damaged after it was written: {fault}") from None
 
 
 def _check_tensors(content: Any, room: int) -> None:
@@ -153,59 +140,41 @@ def _tensors_in(content: Any, name: str, depth: int = 0) -> Iterator[tuple[str, 
         raise InputError(f"is nested deeper than {DEEPEST} levels")
     if isinstance(content, Tensor):
         yield name.strip("."), content
-    elif isinstance(content, Mapping):
-        for key, value in content.items():
+    elif isinstance(content, Mapping | list | tuple | set):
+        for key, value in content.items() if isinstance(content, Mapping) else enumerate(content):
             yield from _tensors_in(value, f"{name}.{key}", depth + 1)
-    elif isinstance(content, list | tuple | set):
-        for i, value in enumerate(content):
-            yield from _tensors_in(value, f"{name}.{i}", depth + 1)
 
 
 def check_alike(found: Any, expected: Any, name: str) -> None:
-    """Refuse state that is not built as this program's own: other keys, types, shapes or kinds of numbers.
-
-    Args:
-        found: from a file.
-        expected: what this program would write; its values do not matter.
-        name: of the field, for the error line.
-
-    Raises:
-        InputError: they differ.
-    """
+    """Refuse state that is not built as ``expected``, which this program would write: other keys, types, shapes or dtypes."""
+    inside: Any = ()
     if isinstance(expected, Tensor):
         right = isinstance(found, Tensor) and found.shape == expected.shape and found.dtype == expected.dtype
         told = f"{expected.dtype} of shape {list(expected.shape)}"
     elif isinstance(expected, dict):
-        right, told = (
-            isinstance(found, dict) and found.keys() == expected.keys(),
-            f"entries {', '.join(map(str, expected))}",
-        )
+        right, inside = isinstance(found, dict) and found.keys() == expected.keys(), expected
+        told = f"entries {', '.join(map(str, expected))}"
     elif isinstance(expected, list):
-        right, told = isinstance(found, list) and len(found) == len(expected), f"a list of {len(expected)}"
+        right, inside = isinstance(found, list) and len(found) == len(expected), range(len(expected))
+        told = f"a list of {len(expected)}"
     else:
         right = type(found) is type(expected) and (not isinstance(found, float) or math.isfinite(found))
         told = f"a {type(expected).__name__}"
     if not right:
         what = f"{found.dtype} of shape {list(found.shape)}" if isinstance(found, Tensor) else shown(found)
         raise InputError(f"{name}: expected {told[:200]}, found {what}")
-    for key in expected if isinstance(expected, dict) else range(len(expected)) if isinstance(expected, list) else ():
+    for key in inside:
         check_alike(found[key], expected[key], f"{name}.{key}")
 
 
 def random_state() -> dict[str, Any]:
     """The state of every global random generator, as plain data."""
     version, internal, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state()
+    kind, keys, *rest = np.random.get_state()
     state: dict[str, Any] = {
         "torch": torch.get_rng_state(),
         "python": [version, list(internal), gauss],
-        "numpy": [
-            str(kind),
-            torch.from_numpy(np.asarray(keys).astype(np.int64)),
-            int(position),
-            int(has_gauss),
-            float(cached),
-        ],
+        "numpy": [str(kind), torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
     }
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
@@ -213,19 +182,15 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: Any) -> None:
-    """Put every global random generator back to `random_state`.
-
-    Raises:
-        InputError: it is no such state.
-    """
+    """Put every global random generator back to `random_state`."""
     try:
         version, internal, gauss = state["python"]
-        kind, keys, position, has_gauss, cached = state["numpy"]
+        kind, keys, position, *rest = state["numpy"]
         if not 0 <= position <= len(keys):  # numpy would read beyond its table
             raise ValueError(position)
         torch.set_rng_state(state["torch"])
         random.setstate((version, tuple(internal), gauss))
-        np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+        np.random.set_state((kind, keys.numpy().astype(np.uint32), position, *rest))
         if "cuda" in state and torch.cuda.is_available():
             torch.cuda.set_rng_state(state["cuda"])
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError):

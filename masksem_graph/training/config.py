@@ -49,18 +49,16 @@ class TrainConfig:
     figures: bool = True
 
     def __post_init__(self) -> None:
-        largest = {"epochs": 10**6, "batch_size": 10**6, "accumulate": 10**4, "evaluate_every": 10**6, "seed": 2**63 - 1}
-        for name, most in largest.items():
-            require_range(f"train.{name}", getattr(self, name), int(name not in ("evaluate_every", "seed")), most)
-        if self.accumulate > self.batch_size:
-            raise InputError(
-                f"train.accumulate: expected at most train.batch_size = {self.batch_size}, found {self.accumulate}"
-            )
+        whole = {"epochs": 10**6, "batch_size": 10**6, "accumulate": 10**4}
+        rates = {"checkpoint_minutes": 1e6, "final_lr": 1e3, "weight_decay": 1e3}
+        from_zero = {"evaluate_every": 10**6, "seed": 2**63 - 1, "warmup": 1, **rates}
+        for least, limits in ((1, whole), (0, from_zero), (1e-12, {"lr": 1e3})):
+            for name, most in limits.items():
+                require_range(f"train.{name}", getattr(self, name), least, most)
+        if (found := self.accumulate) > self.batch_size:
+            raise InputError(f"train.accumulate: expected at most train.batch_size = {self.batch_size}, found {found}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise InputError(f"train.betas: expected two numbers in [0, 1), found {list(self.betas)}")
-        for name, low, high in (("warmup", 0, 1), ("lr", 1e-12, 1e3), ("final_lr", 0, 1e3), ("weight_decay", 0, 1e3)):
-            require_range(f"train.{name}", getattr(self, name), low, high)
-        require_range("train.checkpoint_minutes", self.checkpoint_minutes, 0, 1e6)
 
 
 @dataclass(frozen=True, kw_only=True)

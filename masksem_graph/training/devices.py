@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from masksem_graph.console import console
 from masksem_graph.errors import InputError
 
 if TYPE_CHECKING:  # importing them takes seconds; a command line is read before
     import lightning_fabric
     import torch
 
-Precision = Literal["32-true", "bf16-mixed"]
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and numbers of glibc's malloc.h
 
 
 @dataclass(frozen=True)
@@ -26,43 +30,36 @@ class DeviceConfig:
     """
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    precision: Precision = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     compile: bool = False
 
+    def compiles(self, device: "torch.device") -> bool:
+        """Whether to compile: it is asked for, and a trial succeeds; a line says why it fails."""
+        import torch
 
-def compiler_fault(device: "torch.device") -> str | None:
-    """Why ``torch.compile`` cannot work on a device, in one line; None where a trial succeeds.
-
-    On a CPU it needs a C++ compiler and Python's headers, which a machine may well lack.
-    """
-    import torch
-
-    try:
-        torch.compile(lambda x: x.cos() + x)(torch.ones(4, device=device))
-    except Exception as error:  # it fails in as many ways as there are compilers
-        return " ".join(str(error).split())[:160]
-    return None
+        if not self.compile:
+            return False
+        try:
+            torch.compile(lambda x: x.cos() + x)(torch.ones(4, device=device))
+        except Exception as error:  # it fails in as many ways as there are compilers
+            fault = " ".join(str(error).split())[:160]
+            console.print(f"device.compile: skipped, a trial failed: {fault}", markup=False)
+            return False
+        return True
 
 
 def launch(config: DeviceConfig) -> "lightning_fabric.Fabric":
-    """A started Fabric: one device, or as many processes as torchrun started.
-
-    Raises:
-        InputError: the accelerator is not there.
-    """
+    """A started Fabric: one device, or as many processes as torchrun started; `InputError` where the device is not there."""
     import torch
     from lightning_fabric import Fabric
 
-    from masksem_graph.training.memory import keep_freed_memory
-
-    if config.accelerator == "cuda" and not torch.cuda.is_available():
-        raise InputError("device.accelerator: expected cpu or auto (torch sees no CUDA device), found cuda")
-    if config.accelerator == "mps" and not torch.backends.mps.is_available():
-        raise InputError("device.accelerator: expected cpu or auto (torch sees no MPS device), found mps")
+    name = config.accelerator
+    if (name == "cuda" and not torch.cuda.is_available()) or (name == "mps" and not torch.backends.mps.is_available()):
+        raise InputError(f"device.accelerator: expected cpu or auto (torch sees no {name.upper()} device), found {name}")
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     world = int(os.environ.get("WORLD_SIZE", "1"))
     fabric = Fabric(
-        accelerator=config.accelerator,
+        accelerator=name,
         devices=local,
         num_nodes=max(world // local, 1),
         strategy="ddp" if world > 1 else "auto",
@@ -72,5 +69,14 @@ def launch(config: DeviceConfig) -> "lightning_fabric.Fabric":
     if fabric.device.type == "cuda":
         torch.set_float32_matmul_precision("high")
     if fabric.device.type == "cpu":
-        keep_freed_memory()
+        _keep_freed_memory()
     return fabric
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep the memory of freed tensors; else every step takes the same pages again, one fault at a time."""
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):  # another C library, musl for one
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(M_MMAP_THRESHOLD, 1 << 30)
+            mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)

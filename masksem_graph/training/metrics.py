@@ -14,16 +14,8 @@ from masksem_graph.files import require_regular, write_beside
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's ``metrics.csv``; an epoch without a figure has no entry for it.
-
-    Raises:
-        InputError: there is none, or a damaged one.
-    """
-    return [{name: float(value) for name, value in row.items() if value} for row in _rows(folder / "metrics.csv")]
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    """The rows as text, once each is known to be numbers of an epoch."""
+    """The rows of a run's ``metrics.csv``; an epoch without a figure has no entry for it. `InputError` of a damaged file."""
+    path, found = folder / "metrics.csv", []
     try:
         require_regular(path)
         with path.open(newline="", encoding="utf-8") as file:
@@ -33,31 +25,22 @@ def _rows(path: Path) -> list[dict[str, str]]:
         raise InputError(f"{path}: cannot be read: {reason}") from None
     for number, row in enumerate(rows, 1):
         try:
-            right = row["epoch"].isdecimal() and all(math.isfinite(float(value)) for value in row.values() if value)
+            found.append({name: float(value) for name, value in row.items() if value})
+            right = row["epoch"].isdecimal() and all(map(math.isfinite, found[-1].values()))
         except (KeyError, ValueError, TypeError, AttributeError):
             right = False
         if not right:
             raise InputError(f"{path}: row {number}: expected an epoch and a number in each column, found {shown(row)}")
-    return rows
+    return found
 
 
 class MetricsLog:
-    """A run's figures by epoch.
-
-    Args:
-        folder: the run's folder.
-        upto: epochs whose rows are kept from an earlier start; a resumed run writes the later ones again.
-
-    Raises:
-        InputError: the rows of the earlier start are damaged.
-    """
+    """A run's figures by epoch; the rows of an earlier start are kept ``upto`` an epoch, the later ones are written again."""
 
     def __init__(self, folder: Path, upto: int = 0) -> None:
-        self.path = folder / "metrics.csv"
-        self.rows: list[dict[str, str]] = []
-        if upto and self.path.is_file():
-            self.rows = [row for row in _rows(self.path) if int(row["epoch"]) <= upto]
-        self.board = None
+        self.path, self.board = folder / "metrics.csv", None
+        kept = read_metrics(folder) if upto and self.path.is_file() else []
+        self.rows = [row for row in kept if row["epoch"] <= upto]
         if find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
 
@@ -66,12 +49,12 @@ class MetricsLog:
 
     def write(self, row: dict[str, float]) -> None:
         """Add the row of an epoch; the file is rewritten beside and renamed, as a new column may have come."""
-        self.rows.append({name: f"{value:.6g}" for name, value in row.items()})
+        self.rows.append(row)
         columns = list(dict.fromkeys(name for kept in self.rows for name in kept))
         with write_beside(self.path) as partial, partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
-            writer.writerows(self.rows)
+            writer.writerows({name: f"{value:.6g}" for name, value in kept.items()} for kept in self.rows)
         if self.board is not None:
             with self._naming_board():
                 for name, value in row.items():

@@ -42,20 +42,18 @@ def layer_groups(
 
     Args:
         layers: parameters by depth, first to last.
-        spared: parameters without weight decay, see `undecayed`.
+        spared: those without weight decay, see `undecayed`.
         weight_decay: of all others.
-        layer_decay: factor from a layer to the one before it; 1 for one rate everywhere.
-
-    Returns:
-        groups of an optimiser; ``scale``, 1 in the last layer, is what the scheduled rate is to be multiplied by.
+        layer_decay: factor from a layer to the one before it. A group's ``scale``, 1 in the last layer, is what the scheduled
+            rate is to be multiplied by.
     """
     groups: list[dict[str, Any]] = []
     for depth, parameters in enumerate(layers):
         scale = layer_decay ** (len(layers) - 1 - depth)
-        for decays in (True, False):
+        for decay, decays in ((weight_decay, True), (0.0, False)):
             chosen = [p for p in parameters if p.requires_grad and (id(p) not in spared) is decays]
             if chosen:
-                groups.append({"params": chosen, "weight_decay": weight_decay if decays else 0.0, "scale": scale})
+                groups.append({"params": chosen, "weight_decay": decay, "scale": scale})
     return groups
 
 
@@ -64,15 +62,15 @@ def build_adamw(module: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(decay_groups(module, config), lr=config.lr, betas=config.betas, fused=True)
 
 
-def warmup_cosine(step: int, *, steps: int, warmup: int, peak: float, final: float) -> float:
-    """Learning rate of a step: linear from 0 to ``peak`` over ``warmup`` steps, then a cosine down to ``final``.
+def set_rate(optimiser: torch.optim.Optimizer, step: int, **schedule: Any) -> None:
+    """Set the learning rate of a step, see `warmup_cosine`; a group's own is multiplied by its ``scale``."""
+    rate = warmup_cosine(step, **schedule)
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group.get("scale", 1)
 
-    Args:
-        step: from 0.
-        steps: of the whole training.
-        warmup: steps of warm-up.
-        peak, final: learning rates.
-    """
+
+def warmup_cosine(step: int, *, steps: int, warmup: int, peak: float, final: float) -> float:
+    """Learning rate of a step: linear from 0 to ``peak`` over ``warmup`` steps, then a cosine down to ``final`` at the end."""
     if step < warmup:
         return peak * (step + 1) / warmup
     progress = (step - warmup) / max(steps - warmup - 1, 1)

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,13 +27,11 @@ from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain, RandomNumbers
 from masksem_graph.training.checkpoint import check_alike, random_state, restore_random_state, save_checkpoint
 from masksem_graph.training.config import TrainConfig
 from masksem_graph.training.metrics import MetricsLog
-from masksem_graph.training.optim import build_adamw, warmup_cosine
+from masksem_graph.training.optim import build_adamw, set_rate
 from masksem_graph.training.signals import StopRequest
 
-TELL_SECONDS = 20.0
-"""Between the lines that a log gets."""
-AGREE_SECONDS, AGREE_STEPS = 2.0, 16
-"""Several processes look at each other's signals about so often, and after at most so many steps."""
+TELL_SECONDS = 20.0  # between the lines that a log gets
+AGREE_SECONDS, AGREE_STEPS = 2.0, 16  # how often several processes look at each other's signals, and after how many steps
 
 
 @dataclass
@@ -44,7 +43,6 @@ class Progressed:
     sums: dict[str, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
     bodies: int = 0
-    evaluated: dict[str, float] = field(default_factory=dict)
 
 
 class NonFiniteLoss(InputError):
@@ -52,62 +50,49 @@ class NonFiniteLoss(InputError):
 
 
 class Interrupted(Exception):
-    """A signal asked the run to stop; its checkpoint is written."""
+    """A signal, SIGTERM or Ctrl-C, asked the run to stop; a checkpoint of this very step is written."""
 
     def __init__(self, signal: int, progressed: Progressed) -> None:
         super().__init__(f"stopped in epoch {progressed.epoch + 1} after {progressed.step} steps")
         self.signal = signal
 
 
+@dataclass(kw_only=True, eq=False)
 class PretrainLoop:
-    """Trains a task.
+    """Trains a task; ``progressed`` says how far it is.
 
     Args:
         fabric: launched.
         task: what to train; on the CPU as built or loaded.
         sets: the data sets, in the task's order, their sources on Fabric's device.
-        config, crop: the numbers.
-        folder: the run's folder.
-        save_encoder: called with the student's encoder at every checkpoint.
-        evaluate: called every few epochs with the student's encoder; its figures go into the metrics.
+        config, crop, folder: the numbers, and where the run goes.
+        save_encoder, evaluate: called with the student at every checkpoint, and every few epochs for figures.
         compile: compile the task's networks.
         zero_levels: what predicting zero costs for each target; errors are logged as a share of it too, ``NAME_share``.
     """
 
-    def __init__(
-        self,
-        *,
-        fabric: Fabric,
-        task: Pretrain,
-        sets: Sequence[TrainingSet],
-        config: TrainConfig,
-        crop: CropConfig,
-        folder: Path,
-        save_encoder: Callable[[SkeletonEncoder], None],
-        evaluate: Callable[[SkeletonEncoder], dict[str, float]] | None = None,
-        compile: bool = False,
-        zero_levels: Mapping[str, float] | None = None,
-    ) -> None:
-        self.zero_levels = dict(zero_levels or {})
-        self.fabric, self.sets, self.config = fabric, tuple(sets), config
-        self.crop, self.folder = crop, folder
-        self.save_encoder, self.evaluate = save_encoder, evaluate
-        self.mixture = Mixture(sets, batch_size=config.batch_size, seed=config.seed)
+    fabric: Fabric
+    task: Pretrain
+    sets: Sequence[TrainingSet]
+    config: TrainConfig
+    crop: CropConfig
+    folder: Path
+    save_encoder: Callable[[SkeletonEncoder], None]
+    evaluate: Callable[[SkeletonEncoder], dict[str, float]] | None = None
+    compile: bool = False
+    zero_levels: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        task, self.checkpoint = self.task, self.folder / "last.pt"
+        self.mixture = Mixture(self.sets, batch_size=self.config.batch_size, seed=self.config.seed)
         self.steps_per_epoch = self.mixture.steps
-        self.task = task
-        if compile:
-            for network in (task.student, task.teacher, task.decoder):
-                if network is not None:
-                    network.backbone.compile_layers()
-        self.wrapped, self.optimiser = fabric.setup(task, build_adamw(task, config))
+        for network in (task.student, task.teacher, task.decoder) if self.compile else ():
+            if network is not None:
+                network.backbone.compile_layers()
+        self.wrapped, self.optimiser = self.fabric.setup(task, build_adamw(task, self.config))
         self.progressed = Progressed()
         self.saved_at = self.told_at = self.agreed_at = time.monotonic()
         self.agree_in = self.steps_since = 1
-
-    @property
-    def checkpoint(self) -> Path:
-        """The file to go on from."""
-        return self.folder / "last.pt"
 
     @property
     def finished(self) -> bool:
@@ -115,15 +100,10 @@ class PretrainLoop:
         return self.progressed.epoch >= self.config.epochs
 
     def run(self, progress: Progress) -> None:
-        """Train to the end.
-
-        Raises:
-            NonFiniteLoss: the last good checkpoint stays.
-            Interrupted: SIGTERM or Ctrl-C; a checkpoint of this very step is written.
-        """
+        """Train to the end. Before `NonFiniteLoss` the last good checkpoint stays, before `Interrupted` one is written."""
         log = MetricsLog(self.folder, self.progressed.epoch) if self.fabric.is_global_zero else None
-        total = self.config.epochs * self.steps_per_epoch
         done = self.progressed.epoch * self.steps_per_epoch + self.progressed.step
+        total = self.config.epochs * self.steps_per_epoch
         bar = progress.add_task("pre-training", total=total, completed=done, note="")
         try:
             with StopRequest() as stop:
@@ -132,18 +112,19 @@ class PretrainLoop:
                     row = self._end_epoch()
                     if log is not None:
                         log.write(row)
-                        note = f"epoch {int(row['epoch'])}  loss {row['loss']:.4f}"
-                        progress.update(bar, note=note)
-                        self._tell(progress, f"{note}  of {self.config.epochs} epochs, {row['seconds']:.0f} s each")
+                        self._tell(progress, bar, row)
                     self.save()
         finally:
             if log is not None:
                 log.close()
 
-    def _tell(self, progress: Progress, line: str) -> None:
-        """A line every so often where there is no terminal to draw a bar on, such as a batch job's log."""
+    def _tell(self, progress: Progress, bar: Any, row: dict[str, float]) -> None:
+        """Note an epoch; as a line every so often where there is no terminal to draw a bar on, such as a batch job's log."""
+        note = f"epoch {int(row['epoch'])}  loss {row['loss']:.4f}"
+        progress.update(bar, note=note)
         if not progress.console.is_terminal and time.monotonic() - self.told_at > TELL_SECONDS:
             self.told_at = time.monotonic()
+            line = f"{note}  of {self.config.epochs} epochs, {row['seconds']:.0f} s each"
             progress.console.print(line, markup=False)
 
     def _epoch(self, progress: Progress, bar: Any, stop: StopRequest) -> None:
@@ -156,7 +137,8 @@ class PretrainLoop:
             state.step = step + 1
             state.seconds = before + time.monotonic() - began
             progress.advance(bar)
-            stopping, due = self._agree(stop.signal is not None, self._checkpoint_due())
+            due = time.monotonic() - self.saved_at > 60 * self.config.checkpoint_minutes
+            stopping, due = self._agree(stop.signal is not None, due)
             if stopping or due:
                 self.save()
             if stopping:
@@ -164,40 +146,34 @@ class PretrainLoop:
 
     def _step(self, epoch: int, step: int, portion: Portion) -> int:
         """One optimiser step on a global batch; returns its bodies."""
-        task, one = self.task, self.sets[portion.data_set]
+        one, several = self.sets[portion.data_set], len(self.sets) > 1
         plan, numbers = self.draw(epoch, step, portion)
-        parts = self._my_parts(plan, numbers)
-        whole = GlobalBatch(
-            bodies=len(plan.body), reference=self._batch_reference(one.source, plan), data_set=portion.data_set
-        )
-        lr = warmup_cosine(
-            epoch * self.steps_per_epoch + step,
-            steps=self.config.epochs * self.steps_per_epoch,
-            warmup=round(self.config.warmup * self.config.epochs * self.steps_per_epoch),
-            peak=self.config.lr,
-            final=self.config.final_lr,
-        )
-        for group in self.optimiser.param_groups:
-            group["lr"] = lr
-        task.update_teacher()
+        parts, bodies = self._my_parts(plan, numbers), len(plan.body)
+        # Every process reads the whole batch for its mean: cheap beside the networks, and equal to one process's.
+        of_batch = self.task.needs_reference and self.task.config.reference == "batch"
+        reference = one.source.load(plan).frames.mean(0) if of_batch else None
+        whole = GlobalBatch(bodies=bodies, reference=reference, data_set=portion.data_set)
+        config, steps = self.config, self.config.epochs * self.steps_per_epoch
+        warmup = round(config.warmup * config.epochs * self.steps_per_epoch)
+        now = epoch * self.steps_per_epoch + step
+        set_rate(self.optimiser, now, steps=steps, warmup=warmup, peak=config.lr, final=config.final_lr)
+        self.task.update_teacher()
         whole = whole._replace(latents=self._batch_latents(one.source, parts, whole))
         for i, (first, part, drawn) in enumerate(parts):
             with self.fabric.no_backward_sync(self.wrapped, enabled=i + 1 < len(parts)):
                 out = self.wrapped(one.source.load(part), drawn, whole._replace(first=first))
                 # Fabric averages gradients over processes; the loss is a sum over the global batch.
                 self.fabric.backward(out["loss"] * self.fabric.world_size)
-            for name, value in out.items():
-                self._add(name, value.detach() * len(plan.body))
-            if len(self.sets) > 1:
-                self._add(f"loss_{one.name}", out["loss"].detach() * len(plan.body))
+            for name, value in (out | ({f"loss_{one.name}": out["loss"]} if several else {})).items():
+                self._add(name, value.detach() * bodies)
         trained = (p for group in self.optimiser.param_groups for p in group["params"])
         norm = get_total_norm([p.grad for p in trained if p.grad is not None])
-        self._add("gradient_norm", norm * len(plan.body) / self.fabric.world_size)
-        if len(self.sets) > 1:
-            self._add(f"share_{one.name}", torch.full_like(norm, len(plan.body) / self.fabric.world_size))
+        self._add("gradient_norm", norm * bodies / self.fabric.world_size)
+        if several:
+            self._add(f"share_{one.name}", torch.full_like(norm, bodies / self.fabric.world_size))
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        return len(plan.body)
+        return bodies
 
     def draw(self, epoch: int, step: int, portion: Portion) -> tuple[BodyPlan, RandomNumbers]:
         """Everything random of a step, for the global batch, keyed by seed, epoch and step alone."""
@@ -209,25 +185,15 @@ class PretrainLoop:
         return plan, RandomNumbers(**{name: values[plan.sequence, plan.slot] for name, values in drawn.items()})
 
     def _my_parts(self, plan: BodyPlan, numbers: RandomNumbers) -> list[tuple[int, BodyPlan, RandomNumbers]]:
-        """This process's share of a global batch, in ``accumulate`` parts, as many in every process; some may be empty.
-
-        Each with the position of its first body in the batch.
-        """
-        sequences, world = len(plan.view.clips), self.fabric.world_size
-        edges = torch.linspace(0, sequences, world * self.config.accumulate + 1).round().long().tolist()
-        mine = range(self.fabric.global_rank * self.config.accumulate, (self.fabric.global_rank + 1) * self.config.accumulate)
-        parts = []
-        for k in mine:
-            inside = (plan.sequence >= edges[k]) & (plan.sequence < edges[k + 1])
-            first = int((plan.sequence < edges[k]).sum())
-            parts.append((first, plan.part(edges[k], edges[k + 1]), numbers.of_bodies(inside, self.fabric.device)))
-        return parts
-
-    def _batch_reference(self, source: SkeletonLoader, plan: BodyPlan) -> Float[Tensor, "T J C"] | None:
-        # Every process reads the whole batch for its mean: cheap beside the networks, and equal to one process's.
-        if not self.task.needs_reference or self.task.config.reference == "dataset":
-            return None
-        return source.load(plan).frames.mean(0)
+        """This process's share of a global batch in ``accumulate`` parts, each after its first body's place in the batch."""
+        parts, rank = self.config.accumulate, self.fabric.global_rank
+        edges = torch.linspace(0, len(plan.view.clips), self.fabric.world_size * parts + 1).round().long().tolist()
+        mine = []
+        for start, end in list(pairwise(edges))[rank * parts : (rank + 1) * parts]:
+            inside = (plan.sequence >= start) & (plan.sequence < end)
+            first = int((plan.sequence < start).sum())
+            mine.append((first, plan.part(start, end), numbers.of_bodies(inside, self.fabric.device)))
+        return mine
 
     @torch.no_grad()
     def _batch_latents(
@@ -248,26 +214,20 @@ class PretrainLoop:
         sums[name] = sums[name] + value.float() if name in sums else value.float()
 
     def _end_epoch(self) -> dict[str, float]:
-        state = self.progressed
-        figures = self._figures()
+        state, figures = self.progressed, self._figures()
         figures |= {f"{name}_share": figures[name] / level for name, level in self.zero_levels.items() if level > 0}
-        lr = self.optimiser.param_groups[0]["lr"]
-        sequences = self.mixture.sequences(state.epoch)
-        row = {"epoch": state.epoch + 1, **figures, "lr": lr, "seconds": state.seconds}
-        row["sequences_per_second"] = sequences / max(state.seconds, 1e-9)
-        self.progressed = state = Progressed(epoch=state.epoch + 1)
-        every = self.config.evaluate_every
-        if self.evaluate and every and (state.epoch % every == 0 or self.finished):
+        rate = {"lr": self.optimiser.param_groups[0]["lr"], "seconds": state.seconds}
+        rate["sequences_per_second"] = self.mixture.sequences(state.epoch) / max(state.seconds, 1e-9)
+        self.progressed = Progressed(epoch=state.epoch + 1)
+        row, every = {"epoch": state.epoch + 1, **figures, **rate}, self.config.evaluate_every
+        if self.evaluate and every and (self.progressed.epoch % every == 0 or self.finished):
             row |= self.evaluate(self.task.student)
         return row
 
     def _figures(self) -> dict[str, float]:
-        """Means per body over the epoch so far, over all processes.
+        """Means per body over the epoch so far, over all processes; `NonFiniteLoss` where one is not finite.
 
         Of several data sets also ``share_NAME`` of the bodies, and ``loss_NAME``, the mean over this share alone.
-
-        Raises:
-            NonFiniteLoss: one of them is not finite.
         """
         state = self.progressed
         totals = torch.stack(list(state.sums.values())) if state.sums else torch.zeros(0)
@@ -283,11 +243,7 @@ class PretrainLoop:
         return figures
 
     def _sum(self, value: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """Summed over the processes."""
         return cast(Tensor, self.fabric.all_reduce(value, reduce_op="sum")) if self.fabric.world_size > 1 else value
-
-    def _checkpoint_due(self) -> bool:
-        return time.monotonic() - self.saved_at > 60 * self.config.checkpoint_minutes
 
     def _agree(self, *flags: bool) -> list[bool]:
         """Which of some flags any process raises: several save and stop together, and talk about it every few steps only."""
@@ -310,37 +266,26 @@ class PretrainLoop:
         self._figures()
         self.saved_at = time.monotonic()
         if self.fabric.is_global_zero:
-            state = self.progressed
             # First: a run whose checkpoint says that it is finished is never taken up again, so its encoder must be there.
             self.save_encoder(self.task.student)
-            save_checkpoint(
-                self.checkpoint,
-                {
-                    "task": self.task.state_dict(),
-                    "optimiser": self.optimiser.state_dict(),
-                    "epoch": state.epoch,
-                    "step": state.step,
-                    "sums": {name: value.cpu() for name, value in state.sums.items()},
-                    "seconds": state.seconds,
-                    "bodies": state.bodies,
-                    "random": random_state(),
-                    "finished": self.finished,
-                },
-            )
+            state = {
+                "task": self.task.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                **vars(self.progressed),
+                "sums": {name: value.cpu() for name, value in self.progressed.sums.items()},
+                "random": random_state(),
+                "finished": self.finished,
+            }
+            save_checkpoint(self.checkpoint, state)
         self.fabric.barrier()
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint.
-
-        Raises:
-            InputError: it is not one of this run.
-        """
+        """Go on from a checkpoint; `InputError` where it is not one of this run."""
         try:
             self._check(state)
             self.task.load_state_dict(state["task"])
             # Rates and decays are the configuration's own; only the moments go on.
-            moments = {**self.optimiser.state_dict(), "state": state["optimiser"]["state"]}
-            self.optimiser.load_state_dict(moments)
+            self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state["optimiser"]["state"]})
             restore_random_state(state.get("random"))
         except InputError as error:
             raise InputError(f"{self.checkpoint}: {error}") from None
@@ -365,16 +310,15 @@ class PretrainLoop:
             if type(value := state.get(name)) not in kinds or not 0 <= value <= most:  # type: ignore[operator]
                 raise InputError(f"{name}: expected a number from 0 to {most:g}, found {shown(value)}")
         sums = state.get("sums")
-        check_alike(sums, {str(name): torch.zeros(()) for name in sums} if isinstance(sums, dict) else {}, "sums")
+        check_alike(sums, dict.fromkeys(map(str, sums), torch.zeros(())) if isinstance(sums, dict) else {}, "sums")
 
 
 def average_clip(source: SkeletonLoader, plans: Iterator[BodyPlan]) -> Float[Tensor, "T J C"]:
     """Mean over all present bodies of some views, the reference of METHOD's ``reference: dataset``."""
-    total, bodies = None, 0
+    total, bodies = torch.zeros((), dtype=torch.float64), 0
     for plan in plans:
         frames = source.load(plan).frames.double()
-        total = frames.sum(0) + (0 if total is None else total)
-        bodies += frames.shape[0]
-    if total is None:
+        total, bodies = total + frames.sum(0), bodies + len(frames)
+    if bodies == 0:
         raise InputError("data.split: expected training clips, found none")
     return (total / bodies).float()

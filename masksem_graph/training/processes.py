@@ -31,10 +31,7 @@ def sum_over_processes(values: Tensor) -> Tensor:
 
 
 def sum_gradients(parameters: list[torch.nn.Parameter]) -> None:
-    """Put the sum of all processes' gradients in the place of each one's own.
-
-    A parameter that no process used keeps its empty gradient; one that some process used counts as zero in the others.
-    """
+    """Put the sum of all processes' gradients in the place of each one's own; a parameter that none used keeps none."""
     if world_size() == 1:
         return
     used = torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device)
@@ -46,10 +43,7 @@ def sum_gradients(parameters: list[torch.nn.Parameter]) -> None:
 
 
 def leave_together() -> None:
-    """Wait for all processes, then end what connects them.
-
-    One that leaves by itself takes its connections with it, while their threads still run: now and then it is aborted.
-    """
+    """Wait for all processes, then end what connects them: one that leaves by itself is aborted now and then."""
     if world_size() > 1:
         dist.barrier()
         dist.destroy_process_group()

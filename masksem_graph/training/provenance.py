@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,27 +24,21 @@ PACKAGES = ("torch", "torch-geometric", "lightning-fabric", "torchmetrics", "num
 
 def provenance(device: torch.device) -> dict[str, Any]:
     """What a reviewer asks of a result, as plain data."""
+    versions = {name: version(name) for name in PACKAGES}
     return {
         "device": str(device),
-        "device_name": device_name(device),
+        "device_name": _device_name(device),
         "processes": world_size(),
         "threads": torch.get_num_threads(),
         "commit": commit(),
-        "versions": {
-            "masksem-graph": __version__,
-            **{name: version(name) for name in PACKAGES},
-            "python": platform.python_version(),
-        },
+        "versions": {"masksem-graph": __version__, **versions, "python": platform.python_version()},
     }
 
 
-def record_start(folder: Path, device: torch.device, parts: dict[str, str] | None = None) -> None:
+def record_start(folder: Path, device: torch.device, parts: dict[str, str]) -> None:
     """Note in ``provenance.yaml`` where a run is computed; a run that goes on elsewhere, or by other code, adds an entry.
 
-    Args:
-        folder: of the run.
-        device: where it is computed.
-        parts: classes that are not of this package, with the hash of the file of each.
+    ``parts`` are classes that are not of this package, with the hash of the file of each.
     """
     path = folder / PROVENANCE
     before = read_yaml(path) if path.is_file() else None
@@ -53,16 +49,13 @@ def record_start(folder: Path, device: torch.device, parts: dict[str, str] | Non
             partial.write_text(yaml.safe_dump([*starts, now], sort_keys=False))
 
 
-def device_name(device: torch.device) -> str:
-    """The name of the GPU or of the processor."""
+def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    try:
-        with open("/proc/cpuinfo") as file:
-            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
+    found = None
+    with suppress(OSError):
+        found = re.search(r"^model name\s*: (.*\S)", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
 
 
 def commit() -> str | None:

@@ -21,27 +21,18 @@ def has_method(run: Path) -> bool:
 
 
 def load_task(run: Path) -> Pretrain:
-    """Student, teacher, decoder and method of a run, in eval mode on the CPU.
-
-    Raises:
-        InputError: the run has no method or no checkpoint, or one that does not fit its configuration.
-    """
+    """Student, teacher, decoder and method of a run, in eval mode on the CPU; `InputError` where they do not fit together."""
     described = describe_encoder(run)
     if not has_method(run):
         raise InputError(f"{run}: expected a run of train.py, with its method in config.yaml and its networks in last.pt")
     encoder, config = run / "encoder.yaml", run / "config.yaml"
     student = create_encoder(described, source=encoder)
-    task = build_pretrain(
-        parse_mapping(ModelConfig, described.model, source=encoder),
-        parse_mapping(MethodConfig, read_yaml(config)["method"], source=config),
-        topologies=student.topologies,
-        channels=student.channels,
-        student=student,
-    )
+    model = parse_mapping(ModelConfig, described.model, source=encoder)
+    method = parse_mapping(MethodConfig, read_yaml(config)["method"], source=config)
+    task = build_pretrain(model, method, topologies=student.topologies, channels=student.channels, student=student)
     try:
         task.load_state_dict(load_checkpoint(run / "last.pt")["task"])
     except (KeyError, RuntimeError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{run / 'last.pt'}: not the networks of {config.name}: {' '.join(str(error).split())[:300]}"
-        ) from None
+        found = " ".join(str(error).split())[:300]
+        raise InputError(f"{run / 'last.pt'}: not the networks of {config.name}: {found}") from None
     return task.eval()

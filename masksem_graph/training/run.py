@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from safetensors.torch import save
+from torch_geometric.nn import MessagePassing
 
 from masksem_graph import trust
-from masksem_graph.compose import Competed, flatten
+from masksem_graph.compose import Competed, flatten, part_line
 from masksem_graph.console import console, progress_bars
 from masksem_graph.data.config import DataConfig, identity, members, on_first, preparation
 from masksem_graph.data.loader import BodyPlan, SkeletonLoader
@@ -23,6 +25,8 @@ from masksem_graph.data.store import Store
 from masksem_graph.data.views import whole_view
 from masksem_graph.errors import InputError
 from masksem_graph.files import write_beside
+from masksem_graph.graph import nodes_of, to_segments
+from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import EncoderDescription, create_encoder
 from masksem_graph.pictures.after import draw_training
@@ -30,82 +34,67 @@ from masksem_graph.plain_yaml import read_plain
 from masksem_graph.protocols import KNN, Evaluation
 from masksem_graph.report.page import write_page
 from masksem_graph.run_folder import RunFolder
+from masksem_graph.targets import standardise
 from masksem_graph.tasks.pretrain import Pretrain, build_pretrain
-from masksem_graph.tasks.zero_level import zero_levels
 from masksem_graph.topology import encoder_topology
 from masksem_graph.training.checkpoint import load_checkpoint, newest_checkpoint
 from masksem_graph.training.config import RunConfig
-from masksem_graph.training.devices import compiler_fault, launch
+from masksem_graph.training.devices import launch
 from masksem_graph.training.pretrain import Interrupted, PretrainLoop, average_clip
 from masksem_graph.training.provenance import record_start
-from masksem_graph.training.start import start_lines
 
-MAY_CHANGE = {
-    "output",
-    "overwrite",
-    "train.checkpoint_minutes",
-    "train.evaluate_every",
-    "train.figures",
-    "train.init_from",
-    "device",
-    "data.root",
-    "data.also.*.root",
-    "data.residency",
-}
-"""From one start of a run to the next."""
+MAY_CHANGE = (
+    *("output", "overwrite", "device", "data.root", "data.also.*.root", "data.residency"),
+    *(f"train.{name}" for name in ("checkpoint_minutes", "evaluate_every", "figures", "init_from")),
+)  # from one start of a run to the next
 
 
 def pretrain(config: RunConfig, plain: dict[str, Any], competed: Sequence[Competed] = ()) -> RunFolder:
-    """Train from the start or from the run's last checkpoint, to the end.
+    """Train from the start or from the run's last checkpoint, to the end; `Interrupted` by a signal.
 
     Args:
-        config: what to do.
-        plain: the same as plain data, saved as the run's ``config.yaml``.
+        config, plain: what to do; the second as plain data, saved as the run's ``config.yaml``.
         competed: fields that two sources set; they are told at the start.
-
-    Raises:
-        InputError: the folder is not free for this run, or something in the configuration cannot be used.
-        Interrupted: a signal; a checkpoint is written.
     """
     folder = RunFolder(config.output)
     first = os.environ.get("RANK", "0") == "0"
     with folder.writing("run") if first else nullcontext():
-        _pretrain(config, plain, competed, folder, state=_resumes(folder, plain, overwrite=config.overwrite))
+        _pretrain(config, plain, competed, folder, None if config.overwrite else _resumes(folder, plain))
     return folder
 
 
 def _pretrain(
-    config: RunConfig, plain: dict[str, Any], competed: Sequence[Competed], folder: RunFolder, *, state: dict[str, Any] | None
+    config: RunConfig, plain: dict[str, Any], competed: Sequence[Competed], folder: RunFolder, state: dict[str, Any] | None
 ) -> None:
-    resume = state is not None
     fabric = launch(config.device)
     stores = on_first(fabric, config.data.open_each)
     identities = _identities(config.data, stores)
-    if resume:
+    if state is not None:
         _check_same_data(folder, identities)
     torch.manual_seed(config.train.seed)
     task = build_task(config, plain["model"], stores)
-    if config.train.init_from and not resume:
+    if config.train.init_from and state is None:
         initialise_from(task, Path(config.train.init_from))
     sets = training_sets(config, stores, fabric.device)
+    looks = neighbours(config, sets)
     loop = make_loop(
-        config,
-        fabric,
-        task,
-        sets,
-        folder=folder.path,
-        save_encoder=lambda encoder: encoder.save(folder),
-        evaluate=neighbours(config, stores, sets),
+        config, fabric, task, sets, folder=folder.path, save_encoder=lambda encoder: encoder.save(folder), evaluate=looks
     )
     if fabric.is_global_zero:
-        for line in start_lines(config, plain, stores, task, steps=loop.steps_per_epoch, competed=competed):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-    references = {} if resume else average_clips(task, sets)
+        print_start(_start_lines(config, plain, stores, task, loop.steps_per_epoch), competed)
+    references = average_clips(task, sets) if state is None else {}
     if state is not None:
         loop.resume(state)
         console.print(f"going on in {folder} after epoch {loop.progressed.epoch}, step {loop.progressed.step}", markup=False)
     if fabric.is_global_zero:
-        _prepare_folder(folder, plain, identities, references, resume=resume)
+        if state is None:
+            folder.clear()
+            folder.write_yaml("config.yaml", plain)
+            folder.write_yaml("data.yaml", identities)
+        if references:
+            with write_beside(folder / "reference.safetensors") as partial_file:
+                partial_file.write_bytes(save(references))
+        folder.page.unlink(missing_ok=True)  # its being there says that the run is whole
         record_start(folder.path, fabric.device, trust.own_parts(plain))
     try:
         with progress_bars(disable=not fabric.is_global_zero) as progress:
@@ -117,51 +106,67 @@ def _pretrain(
     if fabric.is_global_zero:
         console.print(f"finished {config.train.epochs} epochs: {folder}", markup=False)
         if config.train.figures:
-            _draw(config, task, sets, folder)
+            one = sets[0]
+            clip, *_ = *one.source.store.splits[config.data.split]["test"], *one.clips
+            draw_training(task, one.source, train=one.clips, clip=int(clip), folder=folder.figures, seed=config.train.seed)
         write_page(folder.path)
 
 
-def build_task(config: RunConfig, model: dict[str, Any], stores: Mapping[str, Store]) -> Pretrain:
-    """The task of a configuration on the skeletons of its stores, freshly initialised.
+def print_start(lines: Iterable[tuple[str, str]], competed: Iterable[Competed]) -> None:
+    """Tell everything that will be done, in one block, and which fields two sources set."""
+    for name, text in (*lines, *(("decided", str(one)) for one in competed)):
+        console.print(f"{name:<11}{text}", markup=False, highlight=False, soft_wrap=True)
 
-    Args:
-        config: the run's.
-        model: its model as plain data, which the encoder saves with itself.
-        stores: of the data sets by name; the first says what the encoder's clips are like.
+
+def _start_lines(
+    config: RunConfig, plain: dict[str, Any], stores: Mapping[str, Store], task: Pretrain, steps: int
+) -> Iterator[tuple[str, str]]:
+    for (name, store), data, topology in zip(stores.items(), config.data.each.values(), task.student.topologies, strict=True):
+        train, test = (len(store.splits[data.split][part]) for part in ("train", "test"))
+        clips = f"{train} training and {test} test clips, {len(store.classes)} classes, in {store.units}"
+        yield "data", f"{name} {data.split}: {clips}, origin {store.origin}, stream {data.stream}, view {data.view}"
+        yield "skeleton", f"{topology.name}: {len(topology)} joints, {len(topology.bones)} bones"
+    model, training = plain["model"], config.train
+    numbers = sum(p.numel() for p in task.parameters() if p.requires_grad)
+    shape = f"{model['frames']} frames in segments of {model['segment']}, width {model['width']}"
+    yield "model", f"{shape}, {numbers:,} parameters"
+    yield from ((name, part_line(model[name])) for name in ("backbone", "decoder"))
+    yield from ((name, part_line(plain["method"].get(name))) for name in ("scores", "operator", "target"))
+    yield "transforms", ", ".join(map(part_line, plain.get("augment") or [])) or "none"
+    rate = f"rate {training.lr:g} to {training.final_lr:g}"
+    yield "steps", f"{training.epochs} epochs of {steps} steps, {training.batch_size} clips each, {rate}"
+    if isinstance(layer := getattr(task.student.backbone, "model", None), MessagePassing):
+        yield "beware", f"{type(layer).__name__} is one layer; torch_geometric.nn.models has those of several"
+    if steps == 1:
+        yield "beware", "one step an epoch: a smaller --train.batch_size or more --train.epochs learn more"
+
+
+def build_task(config: RunConfig, model: dict[str, Any], stores: Mapping[str, Store]) -> Pretrain:
+    """The task of a configuration, freshly initialised; its model, as plain data too, is saved with the encoder.
+
+    It is on the skeletons of the stores; the first says what the encoder's clips are like.
     """
-    first = stores[config.data.name]
+    described = describe_new(config.model, model, config.data, list(stores.values()))
     topologies = [encoder_topology(config.model.topology, store.topology) for store in stores.values()]
-    described = EncoderDescription(
+    student = partial(create_encoder, described)
+    return build_pretrain(config.model, config.method, topologies=topologies, channels=described.channels, student=student)
+
+
+def describe_new(config: ModelConfig, model: dict[str, Any], data: DataConfig, stores: Sequence[Store]) -> EncoderDescription:
+    """The encoder of a model, also given as plain data, for the clips of one or several stores."""
+    return EncoderDescription(
         model=model,
-        topologies=[topology.to_dict() for topology in topologies],
-        channels=first.frames.shape[-1],
-        input_spec=config.data.input_spec(first),
-        recorded=[store.topology.to_dict() for store in stores.values()],
-    )
-    return build_pretrain(
-        config.model,
-        config.method,
-        topologies=topologies,
-        channels=described.channels,
-        student=lambda: create_encoder(described),
+        topologies=[encoder_topology(config.topology, store.topology).to_dict() for store in stores],
+        channels=stores[0].frames.shape[-1],
+        input_spec=data.input_spec(stores[0]),
+        recorded=[store.topology.to_dict() for store in stores],
     )
 
 
 def make_loop(
-    config: RunConfig,
-    fabric: Fabric,
-    task: Pretrain,
-    sets: Sequence[TrainingSet],
-    *,
-    folder: str | os.PathLike[str],
-    save_encoder: Callable[[SkeletonEncoder], None],
-    evaluate: Callable[[SkeletonEncoder], dict[str, float]] | None,
+    config: RunConfig, fabric: Fabric, task: Pretrain, sets: Sequence[TrainingSet], *, folder: Any, **options: Any
 ) -> PretrainLoop:
-    """The loop of a configuration, ready to run."""
-    compiles = config.device.compile
-    if compiles and (fault := compiler_fault(fabric.device)):
-        console.print(f"device.compile: skipped, a trial failed: {fault}", markup=False)
-        compiles = False
+    """The loop of a configuration, ready to run; ``options`` are further ones of `PretrainLoop`."""
     return PretrainLoop(
         fabric=fabric,
         task=task,
@@ -169,43 +174,43 @@ def make_loop(
         config=config.train,
         crop=config.model.crop,
         folder=Path(folder),
-        save_encoder=save_encoder,
-        evaluate=evaluate,
-        compile=compiles,
-        zero_levels=levels_of_zero(config, sets),
+        compile=config.device.compiles(fabric.device),
+        zero_levels=zero_levels(config, sets),
+        **options,
     )
 
 
-def levels_of_zero(config: RunConfig, sets: Sequence[TrainingSet], most: int = 1024) -> dict[str, float]:
-    """`zero_levels` of the whole training clips, or of evenly spaced ones where there are many."""
+@torch.no_grad()
+def zero_levels(config: RunConfig, sets: Sequence[TrainingSet]) -> dict[str, float]:
+    """What predicting zero costs for each target: its mean square over the nodes of at most 1024 clips of each set.
 
-    def chosen(clips: torch.Tensor) -> torch.Tensor:
-        return clips[torch.linspace(0, len(clips) - 1, min(most, len(clips))).long()]
-
-    batches = (one.source.load(plan) for one in sets for plan in whole_plans(one.source, chosen(one.clips)))
-    return zero_levels(config.method.target, batches, config.model.segment)
-
-
-def _resumes(folder: RunFolder, plain: dict[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
-    """The checkpoint to go on from; None where there is no run yet.
-
-    Raises:
-        InputError: a whole run, one that has lost its checkpoints, or one of another configuration, is already there.
+    With the unbiased variance over the l * C numbers of a node it is at most 1 - 1 / (l * C), and less where nodes hardly
+    move and the eps of the standardisation matters.
     """
-    if overwrite:
-        return None
+    total: dict[str, torch.Tensor] = {}
+    nodes = 0
+    for one in sets:
+        chosen = one.clips[torch.linspace(0, len(one.clips) - 1, min(1024, len(one.clips))).long()]
+        for batch in map(one.source.load, whole_plans(one.source, chosen)):
+            for name, values in config.method.target.values(batch).items():
+                standard = standardise(to_segments(nodes_of(values, batch.topology), config.model.segment)).double()
+                total[name] = standard.square().mean(-1).sum() + total.get(name, 0)
+            nodes += len(batch.x)
+    return {name: (value / nodes).item() for name, value in total.items()}
+
+
+def _resumes(folder: RunFolder, plain: dict[str, Any]) -> dict[str, Any] | None:
+    """The checkpoint to go on from; None where there is no run yet."""
+    lose = "expected another folder, or --overwrite true to lose it"
     if folder.lost_checkpoint:
-        raise InputError(
-            f"--output: {folder} holds a run whose {folder.checkpoint.name} is gone; "
-            "expected another folder, or --overwrite true to lose it"
-        )
+        raise InputError(f"--output: {folder} holds a run whose {folder.checkpoint.name} is gone; {lose}")
     if not (folder.checkpoint.is_file() or folder.previous.is_file()):
         return None  # nothing was saved yet
     before, now = flatten(folder.read_config()), flatten(plain)
     state = newest_checkpoint(folder.path)
     # A run that was stopped after its last checkpoint lacks its page; the same command makes it.
     if state.get("finished") and folder.page.is_file():
-        raise InputError(f"--output: {folder} holds a finished run; expected another folder, or --overwrite true to lose it")
+        raise InputError(f"--output: {folder} holds a finished run; {lose}")
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name) and not any(fnmatchcase(f"{name}.", f"{free}.*") for free in MAY_CHANGE):
             raise InputError(
@@ -225,87 +230,49 @@ def _check_same_data(folder: RunFolder, identities: dict[str, Any]) -> None:
             )
 
 
-def _prepare_folder(
-    folder: RunFolder,
-    plain: dict[str, Any],
-    identities: dict[str, Any],
-    references: Mapping[str, torch.Tensor],
-    *,
-    resume: bool,
-) -> None:
-    """Before the first step: what an earlier run left goes, what this one is made of is written down."""
-    if resume:
-        folder.page.unlink(missing_ok=True)  # its being there says that the run is whole
-        return
-    folder.clear()
-    folder.write_yaml("config.yaml", plain)
-    folder.write_yaml("data.yaml", identities)
-    if references:
-        with write_beside(folder / "reference.safetensors") as partial:
-            partial.write_bytes(save(dict(references)))
-
-
-def _draw(config: RunConfig, task: Pretrain, sets: Sequence[TrainingSet], folder: RunFolder) -> None:
-    one = sets[0]
-    clip, *_ = *one.source.store.splits[config.data.split]["test"], *one.clips
-    try:
-        draw_training(task, one.source, train=one.clips, clip=int(clip), folder=folder.figures, seed=config.train.seed)
-    except Exception as error:  # a run does not die of its pictures
-        console.print(f"not drawn: {type(error).__name__}: {' '.join(str(error).split())[:200]}", markup=False)
-
-
 def _identities(data: DataConfig, stores: Mapping[str, Store]) -> dict[str, Any]:
     """What a run says of its data: of the first data set, and of the others by name."""
-    each = {
-        name: identity(stores[name])
-        | {"split": one.split, **members(stores[name], one.split), "prepared": preparation(stores[name])}
-        for name, one in data.each.items()
-    }
+    each = {}
+    for name, one in data.each.items():
+        about = {"split": one.split, **members(stores[name], one.split), "prepared": preparation(stores[name])}
+        each[name] = identity(stores[name]) | about
     first = each.pop(data.name)
     return first | ({"also": each} if each else {})
 
 
 def training_sets(config: RunConfig, stores: Mapping[str, Store], device: torch.device) -> list[TrainingSet]:
     """The data sets of a configuration, ready to train on."""
-    return [
-        TrainingSet(
-            name=name,
-            source=build_source(stores[name], config, device),
-            clips=torch.from_numpy(stores[name].splits[one.split]["train"]),
-            weight=one.weight,
-        )
-        for name, one in config.data.each.items()
-    ]
+    sets = []
+    for name, one in config.data.each.items():
+        source, clips = build_source(stores[name], config, device), stores[name].splits[one.split]["train"]
+        sets.append(TrainingSet(name=name, source=source, clips=torch.from_numpy(clips), weight=one.weight))
+    return sets
 
 
 def build_source(store: Store, config: RunConfig, device: torch.device) -> SkeletonLoader:
     """Views of a store as the configuration wants them."""
+    kept = ("residency", "absent_frames", "stream", "view", "view_of")
     return SkeletonLoader(
         store,
         frames=config.model.frames,
         segment=config.model.segment,
         device=device,
-        residency=config.data.residency,
-        absent_frames=config.data.absent_frames,
-        stream=config.data.stream,
         derivatives=config.method.target.before_resize,
         topology=encoder_topology(config.model.topology, store.topology),
         transforms=config.augment,
-        view=config.data.view,
-        view_of=config.data.view_of,
+        **{name: getattr(config.data, name) for name in kept},
     )
 
 
-def whole_plans(source: SkeletonLoader, clips: torch.Tensor, portion: int = 256) -> Iterator[BodyPlan]:
+def whole_plans(source: SkeletonLoader, clips: torch.Tensor) -> Iterator[BodyPlan]:
     """Plans of the whole clips, a portion at a time."""
-    return (source.plan(whole_view(part, source.length[part])) for part in clips.split(portion))
+    return (source.plan(whole_view(part, source.length[part])) for part in clips.split(256))
 
 
 def average_clips(task: Pretrain, sets: Sequence[TrainingSet]) -> dict[str, torch.Tensor]:
     """Give the task the average clip of each data set where it needs them.
 
-    Returns:
-        what ``reference.safetensors`` holds: the first one's as ``reference``, the others' as ``reference_NAME``.
+    They are returned as ``reference.safetensors`` holds them: ``reference`` of the first, ``reference_NAME`` of the others.
     """
     found: dict[str, torch.Tensor] = {}
     for i, one in enumerate(sets if task.needs_reference and task.config.reference == "dataset" else []):
@@ -315,78 +282,53 @@ def average_clips(task: Pretrain, sets: Sequence[TrainingSet]) -> dict[str, torc
     return found
 
 
-def neighbours(
-    config: RunConfig, stores: Mapping[str, Store], sets: Sequence[TrainingSet]
-) -> Callable[[SkeletonEncoder], dict[str, float]] | None:
+def neighbours(config: RunConfig, sets: Sequence[TrainingSet]) -> Callable[[SkeletonEncoder], dict[str, float]] | None:
     """The k-NN check of the training loop, of each data set; None where no split has labelled test clips."""
-    datas = config.data.each
-    checks = [_neighbours(config, datas[one.name], stores[one.name], one.source) for one in sets]
-    if not any(checks):
-        return None
-
-    def check(encoder: SkeletonEncoder) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for one, look in zip(sets, checks, strict=True):
-            prefix = f"knn_{one.name}" if len(sets) > 1 else "knn"
-            found |= {f"{prefix}_{name}": value for name, value in look(encoder).items()} if look else {}
-        return found
-
-    return check
-
-
-def _neighbours(
-    config: RunConfig, data: DataConfig, store: Store, source: SkeletonLoader
-) -> Callable[[SkeletonEncoder], dict[str, float]] | None:
-    split = {name: torch.from_numpy(store.splits[data.split][name]) for name in ("train", "test")}
-    split = {name: clips[source.label[clips] >= 0] for name, clips in split.items()}
-    if len(store.classes) < 2 or any(len(clips) == 0 for clips in split.values()):
-        return None
+    checks = {}
+    for one in sets:
+        source, store = one.source, one.source.store
+        split = store.splits[config.data.each[one.name].split]
+        train, test = (torch.from_numpy(split[part]) for part in ("train", "test"))
+        train, test = train[source.label[train] >= 0], test[source.label[test] >= 0]
+        if len(store.classes) >= 2 and len(train) and len(test):
+            bf16 = config.device.precision == "bf16-mixed"
+            look = partial(Evaluation, source=source, train=train, test=test, classes=store.classes, bf16=bf16)
+            checks[f"knn_{one.name}" if len(sets) > 1 else "knn"] = look
 
     def check(encoder: SkeletonEncoder) -> dict[str, float]:
         was_training = encoder.training
-        evaluation = Evaluation(
-            encoder=encoder,
-            source=source,
-            train=split["train"],
-            test=split["test"],
-            classes=store.classes,
-            crop=config.model.crop,
-            bf16=config.device.precision == "bf16-mixed",
-        )
-        with progress_bars(disable=True) as silent:
-            figures = KNN().run(evaluation, seed=config.train.seed, progress=silent).figures
+        found: dict[str, float] = {}
+        for prefix, look in checks.items():
+            with progress_bars(disable=True) as silent:
+                evaluation = look(encoder=encoder, crop=config.model.crop)
+                figures = KNN().run(evaluation, seed=config.train.seed, progress=silent).figures
+            found |= {f"{prefix}_{name}": value for name, value in figures.items()}
         encoder.train(was_training)
-        return figures
+        return found
 
-    return check
+    return check if checks else None
 
 
 def initialise_from(task: Pretrain, run: Path) -> None:
-    """Start student, decoder and teacher from an earlier run.
+    """Start student, decoder and teacher from an earlier run; `InputError` where its networks have other shapes.
 
     A teacher that it lacks starts as its student; a decoder that it lacks, as a converted probe does, starts afresh.
-
-    Raises:
-        InputError: no checkpoint there, or networks of other shapes.
     """
     weights = load_checkpoint(run / "last.pt").get("task")
     by_part: dict[str, dict[str, torch.Tensor]] = {"student": {}, "decoder": {}, "teacher": {}}
     for name, value in weights.items() if isinstance(weights, dict) else ():
         part, _, rest = name.partition(".")
-        if part in by_part:
-            by_part[part][rest] = value
+        by_part.get(part, {})[rest] = value
     by_part["teacher"] = by_part["teacher"] or by_part["student"]
     for part, state in by_part.items():
         network = getattr(task, part)
         if part == "decoder" and not state:
-            console.print(
-                f"train.init_from: {run} has no decoder, a new one starts from scratch", soft_wrap=True, markup=False
-            )
+            told = f"train.init_from: {run} has no decoder, a new one starts from scratch"
+            console.print(told, soft_wrap=True, markup=False)
             continue
         try:
             if network is not None:
                 network.load_state_dict(state)
         except (RuntimeError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"train.init_from: {run}: its {part} does not fit this model: {' '.join(str(error).split())}"
-            ) from None
+            fault = " ".join(str(error).split())
+            raise InputError(f"train.init_from: {run}: its {part} does not fit this model: {fault}") from None

@@ -18,8 +18,7 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         # Only the main thread may install handlers; elsewhere whoever owns the process decides.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.signal(number, self._note)
+            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(self, *exception: object) -> None:

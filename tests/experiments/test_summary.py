@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from masksem_graph.experiments import ExperimentPlan, Step, summarise
-from masksem_graph.experiments.figure import variants_figure
+from masksem_graph.experiments.summary import variants_figure
 from masksem_graph.training.checkpoint import save_checkpoint
 
 ACCURACY = {("motion", 0): (50.0, 40.0), ("motion", 1): (54.0, 41.0), ("semantic", 0): (52.26, 44.0), ("semantic", 1): ()}

@@ -92,5 +92,5 @@ def test_a_part_at_a_time_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     train, test = torch.randn(23, 4, generator=generator), torch.randn(11, 4, generator=generator)
     labels = torch.randint(3, (23,), generator=generator)
     whole = knn_scores(train, labels, test, k=5, classes=3)
-    monkeypatch.setattr("masksem_graph.protocols.knn.PART", 3)
+    monkeypatch.setattr("masksem_graph.protocols.frozen.PART", 3)
     torch.testing.assert_close(knn_scores(train, labels, test, k=5, classes=3), whole)

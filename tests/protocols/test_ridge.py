@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import RidgeClassifierCV
 
-from masksem_graph.protocols.ridge import ALPHAS, _leave_one_out, _svd, ridge_scores
+from masksem_graph.protocols.floors import ALPHAS, _leave_one_out, _svd, ridge_scores
 
 
 def blobs(count: int, features: int, classes: int = 3, spread: float = 3.0) -> tuple[torch.Tensor, torch.Tensor]:
