@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 from masksem_graph.cli import main
+from masksem_graph.cli.evaluate import parse as parse_evaluation
 from masksem_graph.cli.train import parse
 from masksem_graph.errors import InputError
 from masksem_graph.models.io import load_encoder
@@ -185,6 +186,19 @@ def test_two_processes_stop_together_and_go_on(train_arguments: list[str], tmp_p
         places.append((state["epoch"], state["step"]))
         assert figures(run)[: len(before)] == before  # the second start goes on from the first one's checkpoint
     assert places == sorted(set(places))
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b", "~nosuch/x"])
+def test_what_can_be_no_path(train_arguments: list[str], path: str) -> None:
+    with pytest.raises(InputError, match=r"data\.root: found .*, expected a path: "):
+        parse(replaced([*train_arguments, "--data.root", path, "--output", "x"]))
+    with pytest.raises(InputError, match=r"the clips of this run were in .*which is gone"):
+        parse_evaluation(["--run", "a", "--protocol", "knn"], {"data": {"format": "ntu", "split": "xsub", "root": path}})
+
+
+def test_a_runs_data_that_is_a_text() -> None:
+    with pytest.raises(InputError, match="data"):
+        parse_evaluation(["--run", "a", "--protocol", "knn", "--output", "x"], {"data": "x"})
 
 
 def test_refuses_to_overwrite_a_finished_run(whole_run: Path, train_arguments: list[str]) -> None:

@@ -26,7 +26,8 @@ WORDS = [
 VALUES: list[Any] = [
     *(None, True, False, 0, 1, -1, 2, 3, 7, 1000, 2**31, 2**63, 2**64, 10**30, -(2**63) - 1, 0.5, 1.5, -0.0, 1e-300, 1e300),
     *(float("nan"), float("inf"), "", "x", "0", "nan", "os.system", "masksem_graph.errors.InputError", "torch.nn.Linear"),
-    *("a\nb", "\x1b[31m", "[/red]", "$\\frac{$", "<script>", "é", "../x", [], {}, [[]], [None], {"": None}, {"class_path": 1}),
+    *("a\nb", "\x1b[31m", "[/red]", "$\\frac{$", "<script>", "é", "../x", "a\0b", "~nosuch/x"),
+    *([], {}, [[]], [None], {"": None}, {"class_path": 1}),
     *({"class_path": "os.system"}, {"class_path": "masksem_graph.backbones.Transformer", "init_args": {"depth": -1}}),
     *({"class_path": "masksem_graph.operators.Identity"}, [1, 2], ["a", "a"], "x" * 5000, list(range(300))),
 ]
