@@ -4,8 +4,6 @@
 through their mean, its gradient is the same at every node and needs neither a backward pass nor an autograd graph.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -1,7 +1,5 @@
 """What is reconstructed at masked nodes: motion (MAMP Eq. 5; MaskSem Eq. 12-15), or coordinates (SkeletonMAE)."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Literal
 

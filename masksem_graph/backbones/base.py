@@ -1,7 +1,5 @@
 """What a backbone is."""
 
-from __future__ import annotations
-
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What a configuration leaves open about a backbone: its scale, and whether a model has to be wrapped."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Mapping
 from typing import Any

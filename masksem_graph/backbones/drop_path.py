@@ -1,7 +1,5 @@
 """What blocks have in common: an MLP, and stochastic depth (Huang et al., ECCV 2016)."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

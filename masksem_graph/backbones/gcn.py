@@ -1,7 +1,5 @@
 """Pre-norm blocks of graph convolutions: GCN (Kipf and Welling, ICLR 2017) and GATv2 (Brody et al., ICLR 2022)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch_geometric.nn import GATv2Conv, GCNConv

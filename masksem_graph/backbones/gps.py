@@ -1,7 +1,5 @@
 """Local message passing beside global attention (GraphGPS; Rampášek et al., NeurIPS 2022)."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import torch.nn.functional as F

@@ -1,7 +1,5 @@
 """What backbones of message passing share: what they know of an edge, and pre-norm blocks around a torch_geometric layer."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterable
 

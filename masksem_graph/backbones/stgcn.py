@@ -1,7 +1,5 @@
 """Convolution over the skeleton, then over time (after ST-GCN; Yan et al., AAAI 2018)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch.nn.functional as F

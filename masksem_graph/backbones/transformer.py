@@ -1,7 +1,5 @@
 """Pre-norm transformers (Vaswani et al., 2017; as in MAE and MAMP), of all nodes, or of masked nodes that ask visible ones."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

@@ -1,7 +1,5 @@
 """Any model on graphs as a backbone: torch_geometric's own, or a module of the user's."""
 
-from __future__ import annotations
-
 import difflib
 import functools
 import inspect

@@ -1,7 +1,5 @@
 """What happens to the bodies of a recording between the raw file and the store: pure functions on arrays."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal

@@ -1,7 +1,5 @@
 """One recorded clip, as readers hand it over and as a store gives it back."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

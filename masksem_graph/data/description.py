@@ -1,7 +1,5 @@
 """``store.yaml``: what the clips of a store are, how they were prepared, and what its files must hold."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping

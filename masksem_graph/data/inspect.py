@@ -1,7 +1,5 @@
 """What is in a store: a table for the terminal, and pictures that show a wrong joint order at a glance."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

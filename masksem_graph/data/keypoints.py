@@ -1,7 +1,5 @@
 """What trackers write, frame by frame, as bodies that go on from frame to frame."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Hashable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Numbers in a MATLAB file (version 5 to 7.2), read by bounds: scipy's own reader can crash the process on a damaged one."""
 
-from __future__ import annotations
-
 import math
 import struct
 import zlib

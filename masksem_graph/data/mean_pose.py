@@ -1,7 +1,5 @@
 """The mean pose of a store's bodies, as a topology's rest pose."""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float, Int64
 

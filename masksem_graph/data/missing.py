@@ -1,7 +1,5 @@
 """Joints that a tracker did not find: which they are, and what stands in their place."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Several data sets in one training: which of them a step takes, and which of its clips."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The splits that somebody describes for their own clips: lists, groups, a column, folds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path

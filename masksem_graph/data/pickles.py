@@ -1,7 +1,5 @@
 """Pickles of arrays, numbers, text and containers. Nothing that a pickle names is imported, and nothing in it is run."""
 
-from __future__ import annotations
-
 import math
 import os
 import pickle

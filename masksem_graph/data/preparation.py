@@ -1,7 +1,5 @@
 """What happens to a clip between its reader and the store, or between its reader and a prediction."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

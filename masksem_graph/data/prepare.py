@@ -1,7 +1,5 @@
 """From files in any format to a store."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

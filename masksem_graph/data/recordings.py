@@ -1,7 +1,5 @@
 """What the readers of pose trackers have in common: recordings in folders, labelled by a table or by their folders."""
 
-from __future__ import annotations
-
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a reader reads a clip from: a file, or a part of one."""
 
-from __future__ import annotations
-
 import zipfile
 import zlib
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What a positional encoding is."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Protocol, runtime_checkable
 

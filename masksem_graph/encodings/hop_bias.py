@@ -1,7 +1,5 @@
 """Attention biased by distance in the graph (Graphormer; Ying et al., NeurIPS 2021, Eq. 6)."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

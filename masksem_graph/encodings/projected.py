@@ -1,7 +1,5 @@
 """What follows from a topology alone, through a linear layer: its spectrum, walks over its bones, its rest pose."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

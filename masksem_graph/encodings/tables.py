@@ -1,7 +1,5 @@
 """A vector for each place: learned, as in MAMP and MaskSem, or sines and cosines over time."""
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 from typing import Literal

@@ -1,7 +1,5 @@
 """Several encodings together: summed, or side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """A classifier that an evaluation saved, ready for clips of anyone's."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

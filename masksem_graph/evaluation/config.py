@@ -1,7 +1,5 @@
 """What an evaluation is told."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from masksem_graph.data.config import DataConfig

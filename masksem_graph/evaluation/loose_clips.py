@@ -1,7 +1,5 @@
 """Clips that belong to no data set: single files, folders, archives and stores, prepared as a run's own clips were."""
 
-from __future__ import annotations
-
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """What a run recorded of its clips: which they were, and how they were prepared."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field

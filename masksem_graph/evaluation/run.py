@@ -1,7 +1,5 @@
 """Run a protocol, once for each seed, and write what it found."""
 
-from __future__ import annotations
-
 import csv
 import os
 import time

@@ -1,7 +1,5 @@
 """Several evaluations as one: all folds of a data set, or several streams of the same clips."""
 
-from __future__ import annotations
-
 import os
 import re
 import statistics

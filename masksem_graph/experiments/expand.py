@@ -1,7 +1,5 @@
 """What a recipe or an ablation says, times seeds, becomes steps: their options, folders, data and what they read."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

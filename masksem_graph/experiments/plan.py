@@ -1,7 +1,5 @@
 """From a recipe's or an ablation's YAML to steps. No code of the file's choice runs here."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

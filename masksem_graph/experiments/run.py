@@ -1,7 +1,5 @@
 """Running the steps of a plan: each is a process, and the next start goes on from wherever the last one was stopped."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shlex

@@ -1,7 +1,5 @@
 """What recipes and ablations are made of: a step, the command that it is, and the checks of its options."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence

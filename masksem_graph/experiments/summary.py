@@ -1,7 +1,5 @@
 """What the finished steps of a plan found: a row a variant or run, mean and deviation over the seeds."""
 
-from __future__ import annotations
-
 import csv
 import statistics
 from collections import defaultdict

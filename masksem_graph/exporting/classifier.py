@@ -1,7 +1,5 @@
 """An exported classifier in the place of a run's."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """From raw clips to probabilities in one module of plain tensor operations, which `torch.export` can follow."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64

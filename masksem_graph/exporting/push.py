@@ -1,7 +1,5 @@
 """Puts a run on the Hugging Face Hub: weights, plain data and a model card."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Runs a model that ``masksem-graph export`` wrote. It needs numpy and onnxruntime alone: copy this file to the robot."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Sequence

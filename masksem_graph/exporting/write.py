@@ -1,7 +1,5 @@
 """Writes a run as one file, and holds the file against the run before it gets its name."""
 
-from __future__ import annotations
-
 import json
 import logging
 import re

@@ -1,7 +1,5 @@
 """A frame as a line of JSON, and an answer as one."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from masksem_graph.data.keypoints import bodies_of_line, is_number, read_json_line

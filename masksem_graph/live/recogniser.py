@@ -1,7 +1,5 @@
 """What somebody does now, from the frames of a tracker."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Sequence

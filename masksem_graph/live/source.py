@@ -1,7 +1,5 @@
 """Where lines come from: a file, a pipe, or datagrams. What waits is bounded, whoever is slow."""
 
-from __future__ import annotations
-
 import json
 import os
 import queue

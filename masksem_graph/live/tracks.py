@@ -1,7 +1,5 @@
 """Which body of a frame is which body of the frames before."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count

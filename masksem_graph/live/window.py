@@ -1,7 +1,5 @@
 """The last seconds of a stream, on an even clock."""
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """From scores to a mask: a distribution over a body's nodes, and nodes drawn from it without replacement."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 

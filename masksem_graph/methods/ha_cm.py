@@ -4,8 +4,6 @@ The Poincare ball has curvature -1 (Nickel and Kiela, NeurIPS 2017; Ganea et al.
 float32 or better and are finite, with finite gradients, for every finite input.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

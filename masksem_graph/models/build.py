@@ -1,7 +1,5 @@
 """The configuration of a model, and the encodings that its encoder and its decoder both have."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

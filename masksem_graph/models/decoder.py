@@ -1,7 +1,5 @@
 """The decoder that reconstructs masked nodes; thrown away after pre-training."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """From raw clips to vectors, on the very path that evaluations take."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from typing import Any

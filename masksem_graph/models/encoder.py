@@ -1,7 +1,5 @@
 """The one encoder: student, teacher, every protocol and every picture."""
 
-from __future__ import annotations
-
 import copy
 import os
 from collections.abc import Sequence

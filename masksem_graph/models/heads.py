@@ -1,7 +1,5 @@
 """What stands on the encoder when it is evaluated."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Any, Protocol, runtime_checkable
 

@@ -3,8 +3,6 @@
 The file of the weights holds the checksum of both files, so what is read is whole while a run writes it again and again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Pooling node features into one feature a sequence."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -1,7 +1,5 @@
 """The space in which the encoder's first block meets the embedded nodes."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 from jaxtyping import Float

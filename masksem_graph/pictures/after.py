@@ -1,7 +1,5 @@
 """The pictures that pre-training leaves in its folder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from jaxtyping import Int64

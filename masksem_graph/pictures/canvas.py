@@ -1,7 +1,5 @@
 """What several pictures draw: a value for each node as a map of joints and segments, or on the moving skeleton."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 

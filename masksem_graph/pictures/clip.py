@@ -1,7 +1,5 @@
 """One clip as pictures show it: what the networks see, where its joints are drawn, and when."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass
 from functools import cached_property

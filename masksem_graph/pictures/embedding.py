@@ -1,7 +1,5 @@
 """A map of the features that an encoder gives to the clips of a split."""
 
-from __future__ import annotations
-
 from typing import Any, Literal, NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which nodes each strategy hides: one draw, the frequency over many, next to what moved."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import cycle
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Smoothing operators of a topology: as matrices, as weights on the graph, and what becomes of an impulse."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from inspect import signature

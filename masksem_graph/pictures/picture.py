@@ -1,7 +1,5 @@
 """A picture with a name: still, or moving; how it is written, and shown in a window."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

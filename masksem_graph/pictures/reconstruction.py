@@ -1,7 +1,5 @@
 """What the decoder says of hidden nodes, beside what is true."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

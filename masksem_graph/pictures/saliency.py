@@ -1,7 +1,5 @@
 """Where a clip differs from the average motion, and what smoothing makes of that: maps of nodes, and skeletons over time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any

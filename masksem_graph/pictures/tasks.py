@@ -1,7 +1,5 @@
 """The task that a picture asks: a run's own, or the same networks under other scores."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What an evaluation protocol is, and what it is given."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Floors: what the same clips give without any pre-training. A figure of an encoder means what it has above them."""
 
-from __future__ import annotations
-
 from typing import get_args
 
 import torch

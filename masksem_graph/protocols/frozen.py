@@ -1,7 +1,5 @@
 """Protocols that leave the encoder as it is: the linear probe, k nearest neighbours, and the run's own head."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar

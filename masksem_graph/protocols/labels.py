@@ -1,7 +1,5 @@
 """Which of the training clips have a label: the semi-supervised setting of any protocol."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

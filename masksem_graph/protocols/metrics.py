@@ -1,7 +1,5 @@
 """Classification figures, through torchmetrics, and how far they can be trusted."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 from typing import Any

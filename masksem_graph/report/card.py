@@ -1,7 +1,5 @@
 """The model card of a run: what it is, how it was made, and what its own evaluations found; ``card.md`` is its text."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What an evaluation leaves behind: ``results.json``, scores, the confusion matrix, and a table on the terminal."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Pictures, drawn with matplotlib and written as PNG and SVG."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

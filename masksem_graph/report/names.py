@@ -1,7 +1,5 @@
 """Names are text, whatever they hold, and values as text: on the terminal, in pictures, in tables, on pages."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from functools import cache

@@ -1,7 +1,5 @@
 """The published figures that ship as ``configs/published.yaml``, and which benchmark an evaluation belongs to."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A skeleton on paper: its joints at rest as seen from the front, its bones, its parts."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """The paper's tables: published figures and one's own evaluations side by side."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

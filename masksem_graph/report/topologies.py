@@ -1,7 +1,5 @@
 """One topology, or two side by side: as tables and as pictures."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from typing import Any

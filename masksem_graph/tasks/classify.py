@@ -1,7 +1,5 @@
 """Classification: an encoder with a head on it."""
 
-from __future__ import annotations
-
 from jaxtyping import Float
 from torch import Tensor, nn
 

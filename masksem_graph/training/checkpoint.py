@@ -1,7 +1,5 @@
 """Checkpoints to go on from: written beside and renamed, read without running anything that they contain."""
 
-from __future__ import annotations
-
 import math
 import os
 import random

@@ -1,7 +1,5 @@
 """``metrics.csv``, a row an epoch, and TensorBoard where it is installed."""
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Iterator

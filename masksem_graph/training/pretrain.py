@@ -1,7 +1,5 @@
 """The pre-training loop: knows steps, processes, checkpoints and figures, and nothing of the method."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What several processes of one run, started by torchrun, tell each other."""
 
-from __future__ import annotations
-
 import torch
 import torch.distributed as dist
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Where a result comes from: the commit, the versions, the machine."""
 
-from __future__ import annotations
-
 import platform
 import re
 import subprocess

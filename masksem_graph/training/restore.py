@@ -1,7 +1,5 @@
 """A run's pre-training task, rebuilt from its folder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from masksem_graph.config import parse_mapping

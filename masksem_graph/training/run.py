@@ -1,7 +1,5 @@
 """A pre-training run from its configuration to its folder."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext

@@ -1,7 +1,5 @@
 """The embedded data set: human motion made by forward kinematics, written as NTU RGB+D ``.skeleton`` files."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

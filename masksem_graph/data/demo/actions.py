@@ -1,7 +1,5 @@
 """The twelve actions, as key poses that time runs through."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """A 25-joint body with human proportions, and the joint positions of its poses."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """One performance of an action: who does it, how, where, and what the body does besides."""
 
-from __future__ import annotations
-
 from collections.abc import Set
 
 import numpy as np

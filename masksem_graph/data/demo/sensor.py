@@ -1,7 +1,5 @@
 """Three depth cameras, what they get wrong, and the NTU RGB+D ``.skeleton`` text that the Kinect's recorder wrote."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

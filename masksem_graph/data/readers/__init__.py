@@ -1,7 +1,5 @@
 """Readers, one format a file, found by the file's name: adding a format edits no list."""
 
-from __future__ import annotations
-
 import inspect
 import pkgutil
 from importlib import import_module

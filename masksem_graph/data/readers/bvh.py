@@ -1,7 +1,5 @@
 """Motion capture in Biovision's BVH: joint angles over a hierarchy that each file has itself."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """COCO's 17 key points: a results file, or a folder with a text file a frame as YOLO writes them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path

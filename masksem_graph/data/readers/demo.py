@@ -1,7 +1,5 @@
 """The embedded data set: skeletons that are computed, written as NTU RGB+D files and read like them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

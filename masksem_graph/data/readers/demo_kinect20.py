@@ -1,7 +1,5 @@
 """A second embedded data set to transfer to: other people, half of the actions, and the skeleton of another sensor."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

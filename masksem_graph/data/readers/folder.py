@@ -1,7 +1,5 @@
 """One's own clips: an array a clip, a table of labels and groups, and a description of skeleton and splits."""
 
-from __future__ import annotations
-
 import csv
 import math
 import os

@@ -1,7 +1,5 @@
 """The pose landmarks of MediaPipe: a line of JSON a frame, a table, or arrays."""
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The community's arrays: training and test clips of one split in an .npz, padded with zeros."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

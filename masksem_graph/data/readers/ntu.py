@@ -1,7 +1,5 @@
 """NTU RGB+D 60 and 120, one ``.skeleton`` text file a clip."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Northwestern-UCLA Multiview Action 3D, one JSON file a clip."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """OpenPose's key points: a folder with a JSON file a frame, as its option ``--write_json`` writes them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """PKU-MMD I and II: long recordings of many actions each, cut into one clip an action."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

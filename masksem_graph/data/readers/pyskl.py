@@ -1,7 +1,5 @@
 """The annotation files of pyskl and MMAction2: a pickle of all clips and splits, in 3D or as 2D key points."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """SBU Kinect Interaction: two persons, one text file a clip."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

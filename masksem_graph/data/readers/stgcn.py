@@ -1,7 +1,5 @@
 """The arrays of ST-GCN and its followers: all clips of a part in an .npy, their names and labels in a pickle beside it."""
 
-from __future__ import annotations
-
 import math
 import os
 import re

@@ -1,7 +1,5 @@
 """UTD-MHAD, one MATLAB file a clip."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

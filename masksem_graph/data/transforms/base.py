@@ -1,7 +1,5 @@
 """What every transform of skeletons is, and the channels that transforms change."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from typing import TypeAlias
 

@@ -4,8 +4,6 @@ Two uniform numbers of a clip are a key, which is hashed with the position of ea
 else: not on the other clips of the batch, nor on the process that computes it.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Joints that are not seen, and one coordinate of all joints left out."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

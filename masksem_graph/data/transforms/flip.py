@@ -1,7 +1,5 @@
 """Left and right exchanged, or time reversed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

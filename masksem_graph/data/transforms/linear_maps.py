@@ -1,7 +1,5 @@
 """Random rotations and shears: a matrix for each clip."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

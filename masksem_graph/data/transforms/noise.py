@@ -1,7 +1,5 @@
 """Random noise on each coordinate."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Larger and smaller bodies, and bodies of other proportions."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple

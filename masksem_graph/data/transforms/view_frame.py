@@ -1,7 +1,5 @@
 """The view frame: a clip turned so that it no longer matters where the camera stood."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, cast

@@ -1,7 +1,5 @@
 """What the folder of a run or of an evaluation holds, as plain data; what cannot be read becomes a note."""
 
-from __future__ import annotations
-
 import base64
 from collections import defaultdict
 from collections.abc import Callable

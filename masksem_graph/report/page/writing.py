@@ -1,7 +1,5 @@
 """A page as HTML, and on disk."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any
