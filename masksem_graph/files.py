@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,14 +29,14 @@ def shipped(kind: str) -> Path:
 def find_yaml(name_or_path: str | os.PathLike[str], kind: str) -> Path:
     """The YAML file that a path means, or the name of a shipped one of the ``kind`` ``graphs`` or ``configs``: ``ntu25``."""
     path = Path(name_or_path)
-    if path.is_file():
+    if os.path.isfile(path):  # False, where Path.is_file raises: a name of 5,000 letters
         return path
     relative = path.relative_to(kind) if path.parts[:1] == (kind,) else path
-    candidate = shipped(kind) / relative.with_name(relative.name.removesuffix(".yaml") + ".yaml")
-    if not path.is_absolute() and candidate.is_file():
+    candidate = shipped(kind) / f"{str(relative).removesuffix('.yaml')}.yaml"
+    if not path.is_absolute() and os.path.isfile(candidate):
         return candidate
     names = sorted(p.relative_to(shipped(kind)).with_suffix("").as_posix() for p in shipped(kind).rglob("*.yaml"))
-    raise InputError(f"{name_or_path}: no such file, and none of the shipped {kind}: {', '.join(names)}")
+    raise InputError(f"{str(name_or_path)[:200]}: no such file, and none of the shipped {kind}: {', '.join(names)}")
 
 
 def require_regular(path: Path) -> None:
@@ -167,12 +168,26 @@ def locked(target: str | os.PathLike[str], *, wait: bool) -> Iterator[None]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
+        Path(lock.lock_file).write_text(this_process())
     except Timeout:
-        raise InputError(f"{target}: another process is writing it now; wait for it to end") from None
+        raise InputError(f"{target}: {holder(Path(lock.lock_file))} is writing it now; wait for it to end") from None
     except OSError as error:
+        lock.release()
         raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
     try:
         yield
     finally:
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
+
+
+def this_process() -> str:
+    """What a lock says of who holds it."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def holder(lock: Path) -> str:
+    """Who holds a lock, as far as it says."""
+    with suppress(OSError):
+        return lock.read_text(encoding="utf-8", errors="replace").strip() or "another process"
+    return "another process"

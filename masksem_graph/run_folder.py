@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +13,16 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from masksem_graph.errors import InputError
-from masksem_graph.files import followed, locked, remove, remove_leftovers, require_folder, write_beside
+from masksem_graph.files import (
+    followed,
+    holder,
+    locked,
+    remove,
+    remove_leftovers,
+    require_folder,
+    this_process,
+    write_beside,
+)
 from masksem_graph.plain_yaml import read_plain, write_plain
 
 Kind = Literal["run", "evaluation", "conversion"]
@@ -119,9 +127,9 @@ class RunFolder:
         lock = FileLock(self / LOCK, blocking=False)
         try:
             lock.acquire()
-            (self / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            (self / LOCK).write_text(this_process())
         except Timeout:
-            who = (self / LOCK).read_text(encoding="utf-8", errors="replace").strip() or "another process"
+            who = holder(self / LOCK)
             raise InputError(f"--output: {self} is being written by {who}, which holds {self / LOCK}") from None
         except OSError as error:
             lock.release()

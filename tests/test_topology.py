@@ -286,6 +286,9 @@ def test_an_unknown_name() -> None:
         InputError, match=r"^ntu26: no such file, and none of the shipped graphs: body25, coco17, .*ntu25, .*tiny5"
     ):
         load_topology("ntu26")
+    for name in (".", "a\0b", "x" * 5000):
+        with pytest.raises(InputError, match="no such file, and none of the shipped graphs"):
+            load_topology(name)
 
 
 names = st.sampled_from([*TINY["joints"], "tail", "", "two\nlines"])

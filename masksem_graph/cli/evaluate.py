@@ -1,5 +1,6 @@
 """Evaluate an encoder under a protocol, or add up the scores of evaluations."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,10 @@ def read(options: Options, run: Mapping[str, Any] | None = None) -> tuple[Any, d
 
     if "output" not in fields:
         composed.put(("output",), _default_output(options, fields), "its default")
-    data = fields.get("data") or {}
+    data = fields.get("data")
+    data = data if isinstance(data, dict) else {}
     root = data.get("root")
-    gone = isinstance(root, str) and not Path(root).exists() and not is_embedded(str(data.get("format")))
+    gone = isinstance(root, str) and not os.path.exists(root) and not is_embedded(str(data.get("format")))
     if gone and composed.source_of("data.root") == str(named["run"]):
         raise InputError(f"{named['run']}: the clips of this run were in {root}, which is gone; expected --data.root")
     resolve_roots(fields)

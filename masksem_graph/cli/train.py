@@ -7,6 +7,7 @@ from typing import Any
 
 from masksem_graph.compose import load_group
 from masksem_graph.console import console
+from masksem_graph.errors import InputError, shown
 from masksem_graph.options import Options, print_help, read_options
 
 ROOT = "masksem_graph.training.config.RunConfig"
@@ -60,4 +61,9 @@ def resolve_roots(fields: dict[str, Any]) -> None:
     for section in (data, *(also.values() if isinstance(also, dict) else ())):
         for name in ("root", "splits"):
             if isinstance(section, dict) and isinstance(section.get(name), str):
-                section[name] = str(Path(section[name]).expanduser().resolve())
+                try:
+                    (path := Path(section[name]).expanduser().resolve()).exists()  # raises where the name is too long
+                except (OSError, ValueError, RuntimeError) as error:
+                    reason = getattr(error, "strerror", None) or error
+                    raise InputError(f"data.{name}: found {shown(section[name])}, expected a path: {reason}") from None
+                section[name] = str(path)

@@ -72,7 +72,7 @@ def _clips(
 ) -> Iterator[tuple[str, Clip, Topology]]:
     """The readable clips of one path under names that say where they come from."""
     try:
-        if not path.exists():
+        if not (path.is_file() or path.is_dir()):  # nor a pipe, which might never end
             raise InputError(f"{path}: no such file or folder")
         if is_store(path):
             store, origin = open_store(path), prepared.origin

@@ -2,6 +2,8 @@
 
 import csv
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,7 +42,8 @@ class MetricsLog:
         if find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
 
-            self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=upto + 1)
+            with self._naming_board():
+                self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=upto + 1)
 
     def write(self, row: dict[str, float]) -> None:
         """Add the row of an epoch; the file is rewritten beside and renamed, as a new column may have come."""
@@ -51,10 +54,20 @@ class MetricsLog:
             writer.writeheader()
             writer.writerows({name: f"{value:.6g}" for name, value in kept.items()} for kept in self.rows)
         if self.board is not None:
-            for name, value in row.items():
-                self.board.add_scalar(name, value, int(row["epoch"]))
+            with self._naming_board():
+                for name, value in row.items():
+                    self.board.add_scalar(name, value, int(row["epoch"]))
 
     def close(self) -> None:
         """Flush TensorBoard."""
         if self.board is not None:
-            self.board.close()
+            with self._naming_board():
+                self.board.close()
+
+    @contextmanager
+    def _naming_board(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:  # of TensorBoard's own thread
+            board = self.path.with_name("tensorboard")
+            raise InputError(f"{board}: cannot be written: {error.strerror or error}") from None

@@ -284,7 +284,7 @@ class PretrainLoop:
             self.task.load_state_dict(state["task"])
             # Rates and decays are the configuration's own; only the moments go on.
             self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state["optimiser"]["state"]})
-            restore_random_state(state["random"])
+            restore_random_state(state.get("random"))
         except InputError as error:
             raise InputError(f"{self.checkpoint}: {error}") from None
         sums = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}

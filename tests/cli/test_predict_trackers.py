@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from masksem_graph.data.prepare import prepare
 from masksem_graph.data.store import Store, open_store
 from masksem_graph.evaluation.loose_clips import gather
 from masksem_graph.evaluation.prepared import Prepared
+from masksem_graph.topology import load_topology
 from tests.cli.options import replaced
 from tests.cli.test_predict_alike import SMALL, predicted
 from tests.recordings import save_bvh, save_openpose, save_results, save_stgcn, save_yolo, walk
@@ -69,6 +71,12 @@ def bvh(folder: Path) -> Made:
 def as_prepared(store: Store) -> Prepared:
     about = {"format": store.format, "options": store.options, "units": store.units}
     return Prepared(topology=store.topology, origin=store.origin, **about)  # type: ignore[arg-type]
+
+
+def test_a_pipe_is_no_clip(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "a.csv")
+    gathered = gather([pipe], tmp_path, prepared=Prepared(topology=load_topology("tiny5"), origin="none"))
+    assert gathered.failed == {str(pipe): f"{pipe}: no such file or folder"}
 
 
 @pytest.mark.parametrize("made", [mediapipe, mediapipe_image, openpose, coco, coco_text, stgcn, bvh])

@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 from masksem_graph.cli import main
+from masksem_graph.cli.evaluate import parse as parse_evaluation
 from masksem_graph.cli.train import parse
 from masksem_graph.errors import InputError
 from masksem_graph.models.io import load_encoder
@@ -160,6 +161,44 @@ def test_two_processes_equal_one(train_arguments: list[str], tmp_path: Path, com
         torch.testing.assert_close(weights(tmp_path / "two")[name], value, atol=2e-5, rtol=0)
     losses = [[float(row["loss"]) for row in figures(folder)] for folder in (one, tmp_path / "two")]
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_stop_together_and_go_on(train_arguments: list[str], tmp_path: Path) -> None:
+    run, launcher = tmp_path / "run", ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    arguments = replaced([*train_arguments, "--output", str(run), "--train.epochs", "100000"])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    places: list[tuple[int, int]] = [(0, 0)]
+    for _ in range(2):
+        before = figures(run) if places[-1] > (0, 0) else []
+        command = [sys.executable, *launcher, str(ROOT / "train.py"), *arguments]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(1200):
+            if (run / "metrics.csv").exists() and len(figures(run)) > len(before) + 1:
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)  # as a queue does; torchrun passes it on, and kills after 30 s
+        began, errors = time.monotonic(), process.communicate(timeout=60)[1]
+        assert time.monotonic() - began < 25 and process.returncode != 0, errors
+        assert "the same command goes on" in " ".join(errors.split())
+        state = load_checkpoint(run / "last.pt")
+        assert not state["finished"] and not (run / ".lock").exists()
+        places.append((state["epoch"], state["step"]))
+        assert figures(run)[: len(before)] == before  # the second start goes on from the first one's checkpoint
+    assert places == sorted(set(places))
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b", "~nosuch/x"])
+def test_what_can_be_no_path(train_arguments: list[str], path: str) -> None:
+    with pytest.raises(InputError, match=r"data\.root: found .*, expected a path: "):
+        parse(replaced([*train_arguments, "--data.root", path, "--output", "x"]))
+    with pytest.raises(InputError, match=r"the clips of this run were in .*which is gone"):
+        parse_evaluation(["--run", "a", "--protocol", "knn"], {"data": {"format": "ntu", "split": "xsub", "root": path}})
+
+
+def test_a_runs_data_that_is_a_text() -> None:
+    with pytest.raises(InputError, match="data"):
+        parse_evaluation(["--run", "a", "--protocol", "knn", "--output", "x"], {"data": "x"})
 
 
 def test_refuses_to_overwrite_a_finished_run(whole_run: Path, train_arguments: list[str]) -> None:

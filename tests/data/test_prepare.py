@@ -406,7 +406,10 @@ def test_a_linked_store_stays_a_link(source: Path, tmp_path: Path) -> None:
 
 
 def test_one_process_at_a_time(source: Path, tmp_path: Path) -> None:
-    with locked(tmp_path / "store", wait=False), pytest.raises(InputError, match="another process is writing it now"):
+    with (
+        locked(tmp_path / "store", wait=False),
+        pytest.raises(InputError, match=rf"process {os.getpid()} on .* is writing it now"),
+    ):
         prepare("nw_ucla", source, tmp_path / "store")
     assert prepare("nw_ucla", source, tmp_path / "store").clips == 4
 

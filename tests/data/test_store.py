@@ -215,6 +215,7 @@ def test_descriptions_that_cannot_be(tmp_path: Path, changes: dict[str, object],
         (b"version: 3", b"version: 3\nversion: 3", "'version' stands twice"),
         (b"version: 3", b"v: " + b"[" * 3000, "is nested deeper than 50 levels"),
         (b"fingerprint: ", b"fingerprint: 0", "was changed or damaged after it was written"),
+        (b"  parts:\n", b"  parts:\n    1: []\n", "was changed or damaged after it was written"),
     ],
 )
 def test_damaged_descriptions(tmp_path: Path, old: bytes, new: bytes, message: str) -> None:

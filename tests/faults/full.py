@@ -16,12 +16,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults import kills
+from tests.faults.kills import whole
+from tests.faults.scenarios import DONE, Scenario, command, fork, preload, scenarios
 
 LIMITS = (0, 100, 1000, 4000, 20_000)
 
 
-def attack(scenario: kills.Scenario, limits: Sequence[int] = LIMITS) -> list[str]:
+def attack(scenario: Scenario, limits: Sequence[int] = LIMITS) -> list[str]:
     """What went wrong, a line each."""
     faults = []
     with tempfile.TemporaryDirectory() as place:
@@ -35,12 +36,12 @@ def attack(scenario: kills.Scenario, limits: Sequence[int] = LIMITS) -> list[str
             if code not in (0, 2) or "Traceback" in text or (code == 2 and (len(lines) != 1 or str(root) not in lines[0])):
                 faults.append(f"{limit} bytes: exit status {code}: {text[-400:]}")
             try:
-                kills.whole(root)
+                whole(root)
                 scenario.check(root)
             except Exception as error:
                 faults.append(f"{limit} bytes: {type(error).__name__}: {error}")
-            code = kills.fork((scenario.again or scenario.arguments)(root), log)
-            if code and not any(words in log.read_text() for words in kills.DONE):
+            code = fork(scenario.arguments(root), log)
+            if code and not any(words in log.read_text() for words in DONE):
                 faults.append(f"{limit} bytes: with room again: exit status {code}: {log.read_text()[-300:]}")
             if left := [str(path.relative_to(root)) for path in root.rglob(".*.partial")]:
                 faults.append(f"{limit} bytes: left: {left}")
@@ -56,7 +57,7 @@ def limited(arguments: Sequence[str], log: Path, limit: int) -> tuple[int, str]:
         os.dup2(writing, 2)
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-        code = kills.command(arguments)
+        code = command(arguments)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -70,11 +71,11 @@ def limited(arguments: Sequence[str], log: Path, limit: int) -> tuple[int, str]:
 def main() -> None:
     """All scenarios, or those that are named."""
     os.environ["MPLCONFIGDIR"] = tempfile.mkdtemp()
-    kills.preload()
+    preload()
     failed = 0
     with tempfile.TemporaryDirectory() as base:
         os.environ["MASKSEM_GRAPH_CACHE"] = f"{base}/cache"
-        for name, make in kills.scenarios(Path(base)).items():
+        for name, make in scenarios(Path(base)).items():
             if sys.argv[1:] and name not in sys.argv[1:]:
                 continue
             faults = attack(make())

@@ -28,12 +28,17 @@ def test_the_same_command_finishes_what_a_kill_left() -> None:
 
 
 def test_mutants_are_refused_in_one_line_or_read() -> None:
-    names = ("store.yaml", "frames.npy", "encoder.yaml", "encoder.safetensors", "last.pt", "last.pt, with checksums")
+    names = ("store.yaml", "frames.npy", "encoder.yaml", "encoder.safetensors", "last.pt", "last.pt, sealed")
     attack("fuzz", *names, "metrics.csv", "results.json", "recipe", "raw npz", "--mutants", "10")
 
 
 def test_a_full_disk_gives_one_line() -> None:
     attack("full", "prepare", "export")
+
+
+@pytest.mark.slow
+def test_two_at_once_are_told_of_each_other() -> None:
+    attack("two")
 
 
 @pytest.mark.slow

@@ -142,6 +142,16 @@ def test_a_compressed_or_deep_file(tmp_path: Path) -> None:
     refused(tmp_path / "b.pt", "found a compressed archive")
 
 
+def test_a_member_that_is_marked_as_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    torch.save({"format": 1, "a": torch.ones(1)}, path)  # torch leaves the room for the bytes of a folder as it is
+    content, name = path.read_bytes(), b"/data/0"
+    place = content.rindex(b"PK\x01\x02", 0, content.rindex(name))
+    assert content[place + 38 : place + 42] == bytes(4)
+    path.write_bytes(content[: place + 38] + b"\x10" + content[place + 39 :])
+    refused(path, "one of its members is marked as a folder")
+
+
 def _nested(levels: int) -> list[Any]:
     found: list[Any] = []
     for _ in range(levels):

@@ -170,6 +170,7 @@ def test_processes_agree_after_steps_of_the_run_and_by_time(monkeypatch: pytest.
         (lambda state: state.update(epoch=-1), r"epoch: expected a number from 0 to 2, found -1"),
         (lambda state: state.update(step=6), r"step: expected a number from 0 to 5, found 6"),
         (lambda state: state.update(seconds="long"), r"seconds: expected a number"),
+        (lambda state: state.pop("random"), "random: expected the state of the random generators"),
         (lambda state: state.update(sums={"loss": torch.zeros(2)}), r"sums\.loss: expected torch\.float32 of shape \[\]"),
         (lambda state: state["random"].update(python=[3, [1], None]), r"random: expected the state"),
         (lambda state: state["random"]["numpy"].__setitem__(2, 10**6), r"random: expected the state"),

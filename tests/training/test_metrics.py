@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 from pathlib import Path
 
+import pytest
+
+from masksem_graph.errors import InputError
 from masksem_graph.training.metrics import MetricsLog
 
 
@@ -40,3 +44,17 @@ def test_a_new_run_keeps_nothing(tmp_path: Path) -> None:
     write(tmp_path, 0, {"epoch": 1, "old": 1})
     write(tmp_path, 0, {"epoch": 1, "loss": 5})
     assert rows(tmp_path) == [{"epoch": "1", "loss": "5"}]
+
+
+def test_a_full_disk_names_the_file_of_tensorboard(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    log = MetricsLog(tmp_path)
+
+    def add_scalar(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")  # of the thread that writes
+
+    assert log.board is not None
+    log.board.add_scalar = add_scalar  # type: ignore[method-assign]
+    with pytest.raises(InputError, match=rf"{tmp_path}/tensorboard: cannot be written: No space left on device"):
+        log.write({"epoch": 1.0, "loss": 2.0})
+    log.close()

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,7 +84,7 @@ class FolderReader(Reader):
             rows.append(Row(*place, array, label, Clip(name, index.get(label, -1), *groups)))
         known = self.given.name if self.given else getattr(self, "topology", None)
         named = described.get("topology") or known or self._told(root, rows)
-        self.topology = str(root / named) if (root / named).is_file() else named
+        self.topology = str(root / named) if os.path.isfile(root / named) else named
         self.joints, self.dimensions = len(self.skeleton), self.skeleton.dimensions
         self._splits, self._described = described.get("splits") or {}, path
         self._table = {row.clip.name: line for row, (_, line) in zip(rows, lines, strict=True)}

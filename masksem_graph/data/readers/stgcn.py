@@ -53,7 +53,9 @@ class STGCNReader(PysklReader):
     def sources(self, root: Path) -> Sequence[Annotation]:
         parts: dict[bool, list[Annotation]] = {True: [], False: []}
         for path in self._arrays(root):
-            shape = map_npy(path).shape
+            shape, number = (array := map_npy(path)).shape, array.dtype
+            if number.kind not in "biuf":
+                raise InputError(f"{path}: found an array of {number}, expected numbers")
             if len(shape) != 5 or 0 in shape or shape[1] != 3 or shape[4] > 10 or math.prod(shape[1:]) * 4 > CLIP_BYTES:
                 raise InputError(f"{path}: found shape {list(shape)}, expected [clips, 3, frames, joints, bodies]")
             if not hasattr(self, "topology"):

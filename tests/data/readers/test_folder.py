@@ -140,6 +140,7 @@ def test_bad_tables(tmp_path: Path, table: str, message: str) -> None:
     [
         ({"topology": None}, "dataset.yaml: topology: expected the name or the file"),
         ({"topology": "missing"}, "missing: no such file, and none of the shipped graphs"),
+        ({"topology": "x" * 5000}, "no such file, and none of the shipped graphs"),
         ({"classes": ["walk", "walk"]}, "dataset.yaml: classes: expected a list of names, each once"),
         ({"class": ["walk"]}, "dataset.yaml: class: unknown field, expected topology, axes, classes, splits"),
         ({"splits": ["a"]}, "dataset.yaml: splits: found a list, expected name: split"),

@@ -100,6 +100,7 @@ def test_bad_arrays(tmp_path: Path) -> None:
         (clips()[0], "found shape"),
         (np.full((2, 3, 4, 25, 1), np.inf), r"keypoint\[0, 0, 0, 0\]: found inf, expected a finite number"),
         (np.zeros((2, 3, 4, 25, 1)), "no frame with a body"),
+        (np.full((2, 3, 4, 25, 1), "x"), "found an array of <U1, expected numbers"),
     ):
         np.save(path, array)
         with pytest.raises(InputError, match=message):
