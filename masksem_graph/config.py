@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, get_args
 
 import jsonargparse
 
@@ -144,7 +144,7 @@ def _check_values(fields: Mapping[str, Any], kind: type) -> None:
             if known and name not in takes and not any(one.kind is one.VAR_KEYWORD for one in takes.values()):
                 raise InputError(f"--{field}.{name}: no such option of {part[CLASS_PATH]}; {meant(name, known)}")
             wanted: Any = takes[name].annotation if name in takes else "None"
-            if value is None and "None" not in str(wanted):
+            if value is None and "None" not in str(wanted) and type(None) not in get_args(wanted):
                 told = wanted if isinstance(wanted, str) else inspect.formatannotation(wanted)
                 raise InputError(f"--{field}.{name}: expected {told} for {part[CLASS_PATH]}, found null")
 

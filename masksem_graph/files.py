@@ -63,7 +63,8 @@ def write_beside(target: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
     finally:
-        remove(partial)
+        with suppress(OSError):  # what cannot be there, as below a file, would hide the line above
+            remove(partial)
 
 
 def followed(target: str | os.PathLike[str]) -> Path:
@@ -182,12 +183,13 @@ def locked(target: str | os.PathLike[str], *, wait: bool) -> Iterator[None]:
 
 
 def this_process() -> str:
-    """What a lock says of who holds it."""
-    return f"process {os.getpid()} on {socket.gethostname()}"
+    """What a lock says of who holds it, as filelock's own do: where a file system has no flock it reads them."""
+    return f"{os.getpid()}\n{socket.gethostname()}\n"
 
 
 def holder(lock: Path) -> str:
     """Who holds a lock, as far as it says."""
-    with suppress(OSError):
-        return lock.read_text(encoding="utf-8", errors="replace").strip() or "another process"
+    with suppress(OSError, ValueError):
+        process, host, *_ = lock.read_text(encoding="utf-8", errors="replace").split()
+        return f"process {process} on {host}"
     return "another process"

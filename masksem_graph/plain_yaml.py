@@ -9,6 +9,12 @@ import yaml
 from masksem_graph.errors import InputError
 from masksem_graph.files import require_regular, write_beside
 
+try:
+    from yaml import CBaseLoader as BaseLoader
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # PyYAML was built without libyaml
+    from yaml import BaseLoader, SafeLoader  # type: ignore[assignment]
+
 LARGEST, DEEPEST, LONGEST = 2**20, 50, 100_000
 """Bytes, levels and values: a larger, deeper or longer file is no description of anything here."""
 
@@ -39,11 +45,11 @@ class _OneOfEach:
         return super().construct_mapping(node, deep=deep)  # type: ignore[misc]
 
 
-class _Data(_OneOfEach, yaml.CSafeLoader):
+class _Data(_OneOfEach, SafeLoader):
     """Scalars after YAML 1.1, and aliases."""
 
 
-class _Text(_OneOfEach, yaml.CBaseLoader):
+class _Text(_OneOfEach, BaseLoader):
     """Every scalar is the text that stands there."""
 
 
@@ -138,7 +144,7 @@ def _fault(error: Exception) -> str:
 def _excess(text: str) -> str:
     """Why a text would be deep or endless once its aliases are followed, before anything is built; empty where it is not."""
     sizes, anchors, known = [0], [""], {}
-    for event in yaml.parse(text, yaml.CSafeLoader):
+    for event in yaml.parse(text, SafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
             sizes.append(1)
             anchors.append(event.anchor or "")

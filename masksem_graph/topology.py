@@ -140,7 +140,7 @@ def _base(path: Path, named: Any, fault: Fault) -> Path:
     if not isinstance(named, str):
         raise fault("extends", f"expected the name or path of a topology, found {named!r}")
     for beside in (path.parent / named, path.parent / f"{named}.yaml"):
-        if beside.is_file():
+        if os.path.isfile(beside):  # which takes a name that is too long for one that is not there
             return beside
     try:
         return find_yaml(named, "graphs")

@@ -20,8 +20,8 @@ def main(argv: list[str]) -> None:
     source, output, to_mamp = Path(found.source), Path(found.output), found.to == "mamp"
     if to_mamp and output.exists() and not output.is_file():
         raise InputError(f"--output: {output} holds something else; expected a new path")
-    if (output if to_mamp else output / "encoder.yaml").exists() and not found.overwrite:
-        raise InputError(f"--output: {output} is there already; expected a new path, or --overwrite true")
+    written = output if to_mamp else output / "encoder.yaml"
+    _require_new(output, written, overwrite=found.overwrite)
 
     from masksem_graph.console import console
     from masksem_graph.published import export_run, import_run
@@ -32,8 +32,14 @@ def main(argv: list[str]) -> None:
         console.print(f"{source} -> {output}", soft_wrap=True, markup=False)
         return
     with RunFolder(found.output).writing("conversion"):
+        _require_new(output, written, overwrite=found.overwrite)  # once more, now that nobody else writes it
         made = import_run(source, output, topology=found.topology, heads=found.heads)
     sizes = {part: sum(value.numel() for value in weights.values()) for part, weights in made.parts.items()}
     parts = ", ".join(f"{part} ({size:,} numbers)" for part, size in sizes.items())
     told = "".join(f", {one}" for one in made.told)
     console.print(f"{source}: {made.kind}{told}: {parts} -> {output}", soft_wrap=True, markup=False)
+
+
+def _require_new(output: Path, written: Path, *, overwrite: bool) -> None:
+    if written.exists() and not overwrite:
+        raise InputError(f"--output: {output} is there already; expected a new path, or --overwrite true")

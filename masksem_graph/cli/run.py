@@ -42,7 +42,14 @@ def main(argv: list[str]) -> None:
     if found.seeds is not None and not re.fullmatch(r"\d+(,\d+)*", found.seeds):
         raise InputError(f"--seeds: expected whole numbers such as 0,1,2, found {found.seeds}")
     seeds = None if found.seeds is None else [int(seed) for seed in found.seeds.split(",")]
-    plan = load_plan(found.experiment, on=found.on, seeds=seeds, overrides=dotted, roots=roots, trust=found.trust)
+    plan = load_plan(
+        found.experiment,
+        on=found.on,
+        seeds=seeds,
+        overrides=dotted,
+        roots=roots,
+        trust=[module for names in found.trust for module in names.split(",")],
+    )
     output = Path(found.output)
     plan.refuse_others(output)
     if found.dry_run:

@@ -39,7 +39,7 @@ def as_float32(place: str, values: np.ndarray) -> Float32[np.ndarray, "..."]:
         out = np.array(values, np.float32)
     if np.isinf(out).any():
         at = np.argwhere(np.isinf(out))[0].tolist()
-        raise InputError(f"{place}{at}: found {out[tuple(at)]}, expected a finite number, or NaN")
+        raise InputError(f"{place}{at}: found {values[tuple(at)]}, expected a finite number, or NaN")
     return out
 
 

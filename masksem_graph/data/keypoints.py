@@ -66,9 +66,10 @@ def read_json_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
 def people_of_line(place: str, fields: Mapping[str, Any], joints: int, dimensions: int) -> list[Person]:
     """Who is in a frame, as `bodies_of_line` reads it. A joint of zeros or with a score of 0 was not found, too."""
     people = []
-    for points, scores, identity in bodies_of_line(place, fields, joints, (2, 3) if dimensions == 2 else (3,)):
+    bodies = bodies_of_line(place, fields, joints, (2, 3) if dimensions == 2 else (3,))
+    for i, (points, scores, identity) in enumerate(bodies):
         if scores is not None and points.shape[1] > dimensions:
-            raise InputError(f"{place}: found scores and joints of x, y, score, expected one score a joint")
+            raise InputError(f"{place}: bodies[{i}]: found scores and joints of x, y, score, expected one score a joint")
         if scores is not None:
             points = np.concatenate([points, scores[:, None]], axis=1)
         people.append(Person(scored(points, dimensions), identity))

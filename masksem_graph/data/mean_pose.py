@@ -53,7 +53,9 @@ def joint_sides(topology: Topology) -> Int64[np.ndarray, " V"]:
     for place, joint in enumerate(topology.joints):
         other = topology.mirror[joint]
         if other != joint:
-            first = is_left(joint) if is_left(joint) != is_left(other) else place < topology.inputs.index(other)
+            left = is_left(joint) or is_right(other)
+            told = left != (is_left(other) or is_right(joint))
+            first = left if told else topology.inputs.index(joint) < topology.inputs.index(other)
             sides[place] = 1 if first else 2
     return sides
 
@@ -61,6 +63,11 @@ def joint_sides(topology: Topology) -> Int64[np.ndarray, " V"]:
 def is_left(joint: str) -> bool:
     """Whether a joint is called so."""
     return "left" in joint.lower() or joint.lower().startswith("l_")
+
+
+def is_right(joint: str) -> bool:
+    """Whether a joint is called so."""
+    return "right" in joint.lower() or joint.lower().startswith("r_")
 
 
 def _facing(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import torch
@@ -76,11 +76,11 @@ class Mixture:
             latest = self.choices(len(self._taken) - 1).bincount(minlength=len(self.sets))
             self._taken.append(self._taken[-1] + latest)
         taken = self._taken[epoch].tolist()
-        batches_of = lru_cache(len(self.sets))(self._pass)
+        batches_of = [lru_cache(1)(partial(self._pass, i)) for i in range(len(self.sets))]
         for chosen in self.choices(epoch).tolist():
             number, batch = divmod(taken[chosen], self.batches[chosen])
             taken[chosen] += 1
-            yield Portion(chosen, batches_of(chosen, number)[batch])
+            yield Portion(chosen, batches_of[chosen](number)[batch])
 
     def sequences(self, epoch: int) -> int:
         """How many an epoch goes through."""

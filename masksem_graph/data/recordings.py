@@ -62,7 +62,7 @@ class RecordingsReader(FolderReader):
     @classmethod
     def is_clip(cls, path: Path) -> bool:
         if cls.frame_name and path.is_dir():
-            return any(cls.frame_name.fullmatch(file.name) for file in path.iterdir())
+            return any(cls.frame_name.fullmatch(file.name) for file in path.glob("*"))
         return super().is_clip(path)
 
     def frame_files(self, folder: Path) -> dict[int, Path]:

@@ -244,7 +244,7 @@ class StoreWriter:
     ) -> None:
         self.path = followed(Path(path).absolute())
         self.topology = topology
-        self._about: dict[str, Any] = {"classes": classes, "format": format, "options": options or {}, "origin": origin}
+        self._about: dict[str, Any] = {"classes": classes, "format": format, "options": dict(options or {}), "origin": origin}
         self._about["units"] = units or topology.units
         self._classes = len(classes)
         self.splits: dict[str, np.ndarray] = {}

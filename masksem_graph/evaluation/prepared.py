@@ -66,7 +66,12 @@ def check_options(run: str | os.PathLike[str], store: Store, named: Mapping[str,
 def pretrained_on(run: str | os.PathLike[str]) -> Any:
     """The data sets and splits that a run was pre-trained on, as its ``data.yaml`` has them; None where there is none."""
     path = Path(run) / "data.yaml"
-    return read_plain(path) if path.is_file() else None
+    found = read_plain(path) if path.is_file() else None
+    also = found.get("also", {}) if isinstance(found, dict) else {}
+    for name, one in ("data", found or {}), ("also", also), *(also.items() if isinstance(also, dict) else ()):
+        if not isinstance(one, dict):
+            raise InputError(f"{path}: {name}: found {shown(one)}, expected the fields of a data set")
+    return found
 
 
 def records_of(run: str | os.PathLike[str], store: Store) -> list[Mapping[str, Any]]:

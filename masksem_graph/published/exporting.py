@@ -75,7 +75,7 @@ def _name(value: Any) -> str:
 def _sizes(encoder: SkeletonEncoder, decoder: Weights) -> Sizes:
     def blocks(weights: Weights) -> tuple[int, int]:
         depth = sum(name.endswith(".norm1.weight") for name in weights)
-        return depth, len(weights["backbone.blocks.0.mlp.0.bias"]) if depth else 0
+        return depth, len(weights.get("backbone.blocks.0.mlp.0.bias", ()))
 
     of_clips = (encoder.channels, encoder.segment, encoder.segments, len(encoder.topology))
     return Sizes(*of_clips, encoder.width, *blocks(encoder.state_dict()), *blocks(decoder))

@@ -109,7 +109,7 @@ def _check_archive(path: Path) -> None:
             if any(member.compress_type != zipfile.ZIP_STORED for member in members):
                 raise InputError("found a compressed archive, expected one as torch writes it")
             if any(member.external_attr & 0x10 for member in members):  # torch would not read the bytes of a folder
-                raise InputError("was changed or damaged after it was written: one of its members is marked as a folder")
+                raise InputError("one of its members is marked as a folder")
             if sum(member.file_size for member in members) > path.stat().st_size:
                 raise InputError("its members overlap")
             if damaged := archive.testzip():

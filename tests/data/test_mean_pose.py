@@ -15,7 +15,7 @@ from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.mean_pose import mean_pose, sides
 from masksem_graph.data.store import Store, StoreWriter, open_store
 from masksem_graph.errors import InputError
-from masksem_graph.topology import Topology, load_topology
+from masksem_graph.topology import Topology, load_topology, parse_topology
 
 TINY = load_topology("tiny5")
 POSE = np.array([TINY.rest_pose[joint] for joint in TINY.joints])
@@ -76,6 +76,20 @@ def test_which_side_is_which() -> None:
     right, left = sides(openpose)
     assert all(openpose.joints[i].startswith("right") for i in right)
     assert [openpose.mirror[openpose.joints[i]] for i in right] == [openpose.joints[i] for i in left]
+
+
+@pytest.mark.parametrize(
+    ("right", "left"), [("right", "links"), ("hand_right", "hand_other"), ("R_hand", "L_hand"), ("b", "c")]
+)
+def test_names_that_tell_by_one_side_alone(right: str, left: str) -> None:
+    """The right joint is listed first, which is left only where no name tells."""
+    names = {"right_hand": right, "left_hand": left}
+    joints = [names.get(joint, joint) for joint in sorted(TINY.joints, key=lambda joint: joint != "right_hand")]
+    bones = [[joint, joints[1]] for joint in joints if joint != joints[1]]
+    fields = {"name": "two", "joints": joints, "centre": joints[1], "bones": bones, "parts": {"all": joints}}
+    found = sides(parse_topology(fields | {"mirror": [[right, left]]}, source_file="two.yaml"))
+    expected = ([left], [right]) if right == "b" else ([right], [left])
+    assert tuple([joints[i] for i in side] for side in found) == expected
 
 
 def test_no_way_to_tell(tmp_path: Path) -> None:

@@ -41,12 +41,14 @@ class CocoReader(RecordingsReader):
             if entry.get("category_id", 1) != 1:
                 raise InputError(f"{path}: [{i}].category_id: found {shown(entry['category_id'])}, expected 1, a person")
             points = flat_points(f"{path}: [{i}].keypoints", entry.get("keypoints"), JOINTS)
+            if type(who := entry.get("track_id")) not in (int, str, type(None)):
+                raise InputError(f"{path}: [{i}].track_id: found {shown(who)}, expected a number or a text")
             image = entry.get("image_id")
             ending = re.search(r"(\d{1,15})(?:\.\w+)?$", image) if isinstance(image, str) else None
             if not ending and not (type(image) is int and abs(image) < 10**15):
                 expected = "a number, or a name that ends with one"
                 raise InputError(f"{path}: [{i}].image_id: found {shown(image)}, expected {expected}")
-            images.setdefault(int(ending[1]) if ending else image, []).append(Person(points, entry.get("track_id")))
+            images.setdefault(int(ending[1]) if ending else image, []).append(Person(points, who))
         return self.of_pixels(path, dict(zip(ranked(path, list(images)), images.values(), strict=True)))
 
     def _yolo(self, path: Path) -> Mapping[int, Sequence[Person]]:

@@ -4,6 +4,7 @@ import csv
 import math
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -241,15 +242,20 @@ def _array(path: Path, joints: int) -> Float32[np.ndarray, "..."]:
     return as_float32(f"{path}: ", array)
 
 
+def _holds_number(cells: Sequence[str]) -> bool:
+    for cell in cells:
+        with suppress(ValueError):
+            float(cell)
+            return True
+    return False
+
+
 def _rows(path: Path, joints: int) -> np.ndarray:
-    """A table of numbers as [T, V, C]; a first line of names is left out."""
-    rows = []
-    for i, (number, line) in enumerate(read_lines(path)):
-        try:
-            rows.append(parse_numbers(f"{path}: line {number}", line.split(",")))
-        except InputError:
-            if i:
-                raise
+    """A table of numbers as [T, V, C]; a first line without any number is one of names, and left out."""
+    lines = list(read_lines(path))
+    if lines and not _holds_number(lines[0][1].split(",")):
+        del lines[0]
+    rows = [parse_numbers(f"{path}: line {number}", line.split(",")) for number, line in lines]
     widths = sorted({len(row) for row in rows})
     if len(widths) != 1 or widths[0] % joints:
         raise InputError(f"{path}: found rows of {widths} numbers, expected a multiple of {joints} joints: x, y, ... of each")

@@ -192,9 +192,9 @@ def _joints(source: Source, lines: Sequence[str], first: int) -> Float32[np.ndar
     # Thousands of files: one split and one conversion a body are faster than one a line.
     words = " ".join(lines[first : first + JOINTS]).split()
     if len(words) == JOINTS * COLUMNS:
-        columns = words[0::COLUMNS], words[1::COLUMNS], words[2::COLUMNS]
+        xyz = words[0::COLUMNS] + words[1::COLUMNS] + words[2::COLUMNS]
         with suppress(ValueError), np.errstate(over="ignore"):
-            joints = np.array([list(map(float, column)) for column in columns], np.float32).T
+            joints = np.fromiter(map(float, xyz), np.float32, len(xyz)).reshape(3, JOINTS).T
             if np.isfinite(joints).all():
                 return joints
     for at in range(first, first + JOINTS):

@@ -82,6 +82,7 @@ def test_ids_tell_who_is_who(tmp_path: Path) -> None:
         ({"keypoints": None}, "[1].keypoints: found None, expected 51"),
         ({"image_id": "first"}, "[1].image_id: found 'first', expected a number, or a name that ends with one"),
         ({"image_id": 581781}, "found 3 of 581,682 frames, expected the frames of one recording"),
+        ({"track_id": [1]}, "[1].track_id: found [1], expected a number or a text"),
         ({"category_id": 17}, "[1].category_id: found 17, expected 1, a person"),
     ],
 )

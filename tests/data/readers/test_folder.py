@@ -106,6 +106,7 @@ def test_every_file_of_an_array_says_the_same(tmp_path: Path) -> None:
         ("1,2\n3,4\n", "c.csv: found rows of [2] numbers, expected a multiple of 5 joints"),
         ("names\n" + "1," * 14 + "1\n" + "1," * 14 + "x\n", "c.csv: line 3: could not convert string to float: 'x'"),
         ("1," * 14 + "1\n1\n", "c.csv: found rows of [1, 15] numbers"),
+        ("1,," + "1," * 12 + "1\n" + "1," * 14 + "1\n", "c.csv: line 1: could not convert string to float"),
         ("", "c.csv: found rows of [] numbers"),
     ],
 )
