@@ -45,7 +45,9 @@ class Parser(jsonargparse.ArgumentParser):
         if missing := re.search(r"arguments are required: ([\w., ]+)$", line):
             places = {action.dest for action in self._actions if not action.option_strings}
             typed = (name if name in places or name.startswith("-") else f"--{name}" for name in missing[1].split(", "))
-            raise InputError(f"{', '.join(typed)}: required, but not given") from None
+            told = ", ".join(typed)
+            hint = "; --data NAME gives them" if told == "--data.format, --data.split" else ""
+            raise InputError(f"{told}: required, but not given{hint}") from None
         if denied := re.search(r"Importing '([\w.]+)' is not allowed", line):
             raise InputError(f"{line.partition(':')[0]}: {trust.refusal(denied[1])}") from None
         raise InputError(line + self._suggestion(line)) from None

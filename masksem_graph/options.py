@@ -81,6 +81,8 @@ def _check_option(name: str, root: str, groups: Sequence[str]) -> None:
     if first not in sections or (inner and first in GROUPS and GROUPS[first].path != (first,)):
         last = name.rpartition(".")[2]
         inside = [f"{one}.{last}" for one in sections if one in GROUPS and last in _fields_of(one)]
+        if inner and first in GROUPS:
+            inside = [".".join((*GROUPS[first].path, inner))]
         near = inside or difflib.get_close_matches(name, [*sections, "config", "trust"], n=1)
         raise InputError(f"--{name}: no such option" + (f"; did you mean --{near[0]}?" if near else ""))
     key = inner.partition(".")[0]

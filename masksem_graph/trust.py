@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ PACKAGES = ("masksem_graph", "torch_geometric.nn")
 Kind = TypeVar("Kind")
 
 _allowed: list[str] = list(PACKAGES)
+WHERE = "modules of your own lie in the current folder, or beside the YAML file that names them"
 
 # A mapping with `class_path` under a field that takes anything stays a mapping: nothing is made of it.
 jsonargparse.set_parsing_settings(
@@ -42,6 +44,9 @@ def allow(*names: str, beside: Sequence[Path] = ()) -> None:
     for folder in (os.getcwd(), *(str(folder.resolve()) for folder in beside)):
         if folder not in sys.path:  # last, so that nothing there hides an installed package
             sys.path.append(folder)
+    for name in names:
+        if (module := name.partition(".")[0]) not in sys.modules and find_spec(module) is None:
+            raise InputError(f"{name}: there is no module {module}; {WHERE}")
     _allowed.extend(name for name in names if name not in _allowed)
     jsonargparse.set_parsing_settings(import_path_allowlist=list(names))
 
@@ -99,7 +104,8 @@ def _import(path: str, field: str) -> type:
     try:
         home = import_module(module)
     except (ImportError, ValueError) as error:
-        raise InputError(f"{field}: {path}: {' '.join(str(error).split())}") from None
+        hint = f"; {WHERE}" if isinstance(error, ModuleNotFoundError) else ""
+        raise InputError(f"{field}: {path}: {' '.join(str(error).split())}{hint}") from None
     if (found := getattr(home, name, None)) is None:
         near = difflib.get_close_matches(name, [key for key, value in vars(home).items() if inspect.isclass(value)], n=1)
         hint = f"; did you mean {module}.{near[0]}?" if near else ""

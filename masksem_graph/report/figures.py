@@ -84,7 +84,8 @@ def curves_figure(rows: list[dict[str, float]]) -> Figure:
     for axes, names, styles in zip(panels, (losses, near), (looks, marks), strict=False):
         for (name, told), style in zip(names.items(), cycle(styles), strict=False):
             points = [(row["epoch"], row[name]) for row in rows if name in row]
-            axes.plot(*zip(*points, strict=True), label=drawn(told), **style)
+            dot = {"marker": "o"} if len(points) == 1 else {}  # which a line does not show
+            axes.plot(*zip(*points, strict=True), label=drawn(told), **style | dot)
         axes.set_xlabel("epoch")
         axes.legend(frameon=False)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)

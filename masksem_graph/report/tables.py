@@ -244,7 +244,11 @@ def preset(kind: Literal["method", "model"], fields: dict[str, Any]) -> str:
         if _says(said, fields):
             return path.stem
     if kind == "model":
-        return f"{str(fields['backbone']['class_path']).rpartition('.')[2]} of width {fields['width']}"
+        backbone = fields["backbone"]
+        path = (
+            backbone["init_args"]["model"] if str(backbone["class_path"]).endswith(".GraphModel") else backbone["class_path"]
+        )
+        return f"{str(path).rpartition('.')[2]} of width {fields['width']}"
     return str(fields["scores"]["class_path"]).rpartition(".")[2]
 
 
