@@ -17,7 +17,9 @@ def main(argv: list[str]) -> None:
     """Run ``topology check FILE``, ``topology compare A B`` or ``topology pose STORE``."""
     if not argv or argv[0] in ("-h", "--help"):
         print_usage("topology ACTION", ACTIONS)
-        raise SystemExit(0)
+        if argv:
+            raise SystemExit(0)
+        return
     action, *rest = argv
     if action not in ACTIONS:
         raise InputError(f"topology {action}: no such action, expected one of {', '.join(ACTIONS)}")

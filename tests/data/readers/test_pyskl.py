@@ -136,7 +136,7 @@ def test_other_topologies_and_class_names(tmp_path: Path) -> None:
         ({"keypoint": np.ones((1, 5, 17, 3))}, "expected [F, 25, 3]"),
         ({"keypoint": np.ones((1, 5, 25, 4))}, "keypoint: found 4 coordinates, but ntu25 is in 3D"),
         ({"keypoint": np.full((1, 5, 25, 3), np.inf)}, "keypoint[0, 0, 0, 0]: found inf"),
-        ({"keypoint": np.full((1, 5, 25, 3), 1e300)}, "keypoint[0, 0, 0, 0]: found inf"),
+        ({"keypoint": np.full((1, 5, 25, 3), 1e300)}, "keypoint[0, 0, 0, 0]: found 1e+300"),
         ({"keypoint": np.zeros((1, 5, 25, 3))}, "no frame with a body"),
         (
             {"keypoint": np.ones((1, 5, 25, 2)), "keypoint_score": np.ones((1, 5, 25))},
