@@ -52,6 +52,18 @@ def print_usage(usage: str, lines: dict[str, str]) -> None:
     print("\n".join(f"  {name:<14} {about}" for name, about in lines.items()))
 
 
+def chosen(argv: Sequence[str], usage: str, lines: dict[str, str], what: str) -> str | None:
+    """Which of the others such a command is told to do; None where it is told nothing, and its usage is printed."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print_usage(usage, lines)
+        if argv:
+            raise SystemExit(0)
+        return None
+    if argv[0] not in lines:
+        raise InputError(f"{usage.split()[0]} {argv[0]}: no such {what}, expected one of {', '.join(lines)}")
+    return argv[0]
+
+
 def format_of(argv: Sequence[str]) -> str | None:
     """The format, which decides which other options there are."""
     return dict(set_apart(argv, lambda name: name == "format")[1]).get("format")

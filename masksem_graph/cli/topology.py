@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from masksem_graph.cli import print_usage
+from masksem_graph.cli import chosen
 from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
 
@@ -15,19 +15,13 @@ ACTIONS = {
 
 def main(argv: list[str]) -> None:
     """Run ``topology check FILE``, ``topology compare A B`` or ``topology pose STORE``."""
-    if not argv or argv[0] in ("-h", "--help"):
-        print_usage("topology ACTION", ACTIONS)
-        if argv:
-            raise SystemExit(0)
+    if not (action := chosen(argv, "topology ACTION", ACTIONS, "action")):
         return
-    action, *rest = argv
-    if action not in ACTIONS:
-        raise InputError(f"topology {action}: no such action, expected one of {', '.join(ACTIONS)}")
     parser = Parser(prog=f"masksem-graph topology {action}", description=ACTIONS[action])
     if action == "pose":
-        _measure(parser, rest)
+        _measure(parser, argv[1:])
     else:
-        _draw(parser, rest, two=action == "compare")
+        _draw(parser, argv[1:], two=action == "compare")
 
 
 def _draw(parser: Parser, argv: list[str], *, two: bool) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from masksem_graph.cli import print_usage, set_apart
+from masksem_graph.cli import chosen, set_apart
 from masksem_graph.config import Parser, parse_mapping
 from masksem_graph.errors import InputError
 from masksem_graph.options import read_options
@@ -19,12 +19,8 @@ KINDS = {
 
 def main(argv: list[str]) -> None:
     """Run ``visualize KIND ...``."""
-    if not argv or argv[0] in ("-h", "--help"):
-        print_usage("visualize KIND", KINDS)
+    if not (kind := chosen(argv, "visualize KIND", KINDS, "kind of picture")):
         return
-    kind = argv[0]
-    if kind not in KINDS:
-        raise InputError(f"visualize {kind}: no such kind of picture, expected one of {', '.join(KINDS)}")
     own, of_data = set_apart(argv[1:], lambda name: name.partition(".")[0] in ("data", "config"))
     # What is not given is the function's own default.
     options = {name: value for name, value in vars(_parser(kind).parse_args(own)).items() if value is not None}

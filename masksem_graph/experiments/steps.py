@@ -10,14 +10,14 @@ from typing import Any, Literal, get_args
 import yaml
 
 from masksem_graph.errors import InputError
-from masksem_graph.plain_yaml import read_yaml
+from masksem_graph.plain_yaml import parse_yaml, read_yaml
 
 Command = Literal["prepare", "train", "evaluate", "table"]
 COMMANDS: tuple[Command, ...] = get_args(Command)
 SEED = {"train": "train.seed", "evaluate": "seed"}  # command -> its option for the seed
 EPOCHS = "train.epochs"
-FORMATS = {".md": "markdown", ".tex": "latex"}  # ending of a table's file -> ``--format``; else the terminal's
 OWN_CLASSES = ("masksem_graph", "torch_geometric")  # packages whose classes a file may name
+FORMATS = {".md": "markdown", ".tex": "latex"}  # ending of a table's file -> ``--format``; else the terminal's
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 OPTION = re.compile(r"[A-Za-z_][\w.]*")
 GIVEN_BY_THE_PLANNER = {"output", "overwrite", "trust", "seed", "train.seed"}
@@ -127,7 +127,7 @@ def _foreign_class(value: Any, allowed: Sequence[str]) -> str | None:
     if value.endswith((".yaml", ".yml")) and Path(value).is_file():
         return _foreign_class(read_yaml(Path(value)), allowed)
     try:
-        inside = yaml.safe_load(value)
-    except yaml.YAMLError:
+        inside = parse_yaml(value, "option")  # as the step's own command reads it: without aliases, so never endless
+    except InputError:
         return None
     return None if inside == value else _foreign_class(inside, allowed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +251,10 @@ def test_a_folder_goes_on_only_with_the_same_settings(tmp_path: Path) -> None:
     plan(tmp_path, {"grid": GRID}, seeds=[7]).record(out)
     with pytest.raises(InputError, match="other settings"):  # a record is added to, not replaced
         plan(tmp_path, {"grid": GRID}, overrides={"train.epochs": 11}).refuse_others(out)
+
+
+def test_a_text_whose_aliases_are_endless_is_not_followed(tmp_path: Path) -> None:
+    """Nine times nine times ... the command that gets the text refuses its aliases, in one line."""
+    levels = ", ".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefghij"))
+    found = plan(tmp_path, {"steps": [{"train": "a", "data": f"{{a: &a [x], {levels}}}"}]})
+    assert found.steps[0].options["data"].startswith("{a: &a")

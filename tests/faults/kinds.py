@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jinja2 import Environment
 from scipy.io import savemat
 
 from masksem_graph.cli import evaluate, train
@@ -129,12 +128,6 @@ def _read_by(function: Callable[..., Any]) -> None:
             module.read_yaml = function
 
 
-def _compile_templates_once() -> None:
-    known: list[Environment] = []
-    make = lambda **options: known[0] if known else known.append(Environment(**options)) or known[0]  # noqa: E731
-    writing.Environment = make
-
-
 def _each(*steps: Reading) -> None:
     """All of them, though one refuses."""
     refused = None
@@ -221,7 +214,6 @@ def _checkpoint(made: _Made, fields: float) -> Kind:
 def _of_run(path: Path) -> Kind:
     """What a run's page, an evaluation and a resumed training read."""
     run = path.parent
-    _compile_templates_once()
     metrics.find_spec = lambda name: None  # no TensorBoard
     encoder, words = io.load_encoder(run), ["--run", str(run), "--protocol", "knn", "--output", f"{run}/nowhere"]
     shutil.rmtree(run / "linear")  # the page would read it each time
@@ -245,7 +237,6 @@ def _results(path: Path) -> Kind:
     found["per_class_recall"] = {name: found["per_class_recall"][name] for name in classes}
     found["confusion"] = [row[:4] for row in found["confusion"][:4]]
     path.write_text(json.dumps(found))
-    _compile_templates_once()
     _read_once(except_for=path)
 
     def table() -> None:

@@ -1,6 +1,7 @@
 """A page as HTML, and on disk."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,19 @@ def _write(target: Path, template: str, found: dict[str, Any]) -> None:
 
 def render(template: str, **found: Any) -> str:
     """A template filled in: an HTML5 document that needs nothing beside it."""
+    # Sections enter themselves in the list of links.
+    return NOT_HTML.sub(REPLACEMENT, _templates().get_template(template).render(nav=[], **found))
+
+
+@cache
+def _templates() -> Environment:
     space: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
     loader = FileSystemLoader(Path(__file__).parent, encoding="utf-8")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, **space)
     environment.filters |= {"number": number, "duration": duration, "joined": joined, "protocol_title": protocol_title}
     environment.filters["yaml"] = lambda fields: yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
     environment.globals |= {"at": at, "part_name": part_name}
-    # Sections enter themselves in the list of links.
-    return NOT_HTML.sub(REPLACEMENT, environment.get_template(template).render(nav=[], **found))
+    return environment
 
 
 def _holds(folder: Path, *names: str) -> bool:
