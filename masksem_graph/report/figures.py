@@ -85,7 +85,7 @@ def curves_figure(rows: list[dict[str, float]]) -> Figure:
         for (name, told), style in zip(names.items(), cycle(styles), strict=False):
             points = [(row["epoch"], row[name]) for row in rows if name in row]
             dot = {"marker": "o"} if len(points) == 1 else {}  # which a line does not show
-            axes.plot(*zip(*points, strict=True), label=drawn(told), **style | dot)
+            axes.plot(*zip(*points, strict=True), label=drawn(told), **dot | style)
         axes.set_xlabel("epoch")
         axes.legend(frameon=False)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
