@@ -5,14 +5,16 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, get_args
+from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
 import jsonargparse
 
 from masksem_graph import trust
-from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Composed, flatten, is_part, parts_in, plain_copy
-from masksem_graph.errors import InputError, meant
+from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Composed, dotted, flatten, is_part, parts_in, plain_copy
+from masksem_graph.errors import InputError, meant, shown
 from masksem_graph.options import field_type
 from masksem_graph.plain_yaml import parse_yaml
 
@@ -20,9 +22,13 @@ Config = TypeVar("Config")
 
 KINDS = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "a text", "NoneType": "null"}
 KINDS |= {"dict": "a mapping", "list": "a list"}
+A_FACTORY = r"Type <class '\S+?(\w+)Factory'> expects a function or a callable class: "
 PLAINLY = {
     r"^--([\w.]+): --(\w+):": r"--\1.\2:",
+    A_FACTORY + r"(?:Dict|Expected an) .*?, but got (.*?)(?:\. Got .*)?$": r"expected a class of \1, found \2",
+    A_FACTORY + r"Expected '(\S+)' to be a subclass of .*": r"expected a class of \1, found \2",
     r"Import path (\S+) does not correspond to a subclass of (\S+)": r"expected a class of \2, found \1",
+    r"Expected an instantiatable class, but (\S+) is abstract": r"expected a class that can be made, found the abstract \1",
     r"Type <class \S+> expects .*? class: module '(\S+)' has no attribute '(\w+)'.*": r"\1 has no class \2",
     r"Group '(\w+)' does not accept option '(\S+)'": r"--\1.\2: no such option",
     r"Option '(\S+)' is not accepted": r"no such option: \1",
@@ -73,13 +79,16 @@ class Parser(jsonargparse.ArgumentParser):
 
 def _plainly(line: str) -> str:
     """Jsonargparse's line in this package's words."""
+    line = re.sub(r" Subclass types expect one of:.*?\(implicit class_path\)", "", line)
     told = r"Does not validate against any of the Union subtypes .*? Errors: - (.*?) Given value type: .*? Given value: "
-    union = re.search(told, line)
-    found = union[1].split(" - ") if union else []
-    if union and all(one.startswith("Expected a ") for one in found):
-        either = " or ".join(one.removeprefix("Expected a ") for one in found)
-        line = f"{line[: union.start()]}Expected a {either}. Got value: {line[union.end() :]}"
-    line = re.sub(r"Expected a (.+?)\. Got value: ", lambda told: f"expected {_kinds(told[1])}, found ", line)
+    if union := re.search(told, line):
+        wanted = [re.fullmatch(r"(?:Expected|Not) a (.+?)(?:\. Got value: .*)?", one) for one in union[1].split(" - ")]
+        either = " or ".join(one[1] for one in wanted if one)
+        one_alone = next((one for one, known in zip(union[1].split(" - "), wanted, strict=True) if not known), "")
+        line = line[: union.start()] + (one_alone or f"Expected a {either}. Got value: {line[union.end() :]}")
+    line = re.sub(
+        r"(?:Expected|Not) a (.+?)\. Got value: ?", lambda told: f"expected {_kinds(told[1])}, found ", f"{line} "
+    ).strip()
     for theirs, ours in PLAINLY.items():
         line = re.sub(theirs, ours, line)
     return line
@@ -87,7 +96,16 @@ def _plainly(line: str) -> str:
 
 def _kinds(told: str) -> str:
     told = re.sub(r"typing\.Literal\[(.*?)\]", lambda one: f"one of {one[1].replace(chr(39), '')}", told)
+    told = re.sub(r"valid subclass of (\w+)", r"a class of \1", told)
     return re.sub(r"<class '(\w+)'>", lambda one: KINDS.get(one[1], one[1]), told)
+
+
+@cache
+def _parser(kind: type) -> Parser:
+    """Made once, with the parsers of the parts that it takes."""
+    parser = Parser(prog=kind.__name__)
+    parser.add_class_arguments(kind, fail_untyped=True)
+    return parser
 
 
 def _made(kind: type[Config], parser: Parser, parsed: Any) -> Config:
@@ -100,9 +118,9 @@ def _made(kind: type[Config], parser: Parser, parsed: Any) -> Config:
 
 def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str | os.PathLike[str]) -> Config:
     """A dataclass from plain data, parts in it as ``class_path`` and ``init_args``; a fault's line names the ``source``."""
-    parser = Parser(prog=str(source), exit_on_error=True)
-    parser.add_class_arguments(kind, fail_untyped=True)
+    parser = _parser(kind)  # type: ignore[arg-type]
     try:
+        _check_shapes(fields, kind)
         return _made(kind, parser, parser.parse_object(plain_copy(fields)))
     except InputError as error:
         raise InputError(f"{Path(source)}: {str(error).removeprefix('--')}") from None
@@ -114,12 +132,12 @@ def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Compose
     ``complete`` adds what follows from several fields together, before the types are checked. The line of an `InputError`
     names the file or the option that set the field.
     """
-    parser = Parser(prog=kind.__name__)
-    parser.add_class_arguments(kind, fail_untyped=True)
+    parser = _parser(kind)  # type: ignore[arg-type]
     try:
         complete(composed)
         if is_part(one := composed.fields.get("augment")):  # a single class, by its dotted path
             composed.fields["augment"] = [one]
+        _check_shapes(composed.fields, kind)
         _check_values(composed.fields, kind)
         parsed = parser.parse_object(plain_copy(composed.fields))
         return _made(kind, parser, parsed), parse_yaml(parser.dump(parsed), "the configuration")
@@ -127,6 +145,27 @@ def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Compose
         raise InputError(_located(str(error), composed)) from None
     except ValueError as error:  # a part of the user's own, whose constructor does not say what an argument takes
         raise InputError(" ".join(str(error).split())) from None
+
+
+def _check_shapes(fields: Any, kind: type | None = None, name: str = "") -> None:
+    """Refuse what jsonargparse tells of in Python's words: a group that has no fields, a part whose class is no text."""
+    wanted: list[tuple[str, type, str]] = []
+    if isinstance(fields, Mapping) and CLASS_PATH in fields:
+        wanted = [(CLASS_PATH, str, "the dotted path of a class"), (INIT_ARGS, Mapping, "options by their names")]
+    groups = _groups(kind) if kind else {}
+    for key, type_, told in (*wanted, *((group, Mapping, f"the fields of {group}") for group in groups)):
+        if isinstance(fields, Mapping) and not isinstance(fields.get(key), type_ | None):
+            raise InputError(f"--{dotted((name, key))}: expected {told}, found {shown(fields[key])}")
+    for key, value in fields.items() if isinstance(fields, Mapping) else ():
+        _check_shapes(value, groups.get(key), dotted((name, str(key))))
+    for value in fields if isinstance(fields, list) else ():
+        _check_shapes(value, None, name)
+
+
+@cache
+def _groups(kind: type) -> dict[str, type]:
+    """The fields of a dataclass that are dataclasses."""
+    return {name: hint for name, hint in get_type_hints(kind).items() if isinstance(hint, type) and is_dataclass(hint)}
 
 
 def _check_values(fields: Mapping[str, Any], kind: type) -> None:

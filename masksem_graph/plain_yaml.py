@@ -53,13 +53,8 @@ class _Text(_OneOfEach, BaseLoader):
     """Every scalar is the text that stands there."""
 
 
-class _Plain(_OneOfEach, yaml.SafeLoader):
+class _Plain(_OneOfEach, SafeLoader):
     """Scalars as people mean them, after YAML 1.2: ``yes`` and ``01`` are text, ``1e-3`` is a number."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):  # a few hundred bytes of them stand for gigabytes
-            raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=self.peek_event().start_mark)
-        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
         for key, _ in node.value:
@@ -90,15 +85,7 @@ def read_yaml(path: Path, *, as_text: bool = False) -> Any:
 
     An `InputError` where it is larger, deeper or by its aliases longer than any description, or says a key twice.
     """
-    text = _read(path)
-    try:
-        excess = _excess(text)
-        found = None if excess else yaml.load(text, _Text if as_text else _Data)
-    except DAMAGE as error:
-        raise InputError(f"{path}: not a readable YAML file: {_fault(error)}") from None
-    if excess:
-        raise InputError(f"{path}: {excess}")
-    return found
+    return _load(_read(path), path, _Text if as_text else _Data)
 
 
 def read_plain(path: Path) -> Any:
@@ -108,10 +95,18 @@ def read_plain(path: Path) -> Any:
 
 def parse_yaml(text: str, source: object) -> Any:
     """The plain data that a YAML text holds, its scalars read after YAML 1.2; no aliases, and no field twice."""
+    return _load(text, source, _Plain)
+
+
+def _load(text: str, source: object, loader: Any) -> Any:
     try:
-        return yaml.load(text, Loader=_Plain)
+        excess = _excess(text, aliases=loader is not _Plain)
+        found = None if excess else yaml.load(text, loader)
     except DAMAGE as error:
         raise InputError(f"{source}: not a readable YAML file: {_fault(error)}") from None
+    if excess:
+        raise InputError(f"{source}: {excess}")
+    return found
 
 
 def write_plain(path: Path, fields: Any) -> None:
@@ -141,7 +136,7 @@ def _fault(error: Exception) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}: {told}" if mark is not None else told
 
 
-def _excess(text: str) -> str:
+def _excess(text: str, *, aliases: bool) -> str:
     """Why a text would be deep or endless once its aliases are followed, before anything is built; empty where it is not."""
     sizes, anchors, known = [0], [""], {}
     for event in yaml.parse(text, SafeLoader):
@@ -152,6 +147,8 @@ def _excess(text: str) -> str:
             size = known[anchors.pop()] = sizes.pop()
             sizes[-1] += size
         elif isinstance(event, yaml.AliasEvent):
+            if not aliases:
+                raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=event.start_mark)  # type: ignore[arg-type]
             if event.anchor not in known:
                 return f"*{event.anchor} is not the alias of a whole value before it"
             sizes[-1] += known[event.anchor]

@@ -314,7 +314,7 @@ def test_flatten_leaves_init_args_out() -> None:
 
 def test_yaml_aliases_and_doubles_are_refused() -> None:
     for text in ("a: &x [1]\nb: *x", "a: 1\na: 2", "[" * 5000, "a: \x01"):
-        with pytest.raises(InputError, match="not a readable YAML"):
+        with pytest.raises(InputError, match=r"not a readable YAML|nested deeper than 50 levels"):
             parse_yaml(text, "mine.yaml")
 
 
@@ -363,6 +363,17 @@ def test_a_model_of_torch_geometric_is_wrapped() -> None:
             "--method.scores masksem_graph.operators.Heat",
             r"--method\.scores: expected a class of Scores, found masksem_graph\.operators\.Heat",
         ),
+        ("--method.scores 3", r"--method\.scores: expected a class of Scores, found 3$"),
+        ("--method.operator 3", r"--method\.operator: expected a class of Operator or null, found 3$"),
+        ("--method.operator.hops two", r"--method\.operator\.hops: expected a whole number, found two$"),
+        ("--method.operator masksem_graph.operators.Operator", r"found the abstract masksem_graph\.operators\.Operator$"),
+        (
+            "--method.contrast masksem_graph.operators.Heat",
+            r"expected a class of Contrast, found masksem_graph\.operators\.Heat$",
+        ),
+        ("--model.backbone 3", r"--model\.backbone: expected a class of Backbone, found 3$"),
+        ("--model.encodings [3]", r"--model\.encodings: expected a class of Encoding, found 3$"),
+        ("--model.crop 3", r"--model\.crop: expected the fields of crop, found 3$"),
         ("--data.options [a]", r"--data\.options: expected a mapping, found \['a'\]"),
         ("--train.lr fast", r"--train\.lr: expected a number, found fast"),
         ("--data.origin middle", r"--data\.origin: expected one of centre, none or null, found middle"),
@@ -379,6 +390,20 @@ def test_values_of_another_type_or_range(more: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as refused:
         typed(f"{BASE} {more}")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"class_path": "masksem_graph.backbones.GPS", "init_args": [3]}, r"expected options by their names, found \[3\]$"),
+        ({"class_path": [3]}, r"\.class_path: expected the dotted path of a class, found \[3\]$"),
+        ({"clas_path": "masksem_graph.backbones.GPS"}, r"expected a class of Backbone, found \{'clas_path'"),
+    ],
+)
+def test_a_part_has_a_class_and_options(part: dict[str, Any], message: str, tmp_path: Path) -> None:
+    file = write(tmp_path / "mine.yaml", {"frames": 8, "segment": 4, "width": 8, "backbone": part})
+    with pytest.raises(InputError, match=r"mine\.yaml: --model\.backbone" + ".*" + message):
+        typed(f"{BASE.replace('tiny', str(file))}")
 
 
 def test_an_error_names_the_file(tmp_path: Path) -> None:
