@@ -16,6 +16,8 @@ from masksem_graph.plain_yaml import read_plain
 Path_ = tuple[str, ...]
 
 CLASS_PATH, INIT_ARGS, REQUIRES = "class_path", "init_args", "requires"
+PACKAGES = ("masksem_graph", "torch_geometric.nn")
+"""Their classes may be named by any file."""
 
 
 class Group(NamedTuple):

@@ -17,6 +17,11 @@ class _RateColumn(progress.ProgressColumn):
         return Text(f"{speed:.1f} /s" if speed >= 1 else f"{1 / speed:.1f} s each")
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 epoch``, ``2 epochs``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def print_whole(out: Console, shown: RenderableType) -> None:
     """Print with all columns: rich cuts off those that a narrow terminal, or a pipe, has no room for."""
     out.width = max(out.width, out.measure(shown, options=out.options.update(max_width=1000)).maximum)

@@ -15,7 +15,7 @@ from tempfile import TemporaryFile
 
 from filelock import FileLock, Timeout
 
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, meant
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -36,7 +36,7 @@ def find_yaml(name_or_path: str | os.PathLike[str], kind: str) -> Path:
     if not path.is_absolute() and os.path.isfile(candidate):
         return candidate
     names = sorted(p.relative_to(shipped(kind)).with_suffix("").as_posix() for p in shipped(kind).rglob("*.yaml"))
-    raise InputError(f"{str(name_or_path)[:200]}: no such file, and none of the shipped {kind}: {', '.join(names)}")
+    raise InputError(f"{str(name_or_path)[:200]}: no such file, and none of the shipped {kind}; {meant(str(relative), names)}")
 
 
 def require_regular(path: Path) -> None:

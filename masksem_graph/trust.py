@@ -14,12 +14,10 @@ from typing import Any, TypeVar
 
 import jsonargparse
 
+from masksem_graph.compose import PACKAGES
 from masksem_graph.errors import InputError
 from masksem_graph.files import digest
 from masksem_graph.plain_yaml import parse_yaml
-
-PACKAGES = ("masksem_graph", "torch_geometric.nn")
-"""Always imported from."""
 
 Kind = TypeVar("Kind")
 

@@ -154,7 +154,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"bones": [["head", "tail"]]}, "bones: no joint is called 'tail' (in ['head', 'tail'])"),
     ({"joints": ["hip"]}, "joints: not a field of a topology that extends another, which has add_bones, bones, centre, "),
     ({"name": 3}, "name: expected a text, found 3"),
-    ({"extends": "tiny6"}, "extends: tiny6: no such file, and none of the shipped graphs: "),
+    ({"extends": "tiny6"}, "extends: tiny6: no such file, and none of the shipped graphs; did you mean tiny5?"),
     ({"extends": ["tiny5"]}, "extends: expected the name or path of a topology, found ['tiny5']"),
 ]
 

@@ -1,6 +1,5 @@
 """Any model on graphs as a backbone: torch_geometric's own, or a module of the user's."""
 
-import difflib
 import functools
 import inspect
 import re
@@ -17,7 +16,7 @@ from torch_geometric.utils import degree
 from masksem_graph.backbones.base import Masked, evaluating
 from masksem_graph.backbones.message_passing import MessagePassingBackbone, edge_weights, edge_width, one_hot_edges
 from masksem_graph.edges import reach_graph
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, meant
 from masksem_graph.graph import SkeletonBatch, SkeletonData
 from masksem_graph.topology import Topology
 
@@ -181,8 +180,7 @@ def _build(model: type[nn.Module], derived: dict[str, Any], options: Mapping[str
         if layers:  # they are given what the model has no name for
             plain: Any = model(**{name: value for name, value in given.items() if name not in options or name in named})
             accepted |= set(_named(type(plain.convs[0])))
-        near = difflib.get_close_matches(refused[1], accepted - {*WIDTHS, "edge_dim"}, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise InputError(f"{_path(model)}: no option {refused[1]!r}{hint}") from None
+        told = meant(refused[1], sorted(accepted - {*WIDTHS, "edge_dim"}))
+        raise InputError(f"{_path(model)}: no option {refused[1]!r}; {told}") from None
     except ValueError as error:
         raise InputError(f"{_path(model)}: {error}") from error

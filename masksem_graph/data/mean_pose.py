@@ -41,7 +41,8 @@ def mean_pose(store: Store, clips: Int64[np.ndarray, " n"]) -> dict[str, list[fl
 
 def sides(topology: Topology) -> tuple[list[int], list[int]]:
     """Positions of the right joints and of their left partners; raises `InputError` where there are no mirror pairs."""
-    right = np.flatnonzero(joint_sides(topology) == 2).tolist()
+    partner = [topology.index.get(topology.mirror[joint]) for joint in topology.joints]  # None where that is no node
+    right = [i for i in np.flatnonzero(joint_sides(topology) == 2).tolist() if partner[i] is not None]
     if not right:
         raise InputError(f"{topology.name}: mirror: expected pairs of joints, found none; left and right cannot be told apart")
     return right, [topology.index[topology.mirror[topology.joints[place]]] for place in right]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from masksem_graph.errors import InputError
-from masksem_graph.experiments.steps import COMMANDS, EPOCHS, SEED, Step, as_text, check_options, mapping, suggestion
+from masksem_graph.errors import InputError, meant
+from masksem_graph.experiments.steps import COMMANDS, EPOCHS, SEED, Step, as_text, check_options, mapping
 
 NAME = re.compile(r"\w[\w.-]*")
 Variant = tuple[tuple[str, ...], list[Step]]  # its labels, one an axis, and its steps, which have no seed yet
@@ -172,6 +172,6 @@ class Expansion:
 
     def _called(self, name: Any, step: Step, known: dict[str, Step]) -> Step:
         if not isinstance(name, str) or name not in known:
-            near, others = suggestion(str(name), known), ", ".join(known) or "none"
-            raise InputError(f"{self.source}: {step.name}: expected an earlier step, found {name!r}{near}; there are {others}")
+            told = meant(str(name), known) if known else "there is none"
+            raise InputError(f"{self.source}: {step.name}: expected an earlier step, found {name!r}; {told}")
         return known[name]

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, meant
 from masksem_graph.experiments.expand import Expansion, ablation_variants, recipe_steps
-from masksem_graph.experiments.steps import GIVEN_BY_THE_PLANNER, Step, as_text, mapping, suggestion
+from masksem_graph.experiments.steps import GIVEN_BY_THE_PLANNER, Step, as_text, mapping
 from masksem_graph.files import shipped, write_beside
 from masksem_graph.plain_yaml import read_yaml
 
@@ -73,8 +73,8 @@ def _find(name_or_path: str, *groups: str) -> Path:
     for group in groups:
         name = name.removeprefix(f"{group}/")
     if name not in files:
-        near, kinds = suggestion(name, files), " or ".join(group.split("/")[0] for group in groups)
-        raise InputError(f"{name_or_path}: no such {kinds}{near}; expected a YAML file, or one of {', '.join(files)}")
+        kinds = " or ".join(group.split("/")[0] for group in groups)
+        raise InputError(f"{name_or_path}: no such file, and no shipped {kinds}; {meant(name, files)}")
     return files[name]
 
 

@@ -1,6 +1,5 @@
 """What recipes and ablations are made of: a step, the command that it is, and the checks of its options."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,14 +8,14 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from masksem_graph.errors import InputError
+from masksem_graph.compose import PACKAGES
+from masksem_graph.errors import InputError, meant
 from masksem_graph.plain_yaml import parse_yaml, read_yaml
 
 Command = Literal["prepare", "train", "evaluate", "table"]
 COMMANDS: tuple[Command, ...] = get_args(Command)
 SEED = {"train": "train.seed", "evaluate": "seed"}  # command -> its option for the seed
 EPOCHS = "train.epochs"
-OWN_CLASSES = ("masksem_graph", "torch_geometric")  # packages whose classes a file may name
 FORMATS = {".md": "markdown", ".tex": "latex"}  # ending of a table's file -> ``--format``; else the terminal's
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 OPTION = re.compile(r"[A-Za-z_][\w.]*")
@@ -75,12 +74,6 @@ def as_text(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """The nearest known name as a question, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
 def mapping(source: str, where: str, found: Any, known: Iterable[str] = ()) -> dict[str, Any]:
     """A mapping of a file as it is, refused where it is none or has other fields than the ``known`` ones, if any are."""
     known = sorted(known)
@@ -88,7 +81,7 @@ def mapping(source: str, where: str, found: Any, known: Iterable[str] = ()) -> d
         raise InputError(f"{source}: {where}: expected a mapping of {', '.join(known) or 'names'}, found {found!r}")
     for name in map(str, found):
         if known and name not in known:
-            raise InputError(f"{source}: {name}: unknown field{suggestion(name, known)}; expected {', '.join(known)}")
+            raise InputError(f"{source}: {name}: no such field; {meant(name, known)}")
     return {str(name): value for name, value in found.items()}
 
 
@@ -98,7 +91,7 @@ def check_options(source: str, where: str, found: Any, trust: Sequence[str]) -> 
     Args:
         source, where: the file and the field, for the error.
         found: option -> value.
-        trust: packages beside `OWN_CLASSES` whose classes may be named.
+        trust: packages beside `PACKAGES` whose classes may be named.
     """
     options = mapping(source, where, found)
     for name, value in options.items():
@@ -109,9 +102,9 @@ def check_options(source: str, where: str, found: Any, trust: Sequence[str]) -> 
             raise InputError(f"{source}: {where}: expected the name of an option, such as train.lr, found {name!r}")
         if isinstance(value, str) and re.match(r"-(?!\.?\d)", value):
             raise InputError(f"{place}: expected a value, found {value!r}")
-        if foreign := _foreign_class(value, (*OWN_CLASSES, *trust)):
+        if foreign := _foreign_class(value, (*PACKAGES, *trust)):
             add = f"add --trust {foreign.partition('.')[0]} (write a file as ./NAME.yaml)"
-            raise InputError(f"{place}: {foreign} is not a class of {' or '.join(OWN_CLASSES)}; to run it all the same, {add}")
+            raise InputError(f"{place}: {foreign} is not a class of {' or '.join(PACKAGES)}; to run it all the same, {add}")
     return options
 
 

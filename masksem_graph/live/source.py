@@ -43,7 +43,9 @@ def open_source(named: str, *, realtime: bool = False) -> Iterator[list[Arrived]
         return _waiting(_lines(os.fdopen(sys.stdin.fileno(), "rb", closefd=False)))
     path = Path(named)
     if not path.exists() or path.is_dir():
-        raise InputError(f"--input: {named}: expected -, a file of JSON lines, or udp://HOST:PORT")
+        raise InputError(
+            f"--input: {named}: {'a folder' if path.is_dir() else 'no such file'}; expected -, a file of JSON lines, or udp://HOST:PORT"
+        )
     lines = _lines(path.open("rb"))
     if realtime:
         return _waiting(_paced(lines))

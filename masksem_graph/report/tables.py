@@ -13,6 +13,7 @@ from rich.table import Table
 from tabulate import tabulate
 
 from masksem_graph.compose import REQUIRES
+from masksem_graph.console import counted
 from masksem_graph.errors import InputError
 from masksem_graph.files import shipped
 from masksem_graph.plain_yaml import read_yaml
@@ -220,7 +221,7 @@ def _label(result: dict[str, Any]) -> str:
     run = result["pretraining"] or {}
     if "method" in run:
         epochs = train.get("epochs") if isinstance(train := run.get("train"), dict) else None
-        method, length = part_name("method", run) or "untold", None if epochs is None else f"{epochs} epochs"
+        method, length = part_name("method", run) or "untold", None if epochs is None else counted(epochs, "epoch")
     else:
         start = "untrained" if result["protocol"] in ("linear", "knn") else "from scratch"
         method, length = start if result["untrained"] else "converted" if "converted" in run else "untold", None

@@ -15,7 +15,7 @@ from torch_geometric.nn import MessagePassing
 
 from masksem_graph import trust
 from masksem_graph.compose import Competed, flatten, part_line
-from masksem_graph.console import console, progress_bars
+from masksem_graph.console import console, counted, progress_bars
 from masksem_graph.data.config import DataConfig, identity, members, on_first, preparation
 from masksem_graph.data.loader import BodyPlan, SkeletonLoader
 from masksem_graph.data.mixture import TrainingSet
@@ -102,7 +102,7 @@ def _pretrain(
             write_page(folder.path)
         raise
     if fabric.is_global_zero:
-        console.print(f"finished {config.train.epochs} epochs: {folder}", markup=False)
+        console.print(f"finished {counted(config.train.epochs, 'epoch')}: {folder}", markup=False)
         if config.train.figures:
             one = sets[0]
             clip, *_ = *one.source.store.splits[config.data.split]["test"], *one.clips
@@ -116,6 +116,11 @@ def print_start(lines: Iterable[tuple[str, str]], competed: Iterable[Competed]) 
         console.print(f"{name:<11}{text}", markup=False, highlight=False, soft_wrap=True)
 
 
+def _called(parts: Any) -> str:
+    """A part, or several, in a line."""
+    return (", ".join(map(part_line, parts)) if isinstance(parts, list) else parts and part_line(parts)) or "none"
+
+
 def _start_lines(
     config: RunConfig, plain: dict[str, Any], stores: Mapping[str, Store], task: Pretrain, steps: int
 ) -> Iterator[tuple[str, str]]:
@@ -123,16 +128,16 @@ def _start_lines(
         train, test = (len(store.splits[data.split][part]) for part in ("train", "test"))
         clips = f"{train} training and {test} test clips, {len(store.classes)} classes, in {store.units}"
         yield "data", f"{name} {data.split}: {clips}, origin {store.origin}, stream {data.stream}, view {data.view}"
-        yield "skeleton", f"{topology.name}: {len(topology)} joints, {len(topology.bones)} bones"
+        yield "skeleton", f"{topology.name}: {len(topology)} joints, {counted(len(topology.bones), 'bone')}"
     model, training = plain["model"], config.train
     numbers = sum(p.numel() for p in task.parameters() if p.requires_grad)
     shape = f"{model['frames']} frames in segments of {model['segment']}, width {model['width']}"
     yield "model", f"{shape}, {numbers:,} parameters"
-    yield from ((name, part_line(model[name])) for name in ("backbone", "decoder"))
-    yield from ((name, part_line(plain["method"].get(name))) for name in ("scores", "operator", "target"))
-    yield "transforms", ", ".join(map(part_line, plain.get("augment") or [])) or "none"
+    yield from ((name, _called(model[name])) for name in ("encodings", "backbone", "decoder"))
+    yield from ((name, _called(plain["method"].get(name))) for name in ("scores", "operator", "target", "contrast"))
+    yield "transforms", _called(plain.get("augment"))
     rate = f"rate {training.lr:g} to {training.final_lr:g}"
-    yield "steps", f"{training.epochs} epochs of {steps} steps, {training.batch_size} clips each, {rate}"
+    yield "steps", f"{counted(training.epochs, 'epoch')} of {counted(steps, 'step')}, {training.batch_size} clips each, {rate}"
     if isinstance(layer := getattr(task.student.backbone, "model", None), MessagePassing):
         yield "beware", f"{type(layer).__name__} is one layer; torch_geometric.nn.models has those of several"
     if steps == 1:

@@ -70,7 +70,7 @@ def test_a_silent_pipe_until_ctrl_c(make_run: MakeRun, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--input", "none.jsonl"], "--input: none.jsonl: expected -, a file of JSON lines, or udp://HOST:PORT"),
+        (["--input", "none.jsonl"], "--input: none.jsonl: no such file; expected -, a file of JSON lines, or udp://HOST:PORT"),
         (["--window", "0"], "window: expected more than 0"),
         (["--top", "0"], "--top: expected at least 1"),
         (["--missing", "guess"], "missing"),

@@ -79,7 +79,7 @@ def test_options_in_any_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tabel5"], "tabel5: no such recipe or ablation (did you mean table5?)"),
+        (["tabel5"], "tabel5: no such file, and no shipped recipe or ablation; did you mean table5?"),
         (["table5", "--on", "moon"], "moon: no such ablation"),
         (["table5"], "nothing can run without --data.root DIR (the folder with the JSON files of NW-UCLA)"),
         (["table5", "--on", "demo", "--seeds", "x"], "--seeds: expected whole numbers such as 0,1,2, found x"),

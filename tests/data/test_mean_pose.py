@@ -78,6 +78,17 @@ def test_which_side_is_which() -> None:
     assert [openpose.mirror[openpose.joints[i]] for i in right] == [openpose.joints[i] for i in left]
 
 
+def test_a_pair_of_which_one_joint_is_no_node() -> None:
+    fields = {"name": "two", "joints": ["hip", "right_hand", "left_hand"], "context": ["left_hand"], "centre": "hip"}
+    fields |= {
+        "bones": [["right_hand", "hip"]],
+        "parts": {"all": ["hip", "right_hand"]},
+        "mirror": [["left_hand", "right_hand"]],
+    }
+    with pytest.raises(InputError, match="two: mirror: expected pairs of joints, found none"):
+        sides(parse_topology(fields, source_file="two.yaml"))
+
+
 @pytest.mark.parametrize(
     ("right", "left"), [("right", "links"), ("hand_right", "hand_other"), ("R_hand", "L_hand"), ("b", "c")]
 )

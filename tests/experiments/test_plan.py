@@ -126,7 +126,7 @@ def test_a_warm_start_and_longer_runs(tmp_path: Path) -> None:
         ({"grid": {"a": {"b": {"epochs_times": 0}}}}, r"epochs_times: expected a number above 0, and train\.epochs, found 0"),
         ({"grid": {"a": {"b": {"init_from": 1}}}}, "init_from: expected a mapping of names, found 1"),
         ({"grid": {"a": {"x y": {}, "x-y": {}}}}, "two variants' names differ in signs alone"),
-        ({"gird": {}}, r"gird: unknown field \(did you mean grid\?\); expected grid, title, train, variants"),
+        ({"gird": {}}, r"gird: no such field; did you mean grid\?"),
         ({"grid": {"train.seed": [0, 1]}}, r"train\.seed: the planner gives this option"),
         ({"train": {"output": "/"}, "grid": GRID}, r"train\.output: the planner gives this option"),
         ({"steps": []}, "steps: expected a list of steps"),
@@ -142,14 +142,14 @@ def test_a_warm_start_and_longer_runs(tmp_path: Path) -> None:
         ({"steps": [{"prepare": "a"}]}, "a: expected `format:` and `root:`"),
         (
             {"steps": [{"train": "joint"}, {"evaluate": "a/b", "run": "joimt"}]},
-            r"a/b: expected an earlier step, found 'joimt' \(did you mean joint\?\); there are joint",
+            r"a/b: expected an earlier step, found 'joimt'; did you mean joint\?",
         ),
         ({"steps": [{"train": "a"}, {"evaluate": "a/b", "run": ["a"]}]}, r"a/b: expected an earlier step, found \['a'\]"),
         ({"steps": [{"train": "a"}, {"evaluate": "a/b", "fuse": 3}]}, "a/b: expected an earlier step, found 3"),
         ({"steps": [{"train": "a"}, {"table": "t.md", "runs": "a/b"}]}, "t.md: expected an earlier step, found 'a/b'"),
         ({"steps": [{"train": "a", "root": ["x"]}]}, r"a\.root: expected one of none, found"),
         ({"steps": [{"train": "a", "root": "x"}]}, r"a\.root: expected one of none, found 'x'"),
-        ({"steps": [{"train": "a"}], "table": 1}, r"table: unknown field"),
+        ({"steps": [{"train": "a"}], "table": 1}, r"table: no such field"),
     ],
 )
 def test_faults_are_named(tmp_path: Path, fields: Any, message: str) -> None:
@@ -166,7 +166,7 @@ def test_faults_are_named(tmp_path: Path, fields: Any, message: str) -> None:
         ({"seeds": [-1]}, r"seeds: expected .* found \[-1\]"),
         ({"evaluate": {}}, "evaluate: expected NAME: options"),
         ({"evaluate": {"run": {}}}, "evaluate: expected NAME: options, other than run and first"),
-        ({"grid": {}}, "grid: unknown field"),
+        ({"grid": {}}, "grid: no such field"),
     ],
 )
 def test_faults_of_what_it_runs_on_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -175,11 +175,9 @@ def test_faults_of_what_it_runs_on_are_named(tmp_path: Path, changes: dict[str, 
 
 
 def test_unknown_names_come_with_the_nearest() -> None:
-    with pytest.raises(
-        InputError, match=r"tabel5: no such recipe or ablation \(did you mean table5\?\); expected a YAML file"
-    ):
+    with pytest.raises(InputError, match=r"tabel5: no such file, and no shipped recipe or ablation; did you mean table5\?"):
         load_plan("tabel5")
-    with pytest.raises(InputError, match=r"dmo: no such ablation \(did you mean demo\?\)"):
+    with pytest.raises(InputError, match=r"dmo: no such file, and no shipped ablation; did you mean demo\?"):
         load_plan("table5", on="dmo")
     named, by_path = load_plan("ablation/table5", on="demo"), load_plan("configs/ablation/table5.yaml", on="demo")
     assert named == by_path == load_plan("table5", on="demo")
@@ -213,7 +211,7 @@ def test_a_class_of_another_package_is_refused_and_not_imported(
         {"steps": [{"train": "a", "method": value}]},
     ]
     for fields in places:
-        with pytest.raises(InputError, match=r"Class is not a class of masksem_graph or torch_geometric; .* --trust"):
+        with pytest.raises(InputError, match=r"Class is not a class of masksem_graph or torch_geometric\.nn; .* --trust"):
             plan(tmp_path, fields)
     with pytest.raises(InputError, match=r"evaluate\.linear\.protocol: "):
         plan(tmp_path, {"grid": GRID}, ON | {"evaluate": {"linear": {"protocol": value}}})

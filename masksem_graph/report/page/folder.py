@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from masksem_graph.console import counted
 from masksem_graph.errors import InputError
 from masksem_graph.files import digest
 from masksem_graph.plain_yaml import read_yaml
@@ -38,7 +39,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     config, starts = (_noted(folder, name, read_yaml, notes) for name in ("config.yaml", PROVENANCE))
     rows, epochs = metrics(folder, notes), at(config, "train", "epochs")
     if rows and isinstance(epochs, int) and rows[-1]["epoch"] < epochs:
-        notes.append(f"Not finished: {rows[-1]['epoch']:.0f} of {epochs} epochs so far.")
+        notes.append(f"Not finished: {rows[-1]['epoch']:.0f} of {counted(epochs, 'epoch')} so far.")
     columns, text = list(dict.fromkeys(name for row in rows for name in row)), folder / "config.yaml"
     last = rows[-1] if rows else {}
     losses = [name for name in last if name not in NO_LOSS and not name.startswith(("knn_", "share_"))]
