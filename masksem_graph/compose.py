@@ -222,7 +222,7 @@ def load_group(name: str, value: Any, source: str) -> tuple[Any, str]:
         content = plain_copy(value)
     elif name == "labels" and (share := re.fullmatch(r"(\d+(?:\.\d+)?)%", value)):
         return {"share": float(share[1]) / 100}, f"--labels {value}"
-    elif group.home is None and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", value) and not Path(value).is_file():
+    elif group.home is None and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", value) and not os.path.isfile(value):
         return {CLASS_PATH: value}, f"{source} {value}" if source.startswith("--") else source
     else:
         path = _find_group_file(name, value)
@@ -232,15 +232,15 @@ def load_group(name: str, value: Any, source: str) -> tuple[Any, str]:
 
 
 def _find_group_file(name: str, value: str) -> Path:
-    if (path := Path(value)).is_file():
-        return path
+    if os.path.isfile(value):  # False, where Path.is_file raises: a name of 5,000 letters
+        return Path(value)
     folder, short = shipped("configs") / name, value.removeprefix(f"{name}/").removesuffix(".yaml")
-    if (folder / f"{short}.yaml").is_file() and not path.is_absolute():
+    if os.path.isfile(folder / f"{short}.yaml") and not os.path.isabs(value):
         return folder / f"{short}.yaml"
     names = group_names(name)
     near = difflib.get_close_matches(short, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(names) or '(none is shipped)'}, or a file"
-    raise InputError(f"--{name}: {value}: no such file, and no shipped {name}; {hint}")
+    raise InputError(f"--{name}: {value[:200]}: no such file, and no shipped {name}; {hint}")
 
 
 def group_names(name: str) -> list[str]:
@@ -284,7 +284,7 @@ def _experiments(files: Sequence[str | os.PathLike[str]]) -> tuple[dict[str, tup
     dots: dict[str, tuple[Any, str]] = {}
     leaves: dict[str, tuple[Any, str]] = {}
     for file in sorted(map(str, files)):
-        path = find_yaml(file if Path(file).is_file() or "/" in file else f"experiment/{file}", "configs")
+        path = find_yaml(file if os.path.isfile(file) or "/" in file else f"experiment/{file}", "configs")
         content, source = read_plain(path), shown(path)
         if path.parent.name in GROUPS and path.is_relative_to(shipped("configs")):
             raise InputError(f"--config {file}: is a file of one group; expected --{path.parent.name} {path.stem}")

@@ -421,6 +421,13 @@ def test_what_a_run_saves_reads_back_the_same(tmp_path: Path) -> None:
     assert typed(f"--config {file}") == plain
 
 
+def test_a_name_of_5000_letters() -> None:
+    long = "x" * 5000
+    for name in ("encodings", "config"):
+        with pytest.raises(InputError, match="xxx: no such file, and no"):
+            typed(f"{BASE} --{name} {long}")
+
+
 def test_a_required_option_that_is_left_out_is_named_as_it_is_typed() -> None:
     parser = Parser()
     parser.add_argument("clips", type=str, nargs="+")

@@ -1,5 +1,6 @@
 """From a recipe's or an ablation's YAML to steps. No code of the file's choice runs here."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def _settings(step: Step) -> dict[str, str]:
 
 def _find(name_or_path: str, *groups: str) -> Path:
     """The YAML that a path, or the name of a shipped one of ``configs/GROUP``, means."""
-    if Path(name_or_path).is_file():
+    if os.path.isfile(name_or_path):
         return Path(name_or_path)
     files = {path.stem: path for group in groups for path in sorted((shipped("configs") / group).glob("*.yaml"))}
     name = name_or_path.removeprefix("configs/").removesuffix(".yaml")
@@ -74,7 +75,7 @@ def _find(name_or_path: str, *groups: str) -> Path:
         name = name.removeprefix(f"{group}/")
     if name not in files:
         kinds = " or ".join(group.split("/")[0] for group in groups)
-        raise InputError(f"{name_or_path}: no such file, and no shipped {kinds}; {meant(name, files)}")
+        raise InputError(f"{name_or_path[:200]}: no such file, and no shipped {kinds}; {meant(name, files)}")
     return files[name]
 
 

@@ -1,5 +1,6 @@
 """What recipes and ablations are made of: a step, the command that it is, and the checks of its options."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -117,7 +118,7 @@ def _foreign_class(value: Any, allowed: Sequence[str]) -> str | None:
         return None
     if DOTTED.fullmatch(value.strip()):
         return None if any(f"{value.strip()}.".startswith(f"{package}.") for package in allowed) else value.strip()
-    if value.endswith((".yaml", ".yml")) and Path(value).is_file():
+    if value.endswith((".yaml", ".yml")) and os.path.isfile(value):
         return _foreign_class(read_yaml(Path(value)), allowed)
     try:
         inside = parse_yaml(value, "option")  # as the step's own command reads it: without aliases, so never endless

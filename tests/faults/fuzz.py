@@ -36,7 +36,7 @@ import torch
 from masksem_graph.errors import InputError
 from tests.faults.mutants import Files
 
-HANG, MEMORY, BATCH = 10, 2**30, 5000
+HANG, MEMORY, BATCH = 10, 2**30, 25_000
 ROOM = 4 * 2**30
 """Address space that a reader may ask for beside what is there; the machine is safe, and so is the count of memory."""
 

@@ -18,6 +18,7 @@ import torch
 from scipy.io import savemat
 
 from masksem_graph.cli import evaluate, train
+from masksem_graph.config import parse_mapping, typed
 from masksem_graph.data.demo import clip_texts
 from masksem_graph.data.description import ARRAYS, _fingerprint, read_description
 from masksem_graph.data.loader import SkeletonLoader
@@ -51,6 +52,7 @@ from tests.faults.scenarios import scenarios
 from tests.recordings import save_bvh, save_openpose, save_results, save_stgcn, save_yolo, walk
 
 Reading = Callable[[], Any]
+CHECKS: dict[str, Callable[..., Any]] = {"typed": typed, "parse_mapping": parse_mapping}
 PARTS = ("config.yaml", "data.yaml", "metrics.csv", "provenance.yaml")
 
 
@@ -72,7 +74,7 @@ def kinds(base: Path) -> dict[str, Callable[[], Kind]]:
         "scores.npz": lambda: _one(made.run() / "linear" / "scores.npz", lambda path: read_scores(path.parent)),
         ".pth": lambda: _published(made.copy("convert") / "a.pth", fields=0),
         ".pth, sealed": lambda: _published(made.copy("convert") / "a.pth", fields=1),
-        "experiment": lambda: _one(made.run() / "config.yaml", lambda path: _trained(base, "--config", path)),
+        "experiment": lambda: _experiment(made.run() / "config.yaml", base),
         "groups": lambda: _groups(made.folder(), base),
         "options": lambda: _options(made.folder() / "options.json", base),
         "topology": lambda: _one(made.yaml("ntu25", "graphs"), lambda path: skeleton_graph(load_topology(path), 2)),
@@ -90,7 +92,8 @@ class _Made:
         self.scenarios = scenarios(base / "made")
 
     def folder(self) -> Path:
-        _read_by(read_yaml)  # as if no kind had been made before
+        for name, function in {"read_yaml": read_yaml, **CHECKS}.items():  # as if no kind had been made before
+            _everywhere(name, function)
         self.count += 1
         (path := self.base / str(self.count)).mkdir()
         return path
@@ -119,13 +122,35 @@ def _read_once(except_for: Path) -> None:
             known[path, as_text] = pickle.dumps(read_yaml(path, as_text=as_text))
         return pickle.loads(known[path, as_text])
 
-    _read_by(read)
+    _everywhere("read_yaml", read)
 
 
-def _read_by(function: Callable[..., Any]) -> None:
-    for name, module in list(sys.modules.items()):
-        if name.startswith("masksem_graph") and hasattr(module, "read_yaml"):
-            module.read_yaml = function
+def _everywhere(name: str, function: Callable[..., Any]) -> None:
+    for module in [module for path, module in sys.modules.items() if path.startswith("masksem_graph")]:
+        if hasattr(module, name):
+            setattr(module, name, function)
+
+
+def _check_once() -> None:
+    """Fields that an earlier mutant had, too, are not checked again, as most of a mutant's time is jsonargparse's."""
+
+    def checking(function: Callable[..., Any]) -> Callable[..., Any]:
+        known: dict[str, Any] = {}
+
+        def checked(kind: type, fields: Any, **options: Any) -> Any:
+            if (key := repr((kind, getattr(fields, "fields", fields)))) not in known:
+                try:
+                    known[key] = function(kind, fields, **options)
+                except InputError as error:
+                    known[key] = InputError(str(error))
+            if isinstance(known[key], InputError):
+                raise InputError(str(known[key]))
+            return known[key]
+
+        return checked
+
+    for name, function in CHECKS.items():
+        _everywhere(name, checking(function))
 
 
 def _each(*steps: Reading) -> None:
@@ -180,6 +205,7 @@ def _sealed_arrays(place: Path) -> Kind:
 
 
 def _network(path: Path) -> Kind:
+    _check_once()
     read = io.load_encoder if path.stem == "encoder" else lambda run: io.load_head(run).head
     network = read(path.parent)
 
@@ -227,6 +253,7 @@ def _of_run(path: Path) -> Kind:
         "config.yaml": (lambda: evaluate.parse(words), lambda: restore.load_task(run)),
         "provenance.yaml": (),
     }
+    _check_once()
     _read_once(except_for=path)
     return Kind(Files([path]), partial(_each, lambda: writing.render("run.html", **writing.read_run(run)), *steps[path.name]))
 
@@ -264,10 +291,16 @@ def _trained(base: Path, *words: object) -> None:
     train.parse([*map(str, words), "--output", str(base / "no")])
 
 
+def _experiment(path: Path, base: Path) -> Kind:
+    _check_once()
+    return _one(path, lambda path: _trained(base, "--config", path))
+
+
 def _groups(place: Path, base: Path) -> Kind:
     shipped = {"model": "tiny", "method": "masksem", "augment": "rotate"}
     files = {n: Path(shutil.copy(find_yaml(f"{n}/{name}", "configs"), place / f"{n}.yaml")) for n, name in shipped.items()}
     words = [word for name, path in files.items() for word in (f"--{name}", path)]
+    _check_once()
     return Kind(Files([*files.values()]), partial(_trained, base, *words, "--data", "demo_xsub"))
 
 
@@ -277,6 +310,7 @@ def _options(path: Path, base: Path) -> Kind:
     names += [f"model.{n}" for n in ("backbone.depth", "backbone.heads", "decoder.depth", "crop.min_frames")]
     path.write_text(json.dumps(dict.fromkeys(names)))
     words = ("--model", "tiny", "--method", "masksem", "--data", "demo_xsub")
+    _check_once()
 
     def read() -> None:
         given = {f"--{name}": value for name, value in json.loads(path.read_text()).items() if value is not None}
