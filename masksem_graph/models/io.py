@@ -5,7 +5,7 @@ The file of the weights holds the checksum of both files, so what is read is who
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,8 +30,9 @@ from masksem_graph.topology import Topology, joint_columns, parse_topology
 FORMAT = 2
 CHECKSUM = "sha256"
 """What the file of the weights calls its checksum."""
+NO_WEIGHTS = "not the weights of"
 FIELDS: dict[str, tuple[type, str]] = {
-    "channels": (int, "a whole number from 1"),
+    "channels": (int, f"a whole number from 1 to {LARGEST}"),
     "topologies": (list, "a list of topologies"),
     "model": (dict, "a mapping"),
     "input_spec": (dict, "a mapping"),
@@ -60,25 +61,29 @@ class EncoderDescription:
 
 def create_encoder(described: EncoderDescription, *, source: str | os.PathLike[str] = "model") -> SkeletonEncoder:
     """A freshly initialised encoder that knows its own configuration; ``source`` is the file it comes from, for messages."""
+    return _prepared(described, source)()
+
+
+def _prepared(described: EncoderDescription, source: str | os.PathLike[str]) -> Callable[[], SkeletonEncoder]:
+    """What builds an encoder, its description checked as far as that goes without building it."""
     topologies, recorded = (
         [parse_topology(fields, source_file=source) for fields in found]
         for found in (described.topologies, described.recorded or described.topologies)
     )
     model = parse_mapping(ModelConfig, described.model, source=source)
-    try:
-        for topology, raw in zip(topologies, recorded, strict=True):
-            joint_columns(topology, raw)
-        encoder = SkeletonEncoder(
-            model,
-            topologies=topologies,
-            channels=described.channels,
-            input_spec=described.input_spec,
-            recorded=recorded,
-        )
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from None
-    encoder.described = described.model
-    return encoder
+    skeletons = {"topologies": topologies, "recorded": recorded}
+
+    def build() -> SkeletonEncoder:
+        try:
+            for topology, raw in zip(topologies, recorded, strict=True):
+                joint_columns(topology, raw)
+            encoder = SkeletonEncoder(model, channels=described.channels, input_spec=described.input_spec, **skeletons)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        encoder.described = described.model
+        return encoder
+
+    return build
 
 
 def save_encoder(run: str | os.PathLike[str], encoder: SkeletonEncoder) -> None:
@@ -110,7 +115,11 @@ def describe_encoder(run: str | os.PathLike[str]) -> EncoderDescription:
             raise InputError(f"{path}: {name}: this field is missing")
         value = fields[name]
         fits = type(value) is kind and bool(value)
-        if not fits or (kind is int and value < 1) or (kind is list and not all(isinstance(item, dict) for item in value)):
+        if (
+            not fits
+            or (kind is int and not 1 <= value <= LARGEST)
+            or (kind is list and not all(isinstance(item, dict) for item in value))
+        ):
             raise InputError(f"{path}: {name}: expected {words}, found {value!r}")
     if unknown := sorted(map(str, fields.keys() - FIELDS.keys())):
         raise InputError(f"{path}: {unknown[0]}: unknown field, expected {', '.join(FIELDS)}")
@@ -151,9 +160,11 @@ def load_encoder(run: str | os.PathLike[str], topology: Topology | None = None) 
         InputError: the files are missing or damaged, or an encoding has no entry for a joint of the topology.
     """
     run = local(run)
-    encoder = new_encoder(run)
-    _load_weights(Path(run) / "encoder.safetensors", encoder)
-    encoder.eval()
+    path = Path(run) / "encoder.safetensors"
+    build = _prepared(describe_encoder(run), path.with_suffix(".yaml"))
+    weights = _read_weights(path)  # before anything is built from a description that was changed
+    encoder = build().eval()
+    _fill(encoder, weights, path)
     if topology is not None and topology != encoder.topology:
         # Not among those that it was trained on: `save` writes these, and tables by joint name follow their order.
         pairs = dict(zip(encoder.topologies, encoder.recorded, strict=True))
@@ -211,11 +222,12 @@ def load_head(run: str | os.PathLike[str]) -> SavedHead | None:
     for name, value in (("width", config.width), ("joints", config.joints), ("classes", count)):
         if not 1 <= value <= LARGEST:
             raise InputError(f"{path}: {name}: expected a number from 1 to {LARGEST}, found {value}")
+    weights = _read_weights(path.with_suffix(".safetensors"))
     try:
         head = config.head(width=config.width, joints=config.joints, classes=count)
     except (RuntimeError, ValueError, TypeError) as error:
         raise InputError(f"{path}: head: {' '.join(str(error).split())}") from None
-    _load_weights(path.with_suffix(".safetensors"), head)
+    _fill(head, weights, path.with_suffix(".safetensors"))
     return SavedHead(head.eval(), names)
 
 
@@ -230,22 +242,30 @@ def _save(path: Path, network: nn.Module, described: Mapping[str, Any]) -> None:
         partial.write_bytes(save(weights, {CHECKSUM: _checksum(text, weights)}))
 
 
-def _load_weights(path: Path, network: nn.Module) -> None:
-    """Fill a network; what is read must be what was written."""
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file: what is read must be what was written."""
     about = path.with_suffix(".yaml")
     try:
         require_regular(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        network.load_state_dict(weights)
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not the weights of {about.name}: {' '.join(str(error).split())[:300]}") from None
+        raise InputError(f"{path}: {NO_WEIGHTS} {about.name}: {' '.join(str(error).split())[:300]}") from None
     # Files of before 0.2.0 have none.
     if metadata is not None and metadata.get(CHECKSUM) != _checksum(about.read_bytes(), weights):
         raise InputError(f"{path}: it or {about.name} was changed or damaged after it was written: its checksum does not fit")
     if bad := [name for name, value in weights.items() if not torch.isfinite(value).all()]:
         raise InputError(f"{path}: {bad[0]}: found numbers that are not finite, expected weights")
+    return weights
+
+
+def _fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        network.load_state_dict(weights)
+    except (RuntimeError, ValueError, TypeError) as error:
+        told = " ".join(str(error).split())[:300]
+        raise InputError(f"{path}: {NO_WEIGHTS} {path.with_suffix('.yaml').name}: {told}") from None
 
 
 def _checksum(described: bytes, weights: Mapping[str, Tensor]) -> str:

@@ -213,7 +213,7 @@ def _network(path: Path) -> Kind:
         return [dict((found := read(path.parent)).state_dict()), repr(found)]
 
     def filled() -> Any:  # building it again for each mutant takes a hundred times as long
-        io._load_weights(path, network)
+        io._fill(network, io._read_weights(path), path)
         return dict(network.state_dict())
 
     return Kind(Files([path]), filled if path.suffix == ".safetensors" else built, covered=True)

@@ -186,6 +186,16 @@ def edit(**changes: Any) -> Callable[[Path], None]:
     return change
 
 
+def unsealed(damage: Callable[[Path], None]) -> Callable[[Path], None]:
+    """In a run of before 0.2.0, whose weights have no checksum."""
+
+    def change(run: Path) -> None:
+        damage(run)
+        save_file(load_file(run / "encoder.safetensors"), run / "encoder.safetensors")
+
+    return change
+
+
 def of_topology(**changes: Any) -> Callable[[Path], None]:
     """Another topology, in the file's list of them."""
     return edit(topologies=[TINY.to_dict() | changes])
@@ -208,10 +218,11 @@ def cut(run: Path) -> None:
         (edit(format=1), "encoder.yaml: format: expected 2, found 1"),
         (edit(chanels=3), "encoder.yaml: chanels: unknown field, expected channels, topologies, model"),
         (edit(channels=None), "encoder.yaml: channels: this field is missing"),
-        (edit(channels="three"), "encoder.yaml: channels: expected a whole number from 1, found 'three'"),
-        (edit(channels=0), "encoder.yaml: channels: expected a whole number from 1, found 0"),
-        (edit(channels=-3), "encoder.yaml: channels: expected a whole number from 1, found -3"),
-        (edit(channels=True), "encoder.yaml: channels: expected a whole number from 1, found True"),
+        (edit(channels="three"), "encoder.yaml: channels: expected a whole number from 1 to 65536, found 'three'"),
+        (edit(channels=0), "encoder.yaml: channels: expected a whole number from 1 to 65536, found 0"),
+        (edit(channels=2**63), "encoder.yaml: channels: expected a whole number from 1 to 65536, found 9223372036854775808"),
+        (edit(channels=-3), "encoder.yaml: channels: expected a whole number from 1 to 65536, found -3"),
+        (edit(channels=True), "encoder.yaml: channels: expected a whole number from 1 to 65536, found True"),
         (edit(model=[1]), r"encoder.yaml: model: expected a mapping, found \[1\]"),
         (edit(topologies=[]), r"encoder.yaml: topologies: expected a list of topologies, found \[\]"),
         (edit(topologies="tiny5"), "encoder.yaml: topologies: expected a list of topologies, found 'tiny5'"),
@@ -223,20 +234,24 @@ def cut(run: Path) -> None:
             edit(recorded=[TINY.to_dict()] * 2),
             "encoder.yaml: recorded: expected 1 skeletons, one for each of topologies, found 2",
         ),
-        (edit(recorded=[KINECT.to_dict()]), "encoder.yaml: tiny5: its joint '.*' is not one of the 20 joints of kinect20"),
+        (
+            unsealed(edit(recorded=[KINECT.to_dict()])),
+            "encoder.yaml: tiny5: its joint '.*' is not one of the 20 joints of kinect20",
+        ),
         (of_topology(centre="tail"), "encoder.yaml: centre: no joint is called 'tail'"),
         (edit(input_spec=None), "encoder.yaml: input_spec: this field is missing"),
         (edit(input_spec=["centre"]), r"encoder.yaml: input_spec: expected a mapping, found \['centre'\]"),
         (edit(input_spec={"origin": "hip"}), "encoder.yaml: .*origin"),
         (edit(input_spec={"orgin": "centre"}), "encoder.yaml: .*orgin"),
-        (edit(model={"width": 16}), "encoder.safetensors: not the weights of encoder.yaml: .* size mismatch"),
+        (edit(model={"width": 16}), "encoder.safetensors: it or encoder.yaml was changed or damaged"),
+        (unsealed(edit(model={"width": 16})), "encoder.safetensors: not the weights of encoder.yaml: .* size mismatch"),
         (edit(model={"width": "wide"}), "encoder.yaml: .*width"),
         (edit(model={"widht": 8}), "encoder.yaml: .*widht"),
         (edit(model={"frames": 7}), "encoder.yaml: .*model.frames: expected a multiple of model.segment = 2, found 7"),
         (edit(model={"crop": {"test_share": 2}}), r"encoder.yaml: .*crop.test_share: expected a share in \(0, 1\], found 2"),
         (edit(model={"backbone": part("backbones.Transfomer")}), "encoder.yaml: .*Transfomer"),
         (
-            edit(model={"backbone": part("backbones.Transformer", heads=3)}),
+            unsealed(edit(model={"backbone": part("backbones.Transformer", heads=3)})),
             "encoder.yaml: heads: expected a divisor of the width 8",
         ),
     ],
