@@ -221,7 +221,7 @@ def _label(result: dict[str, Any]) -> str:
     run = result["pretraining"] or {}
     if "method" in run:
         epochs = train.get("epochs") if isinstance(train := run.get("train"), dict) else None
-        method, length = part_name("method", run) or "untold", None if epochs is None else counted(epochs, "epoch")
+        method, length = part_name("method", run) or "untold", counted(epochs, "epoch") if isinstance(epochs, int) else None
     else:
         start = "untrained" if result["protocol"] in ("linear", "knn") else "from scratch"
         method, length = start if result["untrained"] else "converted" if "converted" in run else "untold", None
