@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import jsonargparse
 
@@ -24,16 +24,23 @@ KINDS = {"float": "a number", "int": "a whole number", "bool": "true or false", 
 KINDS |= {"dict": "a mapping", "list": "a list"}
 A_FACTORY = r"Type <class '\S+?(\w+)Factory'> expects a function or a callable class: "
 PLAINLY = {
-    r"^--([\w.]+): --(\w+):": r"--\1.\2:",
+    r"^--([\w.]+): --([\w.]+):": r"--\1.\2:",
     A_FACTORY + r"(?:Dict|Expected an) .*?, but got (.*?)(?:\. Got .*)?$": r"expected a class of \1, found \2",
     A_FACTORY + r"Expected '(\S+)' to be a subclass of .*": r"expected a class of \1, found \2",
     r"Import path (\S+) does not correspond to a subclass of (\S+)": r"expected a class of \2, found \1",
+    r"Expected a dot import path string: (.*)": r"expected the dotted path of a class, found \1",
     r"Expected an instantiatable class, but (\S+) is abstract": r"expected a class that can be made, found the abstract \1",
     r"Type <class \S+> expects .*? class: module '(\S+)' has no attribute '(\w+)'.*": r"\1 has no class \2",
     r"Group '(\w+)' does not accept option '(\S+)'": r"--\1.\2: no such option",
     r"Option '(\S+)' is not accepted": r"no such option: \1",
 }
 """What jsonargparse says, and what we say."""
+UNION = re.compile(
+    r"Does not validate against any of the Union subtypes\n.*\n *Errors:\n(?P<indent> *)- (?P<errors>(?:.|\n)*)\n"
+    r" *Given value type: .*\n *Given value: "
+)
+KIND = re.compile(r"(?:Expected|Not) a (<class .+?>|typing\..+?|valid subclass .+?)(?:\. Got value:(?:.|\n)*)?")
+"""The errors of a union, and one that says of which kind the value should be."""
 
 
 class Parser(jsonargparse.ArgumentParser):
@@ -44,10 +51,7 @@ class Parser(jsonargparse.ArgumentParser):
         super().__init__(**{"allow_abbrev": False, **options})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        line = " ".join(message.split())
-        line = re.sub(r"Parser key \"([^\"]+)\":", r"--\1:", line)
-        line = re.sub(r"\.? Got value: Namespace\(.*$", "", line)
-        line = _plainly(line)
+        line = _plainly(message)
         if missing := re.search(r"arguments are required: ([\w., ]+)$", line):
             places = {action.dest for action in self._actions if not action.option_strings}
             typed = (name if name in places or name.startswith("-") else f"--{name}" for name in missing[1].split(", "))
@@ -77,18 +81,18 @@ class Parser(jsonargparse.ArgumentParser):
             raise InputError(str(error).partition(", ")[2]) from None
 
 
-def _plainly(line: str) -> str:
-    """Jsonargparse's line in this package's words."""
-    line = re.sub(r" Subclass types expect one of:.*?\(implicit class_path\)", "", line)
-    told = r"Does not validate against any of the Union subtypes .*? Errors: - (.*?) Given value type: .*? Given value: "
-    if union := re.search(told, line):
-        wanted = [re.fullmatch(r"(?:Expected|Not) a (.+?)(?:\. Got value: .*)?", one) for one in union[1].split(" - ")]
-        either = " or ".join(one[1] for one in wanted if one)
-        one_alone = next((one for one, known in zip(union[1].split(" - "), wanted, strict=True) if not known), "")
-        line = line[: union.start()] + (one_alone or f"Expected a {either}. Got value: {line[union.end() :]}")
-    line = re.sub(
-        r"(?:Expected|Not) a (.+?)\. Got value: ?", lambda told: f"expected {_kinds(told[1])}, found ", f"{line} "
-    ).strip()
+def _plainly(message: str) -> str:
+    """Jsonargparse's message as a line, in this package's words."""
+    message = re.sub(r"\n *Subclass types expect one of:(\n *- a .*)+", "", message)
+    if union := UNION.search(message):
+        errors = union["errors"].split(f"\n{union['indent']}- ")
+        kinds = [KIND.fullmatch(one) for one in errors]
+        alone = [_plainly(one) for one, kind in zip(errors, kinds, strict=True) if not kind]
+        either = " or ".join(_kinds(kind[1]) for kind in kinds if kind)
+        message = message[: union.start()] + (alone[0] if alone else f"expected {either}, found {message[union.end() :]}")
+    line = re.sub(r"Parser key \"([^\"]+)\":", r"--\1:", " ".join(message.split()))
+    line = re.sub(r"\.? Got value: Namespace\(.*$", "", line) + " "
+    line = re.sub(r"(?:Expected|Not) a (.+?)\. Got value: ?", lambda told: f"expected {_kinds(told[1])}, found ", line).strip()
     for theirs, ours in PLAINLY.items():
         line = re.sub(theirs, ours, line)
     return line
@@ -120,7 +124,8 @@ def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str 
     """A dataclass from plain data, parts in it as ``class_path`` and ``init_args``; a fault's line names the ``source``."""
     parser = _parser(kind)  # type: ignore[arg-type]
     try:
-        _check_shapes(fields, kind)
+        if is_dataclass(kind):  # and no class of the user's own, whose options may be anything
+            _check_shapes(fields, kind)
         return _made(kind, parser, parser.parse_object(plain_copy(fields)))
     except InputError as error:
         raise InputError(f"{Path(source)}: {str(error).removeprefix('--')}") from None
@@ -143,39 +148,51 @@ def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Compose
         return _made(kind, parser, parsed), parse_yaml(parser.dump(parsed), "the configuration")
     except InputError as error:
         raise InputError(_located(str(error), composed)) from None
-    except ValueError as error:  # a part of the user's own, whose constructor does not say what an argument takes
-        raise InputError(" ".join(str(error).split())) from None
+    except ValueError as error:  # in a group that may be null, or of a part whose constructor does not say what it takes
+        raise InputError(_located(_plainly(str(error)), composed)) from None
 
 
-def _check_shapes(fields: Any, kind: type | None = None, name: str = "") -> None:
-    """Refuse what jsonargparse tells of in Python's words: a group that has no fields, a part whose class is no text."""
-    wanted: list[tuple[str, type, str]] = []
-    if isinstance(fields, Mapping) and CLASS_PATH in fields:
-        wanted = [(CLASS_PATH, str, "the dotted path of a class"), (INIT_ARGS, Mapping, "options by their names")]
-    groups = _groups(kind) if kind else {}
-    for key, type_, told in (*wanted, *((group, Mapping, f"the fields of {group}") for group in groups)):
-        if isinstance(fields, Mapping) and not isinstance(fields.get(key), type_ | None):
-            raise InputError(f"--{dotted((name, key))}: expected {told}, found {shown(fields[key])}")
-    for key, value in fields.items() if isinstance(fields, Mapping) else ():
-        _check_shapes(value, groups.get(key), dotted((name, str(key))))
-    for value in fields if isinstance(fields, list) else ():
-        _check_shapes(value, None, name)
+def _check_shapes(fields: Any, hint: Any, name: str = "") -> None:
+    """Refuse what jsonargparse passes on, or tells of in Python's words.
+
+    That is a group without fields, a part whose class is no text, and a number beyond 64 bits. ``hint`` is what the fields are
+    declared as: a dataclass, a mapping, ``Any`` for whatever they like, or None for a part, whose options are not known here.
+    """
+    if not isinstance(fields, Mapping):
+        return
+    wanted: dict[str, tuple[type, str]] = {}
+    if CLASS_PATH in fields and hint in (None, Any):
+        wanted = {INIT_ARGS: (Mapping, "options by their names")}
+        wanted |= {} if hint is Any else {CLASS_PATH: (str, "the dotted path of a class")}
+    if isinstance(hint, type) and is_dataclass(hint):
+        hints = _hints(hint)
+    else:
+        hints = dict.fromkeys(fields, get_args(hint)[1] if get_origin(hint) is dict else hint)
+    for key, value in fields.items():
+        field = dotted((name, str(key)))
+        type_, told = wanted.get(key) or ((Mapping, f"the fields of {key}") if is_dataclass(hints.get(key)) else (object, ""))
+        if not isinstance(value, type_ | None):
+            raise InputError(f"--{field}: expected {told}, found {shown(value)}")
+        for one in value if isinstance(value, list) else (value,):
+            if isinstance(one, int) and not -(2**63) <= one < 2**63:
+                raise InputError(f"{field}: expected a number of at most 64 bits, found {shown(one)}")
+            _check_shapes(one, hints.get(key), field)
 
 
 @cache
-def _groups(kind: type) -> dict[str, type]:
-    """The fields of a dataclass that are dataclasses."""
-    return {name: hint for name, hint in get_type_hints(kind).items() if isinstance(hint, type) and is_dataclass(hint)}
+def _hints(kind: type) -> dict[str, Any]:
+    """The fields of a dataclass that are dataclasses or mappings, and what they are."""
+    hints = {name: (hint, *get_args(hint)) for name, hint in get_type_hints(kind).items()}
+    grouped = {name: [one for one in kinds if is_dataclass(one) or get_origin(one) is dict] for name, kinds in hints.items()}
+    return {name: kinds[0] for name, kinds in grouped.items() if kinds}
 
 
 def _check_values(fields: Mapping[str, Any], kind: type) -> None:
-    """What jsonargparse lets pass: a field that takes no null but has one, and numbers beyond 64 bits."""
+    """What jsonargparse lets pass: a field that takes no null but has one, and an option that a part does not have."""
     for name, value in flatten(fields).items():
         declared = field_type(f"{kind.__module__}.{kind.__qualname__}", name)
         if value is None and declared and "None" not in declared and declared != "Any":
             raise InputError(f"{name}: expected {declared}, found null")
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise InputError(f"{name}: expected a number of at most 64 bits, found {value}")
     for field, part in parts_in(fields):
         if not trust.is_allowed(part[CLASS_PATH]):
             continue  # refused in a moment, by its field's name

@@ -35,8 +35,9 @@ def find_yaml(name_or_path: str | os.PathLike[str], kind: str) -> Path:
     candidate = shipped(kind) / f"{str(relative).removesuffix('.yaml')}.yaml"
     if not path.is_absolute() and os.path.isfile(candidate):
         return candidate
-    names = sorted(p.relative_to(shipped(kind)).with_suffix("").as_posix() for p in shipped(kind).rglob("*.yaml"))
-    raise InputError(f"{str(name_or_path)[:200]}: no such file, and none of the shipped {kind}; {meant(str(relative), names)}")
+    folder = shipped(kind) / relative.parent
+    names = sorted(p.stem for p in (folder.glob("*.yaml") if os.path.isdir(folder) else shipped(kind).rglob("*.yaml")))
+    raise InputError(f"{str(name_or_path)[:200]}: no such file, and none of the shipped {kind}; {meant(relative.stem, names)}")
 
 
 def require_regular(path: Path) -> None:

@@ -21,6 +21,9 @@ LARGEST, DEEPEST, LONGEST = 2**20, 50, 100_000
 FAULTS = {
     "expected ',' or ']'": "a [ without its ]",
     "expected ',' or '}'": "a { without its }",
+    "expected key": "another indentation than the lines before",
+    "expected '-' indicator": "another indentation than the lines before",
+    "found a tab character": "a tab; lines are indented by spaces",
     "expected <block end>": "another indentation than the lines before",
     "mapping values are not allowed": "a second colon; text with a colon in it stands in quotes",
     "could not find expected ':'": "a name without its colon",
@@ -99,6 +102,7 @@ def parse_yaml(text: str, source: object) -> Any:
 
 
 def _load(text: str, source: object, loader: Any) -> Any:
+    """What a text holds, refused before anything is built where it is no YAML, or too much."""
     try:
         excess = _excess(text, aliases=loader is not _Plain)
         found = None if excess else yaml.load(text, loader)
@@ -137,7 +141,10 @@ def _fault(error: Exception) -> str:
 
 
 def _excess(text: str, *, aliases: bool) -> str:
-    """Why a text would be deep or endless once its aliases are followed, before anything is built; empty where it is not."""
+    """Why a text would be deep or endless once its aliases are followed; empty where it is not.
+
+    Where ``aliases`` are not read, one raises a YAML error.
+    """
     sizes, anchors, known = [0], [""], {}
     for event in yaml.parse(text, SafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):

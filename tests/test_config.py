@@ -12,6 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from masksem_graph.cli import evaluate
 from masksem_graph.cli.evaluate import GROUPS as EVALUATE_GROUPS
 from masksem_graph.cli.evaluate import ROOT as EVALUATE
 from masksem_graph.cli.train import GROUPS as TRAIN_GROUPS
@@ -373,6 +374,12 @@ def test_a_model_of_torch_geometric_is_wrapped() -> None:
         ),
         ("--model.backbone 3", r"--model\.backbone: expected a class of Backbone, found 3$"),
         ("--model.encodings [3]", r"--model\.encodings: expected a class of Encoding, found 3$"),
+        ('--data.also {"a":3}', r"--data\.also\.a: expected the fields of a, found 3$"),
+        (
+            f'--data.options {{"a":{2**64}}}',
+            r"data\.options\.a: expected a number of at most 64 bits, found 18446744073709551616$",
+        ),
+        ("--model.space here", r"--model\.space: expected the dotted path of a class, found here$"),
         ("--model.crop 3", r"--model\.crop: expected the fields of crop, found 3$"),
         ("--data.options [a]", r"--data\.options: expected a mapping, found \['a'\]"),
         ("--train.lr fast", r"--train\.lr: expected a number, found fast"),
@@ -390,6 +397,46 @@ def test_values_of_another_type_or_range(more: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as refused:
         typed(f"{BASE} {more}")
     assert "\n" not in str(refused.value)
+
+
+def test_values_with_dashes_and_a_group_that_may_be_null() -> None:
+    with pytest.raises(InputError, match=r"--model\.space: expected the dotted path of a class, found a - b$"):
+        read(read_options([*BASE.split(), "--model.space", "a - b"], TRAIN, TRAIN_GROUPS))
+    run = ["--run", "none", "--model", "tiny", "--data", "demo_xsub", "--protocol", "knn", "--output", "none"]
+    for more, message in {
+        "--model.crop 3": r"--model\.crop: expected the fields of crop, found 3$",
+        "--model.frames 7": r"model\.frames: expected a multiple of model\.segment = 4, found 7$",
+        "--model.backbone.depth x": r"--model\.backbone\.depth: expected a whole number, found x$",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            evaluate.parse([*run, *more.split()])
+
+
+def test_options_of_a_reader_are_free() -> None:
+    options = typed(f'{BASE} --data.options {{"class_path":3,"a":{{"class_path":["x"]}}}}')["data"]["options"]
+    assert options == {"class_path": 3, "a": {"class_path": ["x"]}}
+
+
+def test_a_path_that_yaml_cannot_hold() -> None:
+    with pytest.raises(InputError, match=r"data\.root: found .*, expected a path: .*surrogates not allowed"):
+        typed(f"{BASE} --data.root caf\udce9")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a:\n  b: 1\n c: 2", "line 3, column 2: another indentation than the lines before"),
+        ("- a\nb: 1", "line 2, column 1: another indentation than the lines before"),
+        ("a: 1\n\tb: 2", "line 2, column 1: a tab; lines are indented by spaces"),
+        ("a: [1", "line 2, column 1: a [ without its ]"),
+        ("a: 'x", "line 1, column 6: a quote without its end"),
+        ("a: b: c", "line 1, column 5: a second colon; text with a colon in it stands in quotes"),
+    ],
+)
+def test_faults_of_yaml_in_plain_words(text: str, message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        parse_yaml(text, "mine.yaml")
+    assert str(refused.value) == f"mine.yaml: not a readable YAML file: {message}"
 
 
 @pytest.mark.parametrize(

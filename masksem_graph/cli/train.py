@@ -62,6 +62,7 @@ def resolve_roots(fields: dict[str, Any]) -> None:
         for name in ("root", "splits"):
             if isinstance(section, dict) and isinstance(section.get(name), str):
                 try:
+                    section[name].encode()  # raises where the name is not UTF-8, and YAML could not hold it
                     (path := Path(section[name]).expanduser().resolve()).exists()  # raises where the name is too long
                 except (OSError, ValueError, RuntimeError) as error:
                     reason = getattr(error, "strerror", None) or error

@@ -41,11 +41,10 @@ def open_source(named: str, *, realtime: bool = False) -> Iterator[list[Arrived]
             raise InputError("--input: -: standard input is closed; expected a pipe, a file of JSON lines, or udp://HOST:PORT")
         # a stream of its own: Python aborts at its exit if a thread still reads sys.stdin's
         return _waiting(_lines(os.fdopen(sys.stdin.fileno(), "rb", closefd=False)))
+    if not os.path.exists(named) or os.path.isdir(named):  # False, where Path raises: a name of 5,000 letters
+        found = f"{named[:200]}: {'a folder' if os.path.isdir(named) else 'no such file'}"
+        raise InputError(f"--input: {found}; expected -, a file of JSON lines, or udp://HOST:PORT")
     path = Path(named)
-    if not path.exists() or path.is_dir():
-        raise InputError(
-            f"--input: {named}: {'a folder' if path.is_dir() else 'no such file'}; expected -, a file of JSON lines, or udp://HOST:PORT"
-        )
     lines = _lines(path.open("rb"))
     if realtime:
         return _waiting(_paced(lines))

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.input_spec import InputSpec
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, shown
 from masksem_graph.files import require_regular, write_beside
 from masksem_graph.hub import local
 from masksem_graph.models.build import LARGEST, ModelConfig
@@ -120,7 +120,7 @@ def describe_encoder(run: str | os.PathLike[str]) -> EncoderDescription:
             or (kind is int and not 1 <= value <= LARGEST)
             or (kind is list and not all(isinstance(item, dict) for item in value))
         ):
-            raise InputError(f"{path}: {name}: expected {words}, found {value!r}")
+            raise InputError(f"{path}: {name}: expected {words}, found {shown(value)}")
     if unknown := sorted(map(str, fields.keys() - FIELDS.keys())):
         raise InputError(f"{path}: {unknown[0]}: unknown field, expected {', '.join(FIELDS)}")
     if (found := len(fields["recorded"])) != (expected := len(fields["topologies"])):

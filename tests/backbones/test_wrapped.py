@@ -171,7 +171,7 @@ class AsksForMore(nn.Module):
         (models.GAT, {"num_layers": 1, "head": 2}, r"GAT: no option 'head'; did you mean heads\?$"),
         (models.GAT, {"num_layers": 2, "heads": 3}, r"GAT: .*divisible.*$"),
         (models.PNA, {"num_layers": 1, "tower": 2}, r"PNA: no option 'tower'; did you mean towers\?$"),
-        (models.GCN, {"num_layers": 1, "zzz": 2}, r"GCN: no option 'zzz'$"),
+        (models.GCN, {"num_layers": 1, "zzz": 2}, r"GCN: no option 'zzz'; expected one of act, "),
         (models.GCN, {"num_layers": 1, "in_channels": 2}, r"GCN: in_channels follows from .*, found it as an option$"),
         (Recorder, {"sizes": 2}, r"Recorder: no option 'sizes'; did you mean size\?$"),
         (NoGraph, {}, r"NoGraph: expected forward\(x, edge_index, ...\), found no argument edge_index$"),
