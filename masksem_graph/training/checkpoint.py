@@ -191,5 +191,5 @@ def restore_random_state(state: Any) -> None:
         np.random.set_state((kind, keys.numpy().astype(np.uint32), position, *rest))
         if "cuda" in state and torch.cuda.is_available():
             torch.cuda.set_rng_state(state["cuda"])
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError):
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError):
         raise InputError("random: expected the state of the random generators") from None

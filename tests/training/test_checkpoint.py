@@ -254,3 +254,11 @@ def test_every_generator_goes_on_where_it_was(tmp_path: Path) -> None:
     draws()
     restore_random_state(load_checkpoint(tmp_path / "last.pt"))
     assert draws() == expected
+
+
+@pytest.mark.parametrize(
+    "damage", [{"numpy": random_state()["numpy"][:4]}, {"python": [3]}, {"torch": torch.zeros(3)}, {"numpy": None}]
+)
+def test_a_damaged_state_of_the_generators(damage: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="random: expected the state of the random generators"):
+        restore_random_state(random_state() | damage)
