@@ -101,7 +101,7 @@ def test_own_head_is_needed_and_has_to_fit(
     (probe / "head.yaml").write_text((probe / "head.yaml").read_text().replace("classes: 3", "classes: [a, b]"))
     for run, message in (
         (convert(published["mamp"], tmp_path / "run"), "needs a run with a head"),
-        (probe, "not the weights"),
+        (probe, "was changed or damaged"),
     ):
         with pytest.raises(SystemExit):
             arguments = ["--run", str(run), "--output", str(tmp_path / "out"), *uncentred(small_store)]

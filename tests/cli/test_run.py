@@ -41,7 +41,7 @@ def roots(name: str, on: str) -> list[str]:
 
 
 def test_every_data_set_has_its_recipe() -> None:
-    assert GROUPS["recipe"] == ["embedded", "ntu120", "ntu60", "nw_ucla", "nw_ucla_masksem", "pku1", "pku2"]
+    assert GROUPS["recipe"] == ["embedded", "ntu120", "ntu60", "nw_ucla", "nw_ucla_gpu", "nw_ucla_masksem", "pku1", "pku2"]
 
 
 @pytest.mark.parametrize(("name", "on"), EXPERIMENTS)
@@ -80,7 +80,7 @@ def test_options_in_any_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ("arguments", "message"),
     [
         (["tabel5"], "tabel5: no such file, and no shipped recipe or ablation; did you mean table5?"),
-        (["table5", "--on", "moon"], "moon: no such ablation"),
+        (["table5", "--on", "moon"], "moon: no such file, and no shipped ablation"),
         (["table5"], "nothing can run without --data.root DIR (the folder with the JSON files of NW-UCLA)"),
         (["table5", "--on", "demo", "--seeds", "x"], "--seeds: expected whole numbers such as 0,1,2, found x"),
         (["table5", "--on", "demo", "--seeds", "1,1"], "seeds: expected a list of different whole numbers"),
