@@ -127,8 +127,9 @@ def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str 
         if is_dataclass(kind):  # and no class of the user's own, whose options may be anything
             _check_shapes(fields, kind)
         return _made(kind, parser, parser.parse_object(plain_copy(fields)))
-    except InputError as error:
-        raise InputError(f"{Path(source)}: {str(error).removeprefix('--')}") from None
+    except ValueError as error:  # an InputError, or what a part in a field that may be null says
+        line = str(error) if isinstance(error, InputError) else _plainly(str(error))
+        raise InputError(f"{Path(source)}: {line.removeprefix('--')}") from None
 
 
 def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Composed], None]) -> tuple[Config, dict[str, Any]]:

@@ -19,12 +19,13 @@ from masksem_graph.cli.train import GROUPS as TRAIN_GROUPS
 from masksem_graph.cli.train import ROOT as TRAIN
 from masksem_graph.cli.train import read
 from masksem_graph.compose import GROUPS, compose, flatten, group_names
-from masksem_graph.config import Parser
+from masksem_graph.config import Parser, parse_mapping
 from masksem_graph.declared import declared_fields
 from masksem_graph.errors import InputError
 from masksem_graph.files import shipped
 from masksem_graph.options import HOMES, as_value, read_options
 from masksem_graph.plain_yaml import parse_yaml, read_plain
+from masksem_graph.tasks.pretrain import MethodConfig
 
 pytestmark = pytest.mark.skipif(
     find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
@@ -410,6 +411,13 @@ def test_values_with_dashes_and_a_group_that_may_be_null() -> None:
     }.items():
         with pytest.raises(InputError, match=message):
             evaluate.parse([*run, *more.split()])
+
+
+def test_a_part_that_refuses_its_option_in_a_file() -> None:
+    method = typed(BASE)["method"]
+    method["operator"] = {"class_path": "masksem_graph.operators.Adjacency", "init_args": {"hops": 0}}
+    with pytest.raises(InputError, match=r"^config\.yaml: hops: expected at least 1, found 0$"):
+        parse_mapping(MethodConfig, method, source="config.yaml")
 
 
 def test_options_of_a_reader_are_free() -> None:
