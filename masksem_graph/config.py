@@ -112,24 +112,27 @@ def _parser(kind: type) -> Parser:
     return parser
 
 
-def _made(kind: type[Config], parser: Parser, parsed: Any) -> Config:
+def _made(kind: type[Config], fields: Mapping[str, Any]) -> tuple[Config, Any]:
+    """A dataclass of these fields, and what jsonargparse has made of them."""
+    parser = _parser(kind)  # type: ignore[arg-type]
     try:
+        parsed = parser.parse_object(plain_copy(fields))
         made = vars(parser.instantiate(parsed))
-    except (TypeError, ZeroDivisionError) as error:  # a part that does not check what it is given
-        raise InputError(" ".join(str(error).split())) from None
-    return kind(**{name: value for name, value in made.items() if name != "config"})
+    except InputError:
+        raise
+    except (ValueError, TypeError, ZeroDivisionError) as error:  # of a part that does not check, or say, what it takes
+        raise InputError(_plainly(str(error))) from None
+    return kind(**{name: value for name, value in made.items() if name != "config"}), parsed
 
 
 def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str | os.PathLike[str]) -> Config:
     """A dataclass from plain data, parts in it as ``class_path`` and ``init_args``; a fault's line names the ``source``."""
-    parser = _parser(kind)  # type: ignore[arg-type]
     try:
         if is_dataclass(kind):  # and no class of the user's own, whose options may be anything
             _check_shapes(fields, kind)
-        return _made(kind, parser, parser.parse_object(plain_copy(fields)))
-    except ValueError as error:  # an InputError, or what a part in a field that may be null says
-        line = str(error) if isinstance(error, InputError) else _plainly(str(error))
-        raise InputError(f"{Path(source)}: {line.removeprefix('--')}") from None
+        return _made(kind, fields)[0]
+    except InputError as error:
+        raise InputError(f"{Path(source)}: {str(error).removeprefix('--')}") from None
 
 
 def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Composed], None]) -> tuple[Config, dict[str, Any]]:
@@ -138,19 +141,16 @@ def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Compose
     ``complete`` adds what follows from several fields together, before the types are checked. The line of an `InputError`
     names the file or the option that set the field.
     """
-    parser = _parser(kind)  # type: ignore[arg-type]
     try:
         complete(composed)
         if is_part(one := composed.fields.get("augment")):  # a single class, by its dotted path
             composed.fields["augment"] = [one]
         _check_shapes(composed.fields, kind)
         _check_values(composed.fields, kind)
-        parsed = parser.parse_object(plain_copy(composed.fields))
-        return _made(kind, parser, parsed), parse_yaml(parser.dump(parsed), "the configuration")
+        made, parsed = _made(kind, composed.fields)
+        return made, parse_yaml(_parser(kind).dump(parsed), "the configuration")  # type: ignore[arg-type]
     except InputError as error:
         raise InputError(_located(str(error), composed)) from None
-    except ValueError as error:  # in a group that may be null, or of a part whose constructor does not say what it takes
-        raise InputError(_located(_plainly(str(error)), composed)) from None
 
 
 def _check_shapes(fields: Any, hint: Any, name: str = "") -> None:
