@@ -120,7 +120,7 @@ def _made(kind: type[Config], fields: Mapping[str, Any]) -> tuple[Config, Any]:
         made = vars(parser.instantiate(parsed))
     except InputError:
         raise
-    except (ValueError, TypeError, ZeroDivisionError) as error:  # of a part that does not check, or say, what it takes
+    except (ValueError, TypeError, ArithmeticError) as error:  # of a part that does not check, or say, what it takes
         raise InputError(_plainly(str(error))) from None
     return kind(**{name: value for name, value in made.items() if name != "config"}), parsed
 

@@ -359,6 +359,7 @@ def test_a_model_of_torch_geometric_is_wrapped() -> None:
         ("--train.seed 18446744073709551616", r"train\.seed: expected a number of at most 64 bits"),
         ("--train.batch_size 99999999999999999999", r"train\.batch_size: expected a number of at most 64 bits"),
         ("--train.accumulate 9999", r"train\.accumulate: expected at most train\.batch_size"),
+        (f"--train.lr '{'9' * 400}'", "int too large to convert to float"),
         ("--train.lr .nan", r"train\.lr: expected a number from 1e-12"),
         ("--model.backbone.depth null", r"depth: expected int .*found null"),
         (
