@@ -117,12 +117,12 @@ def _made(kind: type[Config], fields: Mapping[str, Any]) -> tuple[Config, Any]:
     parser = _parser(kind)  # type: ignore[arg-type]
     try:
         parsed = parser.parse_object(plain_copy(fields))
-        made = vars(parser.instantiate(parsed))
+        made = {name: value for name, value in vars(parser.instantiate(parsed)).items() if name != "config"}
+        return kind(**made), parsed
     except InputError:
         raise
     except (ValueError, TypeError, ArithmeticError) as error:  # of a part that does not check, or say, what it takes
         raise InputError(_plainly(str(error))) from None
-    return kind(**{name: value for name, value in made.items() if name != "config"}), parsed
 
 
 def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str | os.PathLike[str]) -> Config:
