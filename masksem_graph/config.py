@@ -1,107 +1,22 @@
 """Configurations with their types checked and their parts made (jsonargparse)."""
 
-import difflib
 import inspect
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
-
-import jsonargparse
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from masksem_graph import trust
 from masksem_graph.compose import CLASS_PATH, INIT_ARGS, Composed, dotted, flatten, is_part, parts_in, plain_copy
 from masksem_graph.errors import InputError, meant, shown
 from masksem_graph.options import field_type
+from masksem_graph.parser import Parser, in_words, plainly
 from masksem_graph.plain_yaml import parse_yaml
 
 Config = TypeVar("Config")
-
-KINDS = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "a text", "NoneType": "null"}
-KINDS |= {"dict": "a mapping", "list": "a list"}
-A_FACTORY = r"Type <class '\S+?(\w+)Factory'> expects a function or a callable class: "
-PLAINLY = {
-    r"^--([\w.]+): --([\w.]+):": r"--\1.\2:",
-    A_FACTORY + r"(?:Dict|Expected an) .*?, but got (.*?)(?:\. Got .*)?$": r"expected a class of \1, found \2",
-    A_FACTORY + r"Expected '(\S+)' to be a subclass of .*": r"expected a class of \1, found \2",
-    r"Import path (\S+) does not correspond to a subclass of (\S+)": r"expected a class of \2, found \1",
-    r"Expected a dot import path string: (.*)": r"expected the dotted path of a class, found \1",
-    r"Expected an instantiatable class, but (\S+) is abstract": r"expected a class that can be made, found the abstract \1",
-    r"Type <class \S+> expects .*? class: module '(\S+)' has no attribute '(\w+)'.*": r"\1 has no class \2",
-    r"Group '(\w+)' does not accept option '(\S+)'": r"--\1.\2: no such option",
-    r"Option '(\S+)' is not accepted": r"no such option: \1",
-}
-"""What jsonargparse says, and what we say."""
-UNION = re.compile(
-    r"Does not validate against any of the Union subtypes\n.*\n *Errors:\n(?P<indent> *)- (?P<errors>(?:.|\n)*)\n"
-    r" *Given value type: .*\n *Given value: "
-)
-KIND = re.compile(r"(?:Expected|Not) a (<class .+?>|typing\..+?|valid subclass .+?)(?:\. Got value:(?:.|\n)*)?")
-"""The errors of a union, and one that says of which kind the value should be."""
-
-
-class Parser(jsonargparse.ArgumentParser):
-    """An argument parser whose faults are `InputError`, one line each."""
-
-    def __init__(self, **options: Any) -> None:
-        # An abbreviated option would be a guess at what the user means.
-        super().__init__(**{"allow_abbrev": False, **options})
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        line = _plainly(message)
-        if missing := re.search(r"arguments are required: ([\w., ]+)$", line):
-            places = {action.dest for action in self._actions if not action.option_strings}
-            typed = (name if name in places or name.startswith("-") else f"--{name}" for name in missing[1].split(", "))
-            told = ", ".join(typed)
-            hint = "; --data NAME gives them" if told == "--data.format, --data.split" else ""
-            raise InputError(f"{told}: required, but not given{hint}") from None
-        if denied := re.search(r"Importing '([\w.]+)' is not allowed", line):
-            raise InputError(f"{line.partition(':')[0]}: {trust.refusal(denied[1])}") from None
-        raise InputError(line + self._suggestion(line)) from None
-
-    def _suggestion(self, line: str) -> str:
-        if "did you mean" in line:
-            return ""
-        unknown = r"(?:unrecognized arguments?: --|no such option: )([\w.]+)|^--([\w.]+): no such option$"
-        found = re.search(unknown, line) or re.search(r"[Kk]ey '([\w.]+)'", line)
-        known = [option[2:] for action in self._actions for option in action.option_strings if option.startswith("--")]
-        near = difflib.get_close_matches(next(filter(None, found.groups())), known, n=1) if found else []
-        return f" (did you mean --{near[0]}?)" if near else ""
-
-    def parse_args(self, args: Sequence[str] | None = None, **options: Any) -> Any:  # type: ignore[override]
-        try:
-            return super().parse_args(args, **options)
-        except ValueError as error:
-            if isinstance(error, InputError) or "fail_untyped" not in str(error):
-                raise
-            # A part of the user's own, whose constructor says of an argument not what it takes.
-            raise InputError(str(error).partition(", ")[2]) from None
-
-
-def _plainly(message: str) -> str:
-    """Jsonargparse's message as a line, in this package's words."""
-    message = re.sub(r"\n *Subclass types expect one of:(\n *- a .*)+", "", message)
-    if union := UNION.search(message):
-        errors = union["errors"].split(f"\n{union['indent']}- ")
-        kinds = [KIND.fullmatch(one) for one in errors]
-        alone = [_plainly(one) for one, kind in zip(errors, kinds, strict=True) if not kind]
-        either = " or ".join(_kinds(kind[1]) for kind in kinds if kind)
-        message = message[: union.start()] + (alone[0] if alone else f"expected {either}, found {message[union.end() :]}")
-    line = re.sub(r"Parser key \"([^\"]+)\":", r"--\1:", " ".join(message.split()))
-    line = re.sub(r"\.? Got value: Namespace\(.*$", "", line) + " "
-    line = re.sub(r"(?:Expected|Not) a (.+?)\. Got value: ?", lambda told: f"expected {_kinds(told[1])}, found ", line).strip()
-    for theirs, ours in PLAINLY.items():
-        line = re.sub(theirs, ours, line)
-    return line
-
-
-def _kinds(told: str) -> str:
-    told = re.sub(r"typing\.Literal\[(.*?)\]", lambda one: f"one of {one[1].replace(chr(39), '')}", told)
-    told = re.sub(r"valid subclass of (\w+)", r"a class of \1", told)
-    return re.sub(r"<class '(\w+)'>", lambda one: KINDS.get(one[1], one[1]), told)
 
 
 @cache
@@ -122,7 +37,7 @@ def _made(kind: type[Config], fields: Mapping[str, Any]) -> tuple[Config, Any]:
     except InputError:
         raise
     except (ValueError, TypeError, ArithmeticError) as error:  # of a part that does not check, or say, what it takes
-        raise InputError(_plainly(str(error))) from None
+        raise InputError(plainly(str(error))) from None
 
 
 def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str | os.PathLike[str]) -> Config:
@@ -130,9 +45,11 @@ def parse_mapping(kind: type[Config], fields: Mapping[str, Any], *, source: str 
     try:
         if is_dataclass(kind):  # and no class of the user's own, whose options may be anything
             _check_shapes(fields, kind)
+            _check_values(fields, kind)
         return _made(kind, fields)[0]
     except InputError as error:
-        raise InputError(f"{Path(source)}: {str(error).removeprefix('--')}") from None
+        line = re.sub(r"(^|, |mean )--(?=\w)", r"\1", str(error))  # fields of a file are no options
+        raise InputError(f"{Path(source)}: {line}") from None
 
 
 def typed(kind: type[Config], composed: Composed, *, complete: Callable[[Composed], None]) -> tuple[Config, dict[str, Any]]:
@@ -193,7 +110,7 @@ def _check_values(fields: Mapping[str, Any], kind: type) -> None:
     for name, value in flatten(fields).items():
         declared = field_type(f"{kind.__module__}.{kind.__qualname__}", name)
         if value is None and declared and "None" not in declared and declared != "Any":
-            raise InputError(f"{name}: expected {declared}, found null")
+            raise InputError(f"{name}: expected {in_words(declared)}, found null")
     for field, part in parts_in(fields):
         if not trust.is_allowed(part[CLASS_PATH]):
             continue  # refused in a moment, by its field's name
@@ -205,7 +122,7 @@ def _check_values(fields: Mapping[str, Any], kind: type) -> None:
             wanted: Any = takes[name].annotation if name in takes else "None"
             if value is None and "None" not in str(wanted) and type(None) not in get_args(wanted):
                 told = wanted if isinstance(wanted, str) else inspect.formatannotation(wanted)
-                raise InputError(f"--{field}.{name}: expected {told} for {part[CLASS_PATH]}, found null")
+                raise InputError(f"--{field}.{name}: expected {in_words(told)} for {part[CLASS_PATH]}, found null")
 
 
 def _located(line: str, composed: Composed) -> str:

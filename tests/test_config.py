@@ -19,11 +19,13 @@ from masksem_graph.cli.train import GROUPS as TRAIN_GROUPS
 from masksem_graph.cli.train import ROOT as TRAIN
 from masksem_graph.cli.train import read
 from masksem_graph.compose import GROUPS, compose, flatten, group_names
-from masksem_graph.config import Parser, parse_mapping
+from masksem_graph.config import parse_mapping
 from masksem_graph.declared import declared_fields
 from masksem_graph.errors import InputError
 from masksem_graph.files import shipped
+from masksem_graph.models.build import ModelConfig
 from masksem_graph.options import HOMES, as_value, read_options
+from masksem_graph.parser import Parser
 from masksem_graph.plain_yaml import parse_yaml, read_plain
 from masksem_graph.tasks.pretrain import MethodConfig
 
@@ -355,13 +357,13 @@ def test_a_model_of_torch_geometric_is_wrapped() -> None:
         ("--model.width 0", r"model\.width: expected a number from 1"),
         ("--model.backbone.hedas 2", r"--model\.backbone\.hedas: no such option of .*Transformer; did you mean heads\?"),
         ("--train.epochs 1.5", r"--train\.epochs"),
-        ("--train.epochs null", r"train\.epochs: expected int, found null"),
+        ("--train.epochs null", r"train\.epochs: expected a whole number, found null"),
         ("--train.seed 18446744073709551616", r"train\.seed: expected a number of at most 64 bits"),
         ("--train.batch_size 99999999999999999999", r"train\.batch_size: expected a number of at most 64 bits"),
         ("--train.accumulate 9999", r"train\.accumulate: expected at most train\.batch_size"),
         (f"--train.lr '{'9' * 400}'", "int too large to convert to float"),
         ("--train.lr .nan", r"train\.lr: expected a number from 1e-12"),
-        ("--model.backbone.depth null", r"depth: expected int .*found null"),
+        ("--model.backbone.depth null", r"depth: expected a whole number .*found null"),
         (
             "--method.scores masksem_graph.operators.Heat",
             r"--method\.scores: expected a class of Scores, found masksem_graph\.operators\.Heat",
@@ -419,6 +421,17 @@ def test_a_part_that_refuses_its_option_in_a_file() -> None:
     method["operator"] = {"class_path": "masksem_graph.operators.Adjacency", "init_args": {"hops": 0}}
     with pytest.raises(InputError, match=r"^config\.yaml: hops: expected at least 1, found 0$"):
         parse_mapping(MethodConfig, method, source="config.yaml")
+
+
+def test_fields_of_a_file_that_are_null_or_missing() -> None:
+    model = typed(BASE)["model"]
+    for line, fields in {
+        "frames: expected a whole number, found null": model | {"frames": None},
+        "backbone: expected a class of Backbone, found null": model | {"backbone": None},
+        "encodings, decoder: required, but not given": {k: v for k, v in model.items() if k not in ("encodings", "decoder")},
+    }.items():
+        with pytest.raises(InputError, match=rf"^config\.yaml: {line}$"):
+            parse_mapping(ModelConfig, fields, source="config.yaml")
 
 
 def test_options_of_a_reader_are_free() -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from masksem_graph.config import Parser
+from masksem_graph.parser import Parser
 
 PROTOCOLS = {"linear": "linear probe", "knn": "1 nearest neighbour"}
 ENCODERS = {"pretrained": "pre-trained (masksem)", "untrained": "the same encoder, untrained"}

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from masksem_graph.cli.train import resolve_roots
-from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
 from masksem_graph.hub import local
 from masksem_graph.options import Options, print_help, read_options
+from masksem_graph.parser import Parser
 from masksem_graph.run_folder import RunFolder
 
 ROOT = "masksem_graph.evaluation.config.EvaluateConfig"

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
+from masksem_graph.parser import Parser
 
 
 def main(argv: list[str]) -> None:

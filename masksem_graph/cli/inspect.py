@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from masksem_graph.cli import format_of
-from masksem_graph.config import Parser
 from masksem_graph.data.inspect import inspect_store
 from masksem_graph.data.prepare import cached_store
 from masksem_graph.data.readers import reader_class, reader_names
 from masksem_graph.data.readers.base import Origin
 from masksem_graph.data.store import open_store
 from masksem_graph.errors import InputError
+from masksem_graph.parser import Parser
 
 
 def main(argv: list[str]) -> None:

@@ -5,8 +5,8 @@ import sys
 from contextlib import ExitStack
 from typing import Literal
 
-from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
+from masksem_graph.parser import Parser
 
 
 def main(argv: list[str]) -> None:

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from masksem_graph.cli import format_of
-from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
+from masksem_graph.parser import Parser
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 

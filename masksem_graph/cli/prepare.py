@@ -3,11 +3,11 @@
 import os
 import sys
 
-from masksem_graph.config import Parser
 from masksem_graph.console import console
 from masksem_graph.data.prepare import prepare
 from masksem_graph.data.readers import reader_class, reader_names
 from masksem_graph.data.readers.base import Origin
+from masksem_graph.parser import Parser
 
 
 def main(argv: list[str]) -> None:

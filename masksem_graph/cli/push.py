@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
+from masksem_graph.parser import Parser
 
 
 def main(argv: list[str]) -> None:

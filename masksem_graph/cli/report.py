@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from masksem_graph.config import Parser
 from masksem_graph.console import console
+from masksem_graph.parser import Parser
 from masksem_graph.report.page import write_page
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Console
 
 from masksem_graph.cli import set_apart
-from masksem_graph.config import Parser
 from masksem_graph.console import console, print_whole
 from masksem_graph.errors import InputError
 from masksem_graph.experiments import ExperimentPlan, Stopped, arguments, finished, load_plan, run_steps, summarise
 from masksem_graph.files import require_folder
+from masksem_graph.parser import Parser
 
 
 def main(argv: list[str]) -> None:

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from masksem_graph.config import Parser
 from masksem_graph.console import console, print_whole
 from masksem_graph.files import write_beside
+from masksem_graph.parser import Parser
 from masksem_graph.report.published import load_published
 from masksem_graph.report.tables import FORMATS, Style, build_table, collect
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from masksem_graph.cli import chosen
-from masksem_graph.config import Parser
 from masksem_graph.errors import InputError
+from masksem_graph.parser import Parser
 
 ACTIONS = {
     "check": "Validate a topology, say what it is, and draw it.",

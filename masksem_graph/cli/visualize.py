@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from masksem_graph.cli import chosen, set_apart
-from masksem_graph.config import Parser, parse_mapping
+from masksem_graph.config import parse_mapping
 from masksem_graph.errors import InputError
 from masksem_graph.options import read_options
+from masksem_graph.parser import Parser
 
 KINDS = {
     "saliency": "Where a clip differs from the average motion",
