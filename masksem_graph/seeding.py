@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     PICTURE_POINTS = 12
     PICTURE_MASKS = 13
     FLOORS = 14
+    PRETRAIN_DROPOUT = 15
 
 
 def keyed_generator(*key: int) -> torch.Generator:

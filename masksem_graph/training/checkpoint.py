@@ -2,7 +2,6 @@
 
 import math
 import os
-import random
 import re
 import shutil
 import struct
@@ -12,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -163,33 +161,3 @@ def check_alike(found: Any, expected: Any, name: str) -> None:
         raise InputError(f"{name}: expected {told[:200]}, found {what}")
     for key in inside:
         check_alike(found[key], expected[key], f"{name}.{key}")
-
-
-def random_state() -> dict[str, Any]:
-    """The state of every global random generator, as plain data."""
-    version, internal, gauss = random.getstate()
-    kind, keys, *rest = np.random.get_state()
-    state: dict[str, Any] = {
-        "torch": torch.get_rng_state(),
-        "python": [version, list(internal), gauss],
-        "numpy": [str(kind), torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
-    }
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
-    return state
-
-
-def restore_random_state(state: Any) -> None:
-    """Put every global random generator back to `random_state`."""
-    try:
-        version, internal, gauss = state["python"]
-        kind, keys, position, *rest = state["numpy"]
-        if not 0 <= position <= len(keys):  # numpy would read beyond its table
-            raise ValueError(position)
-        torch.set_rng_state(state["torch"])
-        random.setstate((version, tuple(internal), gauss))
-        np.random.set_state((kind, keys.numpy().astype(np.uint32), position, *rest))
-        if "cuda" in state and torch.cuda.is_available():
-            torch.cuda.set_rng_state(state["cuda"])
-    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError):
-        raise InputError("random: expected the state of the random generators") from None

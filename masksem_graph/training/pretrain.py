@@ -22,7 +22,7 @@ from masksem_graph.errors import InputError, shown
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.seeding import Purpose, keyed_generator
 from masksem_graph.tasks.pretrain import GlobalBatch, Pretrain, RandomNumbers
-from masksem_graph.training.checkpoint import check_alike, random_state, restore_random_state, save_checkpoint
+from masksem_graph.training.checkpoint import check_alike, save_checkpoint
 from masksem_graph.training.config import TrainConfig
 from masksem_graph.training.metrics import MetricsLog
 from masksem_graph.training.optim import build_adamw, set_rate
@@ -156,6 +156,8 @@ class PretrainLoop:
         now = epoch * self.steps_per_epoch + step
         set_rate(self.optimiser, now, steps=steps, warmup=warmup, peak=config.lr, final=config.final_lr)
         self.task.update_teacher()
+        dropout = (self.config.seed, Purpose.PRETRAIN_DROPOUT, epoch, step, self.fabric.global_rank)
+        torch.manual_seed(keyed_generator(*dropout).initial_seed())
         whole = whole._replace(latents=self._batch_latents(one.source, parts, whole))
         for i, (first, part, drawn) in enumerate(parts):
             with self.fabric.no_backward_sync(self.wrapped, enabled=i + 1 < len(parts)):
@@ -271,7 +273,6 @@ class PretrainLoop:
                 "optimiser": self.optimiser.state_dict(),
                 **vars(self.progressed),
                 "sums": {name: value.cpu() for name, value in self.progressed.sums.items()},
-                "random": random_state(),
                 "finished": self.finished,
             }
             save_checkpoint(self.checkpoint, state)
@@ -284,7 +285,6 @@ class PretrainLoop:
             self.task.load_state_dict(state["task"])
             # Rates and decays are the configuration's own; only the moments go on.
             self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state["optimiser"]["state"]})
-            restore_random_state(state.get("random"))
         except InputError as error:
             raise InputError(f"{self.checkpoint}: {error}") from None
         sums = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}

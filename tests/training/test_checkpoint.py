@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
-import random
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -21,8 +19,6 @@ from masksem_graph.training.checkpoint import (
     check_alike,
     load_checkpoint,
     newest_checkpoint,
-    random_state,
-    restore_random_state,
     save_checkpoint,
 )
 
@@ -235,30 +231,3 @@ def test_any_bytes_are_refused(tmp_path_factory: pytest.TempPathFactory, content
     path = tmp_path_factory.mktemp("bytes") / "last.pt"
     path.write_bytes(content)
     refused(path)
-
-
-def draws() -> list[Any]:
-    return [
-        torch.rand(3).tolist(),
-        random.random(),
-        random.gauss(0, 1),
-        np.random.rand(2).tolist(),
-        np.random.randn(1).tolist(),
-    ]
-
-
-def test_every_generator_goes_on_where_it_was(tmp_path: Path) -> None:
-    draws()  # leaves a second Gaussian number waiting in two of them
-    save_checkpoint(tmp_path / "last.pt", random_state())
-    expected = draws()
-    draws()
-    restore_random_state(load_checkpoint(tmp_path / "last.pt"))
-    assert draws() == expected
-
-
-@pytest.mark.parametrize(
-    "damage", [{"numpy": random_state()["numpy"][:4]}, {"python": [3]}, {"torch": torch.zeros(3)}, {"numpy": None}]
-)
-def test_a_damaged_state_of_the_generators(damage: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="random: expected the state of the random generators"):
-        restore_random_state(random_state() | damage)

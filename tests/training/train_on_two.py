@@ -58,11 +58,13 @@ def write_stores(folder: Path) -> None:
                 writer.add(Clip(name=f"{i}", label=0, bodies=tuple(Body(0, one, np.ones(len(one), bool)) for one in frames)))
 
 
-def make_loop(stores: Path, folder: Path, *, parts: int = 1, encodings: str = "graph", minutes: float = 10.0) -> PretrainLoop:
+def make_loop(
+    stores: Path, folder: Path, *, parts: int = 1, encodings: str = "graph", minutes: float = 10.0, dropout: float = 0.0
+) -> PretrainLoop:
     """As ``train`` makes one: 3 + 2 steps an epoch, for 2 epochs."""
     fabric = launch(DeviceConfig(accelerator="cpu"))
     torch.manual_seed(0)
-    blocks = partial(Transformer, depth=1, heads=2, bias=HopBias)
+    blocks = partial(Transformer, depth=1, heads=2, bias=HopBias, dropout=dropout, drop_path=dropout)
     model = ModelConfig(frames=8, segment=2, width=12, encodings=ENCODINGS[encodings], backbone=blocks, decoder=blocks)
     method = MethodConfig(scores=GradCam(), target=VelocityAcceleration(), operator=Adjacency(), weighting="saliency")
     topologies = [load_topology(name) for name in DATA_SETS]
