@@ -12,7 +12,7 @@ install: .venv/.installed ## .venv with pinned dependencies; nothing to do when 
 	@touch $@
 
 demo: .venv/.installed ## embedded data set, pre-training, evaluation: runs/demo
-	.venv/bin/masksem-graph demo --output runs/demo
+	.venv/bin/masksem-graph run demo --output runs/demo
 
 test: .venv/.installed ## ruff, mypy, pytest
 	.venv/bin/ruff check .

@@ -163,32 +163,32 @@ def require_folder(folder: Path) -> None:
 
 
 @contextmanager
-def locked(target: str | os.PathLike[str], *, wait: bool) -> Iterator[None]:
-    """Only one process at a time writes ``target``; without ``wait``, an `InputError` where another one is at it."""
+def locked(target: str | os.PathLike[str], *, wait: bool, file: Path | None = None) -> Iterator[None]:
+    """Only one process at a time writes ``target``; without ``wait``, an `InputError` where another one is at it.
+
+    The lock is a ``file`` beside the target, where none is given.
+    """
     target = Path(target).absolute()
-    lock = FileLock(target.with_name(f".{target.name}.lock"), blocking=wait)
+    place = (file or target.with_name(f".{target.name}.lock")).absolute()
+    lock = FileLock(place, blocking=wait)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-        Path(lock.lock_file).write_text(this_process())
+        # As filelock's own do: where a file system has no flock it reads them.
+        place.write_text(f"{os.getpid()}\n{socket.gethostname()}\n")
     except Timeout:
-        raise InputError(f"{target}: {holder(Path(lock.lock_file))} is writing it now; wait for it to end") from None
+        raise InputError(f"{target}: {_holder(place)} is writing it now and holds {place}; wait for it to end") from None
     except OSError as error:
         lock.release()
         raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
     try:
         yield
     finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
+        place.unlink(missing_ok=True)
         lock.release()
 
 
-def this_process() -> str:
-    """What a lock says of who holds it, as filelock's own do: where a file system has no flock it reads them."""
-    return f"{os.getpid()}\n{socket.gethostname()}\n"
-
-
-def holder(lock: Path) -> str:
+def _holder(lock: Path) -> str:
     """Who holds a lock, as far as it says."""
     with suppress(OSError, ValueError):
         process, host, *_ = lock.read_text(encoding="utf-8", errors="replace").split()

@@ -10,19 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from masksem_graph.errors import InputError
-from masksem_graph.files import (
-    followed,
-    holder,
-    locked,
-    remove,
-    remove_leftovers,
-    require_folder,
-    this_process,
-    write_beside,
-)
+from masksem_graph.files import followed, locked, remove, remove_leftovers, require_folder, write_beside
 from masksem_graph.plain_yaml import read_plain, write_plain
 
 Kind = Literal["run", "evaluation", "conversion"]
@@ -122,27 +111,15 @@ class RunFolder:
         """Hold the folder for this process, and mark it as ours; an `InputError` where another process is writing it."""
         remove_leftovers(followed(self.path))
         self.require_ours(kind)
-        new = self.kind is None
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self / LOCK, blocking=False)
+        new = False
         try:
-            lock.acquire()
-            (self / LOCK).write_text(this_process())
-        except Timeout:
-            who = holder(self / LOCK)
-            raise InputError(f"--output: {self} is being written by {who}, which holds {self / LOCK}") from None
-        except OSError as error:
-            lock.release()
-            raise InputError(f"--output: {self}: cannot be written: {error.strerror or error}") from None
-        try:
-            self.remove_leftovers(locks=False)
-            if self.kind is None:
-                with write_beside(self / MARKER) as partial:
-                    partial.write_text(f"{kind}\n")
-            yield
+            with locked(self.path, wait=False, file=self / LOCK):
+                self.remove_leftovers(locks=False)
+                if new := self.kind is None:
+                    with write_beside(self / MARKER) as partial:
+                        partial.write_text(f"{kind}\n")
+                yield
         finally:
-            (self / LOCK).unlink(missing_ok=True)
-            lock.release()
             if new and [path.name for path in self.path.iterdir()] == [MARKER]:  # refused before anything was done
                 (self / MARKER).unlink()
                 self.path.rmdir()

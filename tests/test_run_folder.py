@@ -89,7 +89,7 @@ def test_two_processes_do_not_write_one_folder(tmp_path: Path) -> None:
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
         with (
-            pytest.raises(InputError, match=rf"is being written by process {holder.pid} on .*{LOCK}"),
+            pytest.raises(InputError, match=rf"process {holder.pid} on .* is writing it now and holds .*{LOCK}"),
             RunFolder(run).writing("run"),
         ):
             raise AssertionError

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from masksem_graph.errors import InputError
+from masksem_graph.files import followed, remove_leftovers
 from masksem_graph.parser import Parser
 
 
@@ -21,6 +22,7 @@ def main(argv: list[str]) -> None:
     if to_mamp and output.exists() and not output.is_file():
         raise InputError(f"--output: {output} holds something else; expected a new path")
     written = output if to_mamp else output / "encoder.yaml"
+    remove_leftovers(followed(output))  # of a conversion that was killed at its very end
     _require_new(output, written, overwrite=found.overwrite)
 
     from masksem_graph.console import console

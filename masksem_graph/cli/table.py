@@ -18,8 +18,7 @@ def main(argv: list[str]) -> None:
     parser = Parser(prog="masksem-graph table", description=__doc__)
     parser.add_argument("runs", type=str, nargs="*", help="evaluations, or runs with evaluations below them")
     parser.add_argument("--style", type=Style, default="I", help="I linear, II fine-tuned, III semi-supervised, IV transfer")
-    formats = Literal["terminal", "markdown", "latex", "csv"]
-    parser.add_argument("--format", type=formats, default="terminal", help="how to write it")
+    parser.add_argument("--format", type=Literal["terminal", "markdown", "latex"], default="terminal", help="how to write it")
     parser.add_argument("--benchmarks", type=list[str], default=[], help="the only ones to show, such as [nw_ucla_xview]")
     parser.add_argument("--output", type=str, help="a file to write it to, in place of the terminal")
     found = parser.parse_args(argv)

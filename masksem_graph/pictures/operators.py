@@ -1,7 +1,6 @@
 """Smoothing operators of a topology: as matrices, as weights on the graph, and what becomes of an impulse."""
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from inspect import signature
 from typing import Any
 
@@ -14,6 +13,7 @@ from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from masksem_graph import trust
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch
 from masksem_graph.operators import Adjacency, Heat, Identity, Operator, PartAverage, PersonalisedPageRank, SpatioTemporal
@@ -64,15 +64,11 @@ def named_operator(name: str, numbers: Mapping[str, Any]) -> dict[str, Operator]
 
 
 def _own(path: str) -> type[Operator]:
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
-        found = None
-    if not (isinstance(found, type) and issubclass(found, Operator)):
+    if "." not in path:
         known = ", ".join(NAMES)
         raise InputError(f"--operator: expected one of {known}, or the dotted path of an Operator's class, found {path}")
-    return found
+    trust.allow_class(path, "--operator")
+    return trust.import_class(path, Operator, field="--operator")  # type: ignore[type-abstract]
 
 
 def spread(operator: Operator, topology: Topology) -> Response:

@@ -1,7 +1,6 @@
 """What an evaluation leaves behind: ``results.json``, scores, the confusion matrix, and a table on the terminal."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,43 +56,37 @@ def read_results(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {missing[0]}: this field is missing")
     found = {**dict.fromkeys(OPTIONAL), **found}
     for name, expected in (REQUIRED | OPTIONAL).items():
-        if not (FITS[expected](found[name]) or (found[name] is None and name in OPTIONAL)):
+        if not (_fits(found[name], FITS[expected]) or (found[name] is None and name in OPTIONAL)):
             raise InputError(f"{path}: {name}: expected {expected}, found {line(repr(found[name]))[:80]}")
     return found
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value is of a kind: a type, a list or a mapping of kinds, or what a function says of it."""
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
+    if isinstance(kind, type):
+        return isinstance(value, kind)
+    if isinstance(kind, list):
+        return isinstance(value, list) and all(_fits(one, kind[0]) for one in value)
+    if isinstance(kind, dict):
+        return isinstance(value, dict) and all(_fits(value.get(name), one) for name, one in kind.items())
+    return bool(kind(value))
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
-
-
-def _are(values: Any, check: Callable[[Any], bool]) -> bool:
-    return isinstance(values, list) and all(map(check, values))
-
-
-def _are_recalls(value: Any) -> bool:
-    return isinstance(value, dict) and all(found is None or _is_number(found) for found in value.values())
-
-
-def _is_data_set(value: Any) -> bool:
-    fields = {"format": _is_text, "topology": _is_text, "classes": _is_number, "clips": _is_number}
-    return isinstance(value, dict) and all(fits(value.get(name)) for name, fits in fields.items())
-
-
-FITS: dict[str, Callable[[Any], bool]] = {
-    "a text": _is_text,
-    "a number": _is_number,
-    "true or false": lambda value: isinstance(value, bool),
-    "a mapping": lambda value: isinstance(value, dict),
-    "a list of texts": lambda value: _are(value, _is_text),
-    "a list of numbers": lambda value: _are(value, _is_number),
-    "two numbers": lambda value: _are(value, _is_number) and len(value) == 2,
-    "a square of numbers": lambda value: _are(value, lambda row: _are(row, _is_number) and len(row) == len(value)),
-    "a number for each class, or null where it has no clip": _are_recalls,
-    "format, topology, classes and clips": _is_data_set,
+FITS: dict[str, Any] = {
+    "a text": str,
+    "a number": float,
+    "true or false": bool,
+    "a mapping": dict,
+    "a list of texts": [str],
+    "a list of numbers": [float],
+    "two numbers": lambda value: _fits(value, [float]) and len(value) == 2,
+    "a square of numbers": lambda value: _fits(value, [[float]]) and all(len(row) == len(value) for row in value),
+    "a number for each class, or null where it has no clip": lambda value: (
+        isinstance(value, dict) and all(one is None or _fits(one, float) for one in value.values())
+    ),
+    "format, topology, classes and clips": {"format": str, "topology": str, "classes": float, "clips": float},
 }
 REQUIRED = {
     **dict.fromkeys(("protocol", "data", "split", "stream"), "a text"),

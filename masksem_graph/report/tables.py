@@ -1,7 +1,5 @@
 """The paper's tables: published figures and one's own evaluations side by side."""
 
-import csv
-import io
 import re
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -85,14 +83,6 @@ class ResultTable(NamedTuple):
         body = f"{begin}\n\\toprule\n{blocks}\n\\bottomrule\n{end}"
         return f"\\begin{{table}}\n\\centering\n\\caption{{{names.latex(self.title)}.{notes}}}\n{body}\n\\end{{table}}\n"
 
-    def csv(self) -> str:
-        """A line a row, under the headings; without the footnotes."""
-        out, columns = io.StringIO(), list(self.columns)
-        heads = ["encoder", *map(names.line, self.columns.values())]
-        rows = (row._replace(notes=()).texts(columns, names.line) for row in self.rows)
-        csv.writer(out, lineterminator="\n").writerows([heads, *rows])
-        return out.getvalue()
-
     def _tabulate(self, format: str, escape: Escape, bold: str) -> str:
         """The table alone, one's own rows set in bold."""
         texts = [(row.ours, row.texts(list(self.columns), escape)) for row in self.rows]
@@ -101,11 +91,7 @@ class ResultTable(NamedTuple):
         return tabulate(rows, heads, tablefmt=format, colalign=align, disable_numparse=True)
 
 
-FORMATS: dict[str, Callable[[ResultTable], str]] = {
-    "markdown": ResultTable.markdown,
-    "latex": ResultTable.latex,
-    "csv": ResultTable.csv,
-}
+FORMATS: dict[str, Callable[[ResultTable], str]] = {"markdown": ResultTable.markdown, "latex": ResultTable.latex}
 
 
 def collect(paths: Sequence[Path]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from masksem_graph.contrast import Contrast
 from masksem_graph.errors import InputError, require_range
-from masksem_graph.graph import SkeletonBatch, SkeletonData, nodes_of, to_segments
+from masksem_graph.graph import SkeletonBatch, nodes_of, to_segments
 from masksem_graph.masking import Draw, Evidence, Mask, Sampler, Scores
 from masksem_graph.masking.sampler import Rounding, Sampling, Select
 from masksem_graph.models.build import ModelConfig
@@ -155,10 +155,6 @@ class Pretrain(nn.Module):
         """``theta <- m theta + (1 - m) phi``; before each step."""
         if self.teacher is not None:
             update_average(self.teacher, self.student, self.config.momentum)
-
-    def masked(self, batch: SkeletonData) -> int:
-        """K, the masked nodes of each body of a batch."""
-        return self.sampler.masked(batch.segments, len(batch.topology))
 
     def draws(self, segments: int, joints: int) -> dict[str, int]:
         """How many random numbers a body needs, by the field of `RandomNumbers`."""

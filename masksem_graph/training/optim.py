@@ -25,14 +25,6 @@ def undecayed(module: nn.Module, *, decay_encodings: bool) -> set[int]:
     return {id(p) for p in module.parameters() if not (decay_encodings if id(p) in places else p.ndim > 1)}
 
 
-def decay_groups(module: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
-    """Trainable parameters in two groups, with weight decay and without; see `undecayed`."""
-    spared = undecayed(module, decay_encodings=config.decay_encodings)
-    decayed = [p for p in module.parameters() if p.requires_grad and id(p) not in spared]
-    others = [p for p in module.parameters() if p.requires_grad and id(p) in spared]
-    return [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-
-
 def layer_groups(
     layers: Sequence[Sequence[nn.Parameter]], spared: set[int], *, weight_decay: float, layer_decay: float
 ) -> list[dict[str, Any]]:
@@ -56,8 +48,10 @@ def layer_groups(
 
 
 def build_adamw(module: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """Fused AdamW over `decay_groups`."""
-    return torch.optim.AdamW(decay_groups(module, config), lr=config.lr, betas=config.betas, fused=True)
+    """Fused AdamW over trainable parameters in two groups, with weight decay and without; see `undecayed`."""
+    spared = undecayed(module, decay_encodings=config.decay_encodings)
+    groups = layer_groups([list(module.parameters())], spared, weight_decay=config.weight_decay, layer_decay=1)
+    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
 
 
 def set_rate(optimiser: torch.optim.Optimizer, step: int, **schedule: Any) -> None:

@@ -6,16 +6,14 @@ from masksem_graph.config import parse_mapping
 from masksem_graph.errors import InputError
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.io import create_encoder, describe_encoder
-from masksem_graph.plain_yaml import read_yaml
+from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, build_pretrain
 from masksem_graph.training.checkpoint import load_checkpoint
 
 
 def has_method(run: Path) -> bool:
     """Whether a run says how it was pre-trained and holds all of its networks; a converted one, or an evaluation, does not."""
-    config = run / "config.yaml"
-    fields = read_yaml(config) if config.is_file() else {}
-    return isinstance(fields, dict) and isinstance(fields.get("method"), dict) and (run / "last.pt").is_file()
+    return isinstance(RunFolder(run).read_config().get("method"), dict) and (run / "last.pt").is_file()
 
 
 def load_task(run: Path) -> Pretrain:
@@ -26,7 +24,7 @@ def load_task(run: Path) -> Pretrain:
     encoder, config = run / "encoder.yaml", run / "config.yaml"
     student = create_encoder(described, source=encoder)
     model = parse_mapping(ModelConfig, described.model, source=encoder)
-    method = parse_mapping(MethodConfig, read_yaml(config)["method"], source=config)
+    method = parse_mapping(MethodConfig, RunFolder(run).read_config()["method"], source=config)
     task = build_pretrain(model, method, topologies=student.topologies, channels=student.channels, student=student)
     try:
         task.load_state_dict(load_checkpoint(run / "last.pt")["task"])

@@ -148,12 +148,14 @@ def test_nothing_is_overwritten_unasked(
     run = convert(published["mamp"], tmp_path / "run")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("years of work")
+    old = run.with_name(".run.999999999.old")  # of a conversion that was killed at its very end
+    old.mkdir()
     cases = [(run, [], "is there already"), (tmp_path / "other", ["--overwrite", "true"], "holds thesis.txt")]
     for output, more, message in cases:
         with pytest.raises(SystemExit):
             convert(published["probe"], output, *more)
         assert message in capsys.readouterr().err
-    assert (tmp_path / "other" / "thesis.txt").exists() and not (run / "head.yaml").exists()
+    assert (tmp_path / "other" / "thesis.txt").exists() and not (run / "head.yaml").exists() and not old.exists()
     convert(published["probe"], run, "--overwrite", "true")
     assert (run / "head.yaml").is_file()
     with pytest.raises(SystemExit):

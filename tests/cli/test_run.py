@@ -41,7 +41,17 @@ def roots(name: str, on: str) -> list[str]:
 
 
 def test_every_data_set_has_its_recipe() -> None:
-    assert GROUPS["recipe"] == ["embedded", "ntu120", "ntu60", "nw_ucla", "nw_ucla_gpu", "nw_ucla_masksem", "pku1", "pku2"]
+    assert GROUPS["recipe"] == [
+        "demo",
+        "embedded",
+        "ntu120",
+        "ntu60",
+        "nw_ucla",
+        "nw_ucla_gpu",
+        "nw_ucla_masksem",
+        "pku1",
+        "pku2",
+    ]
 
 
 @pytest.mark.parametrize(("name", "on"), EXPERIMENTS)

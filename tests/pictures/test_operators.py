@@ -48,8 +48,8 @@ def test_named() -> None:
     [
         ("heat", {"hops": 2}, "--hops: the operator heat has no such option"),
         ("sharpen", {}, "--operator: expected one of none, adjacency"),
-        ("masksem_graph.topology.Topology", {}, "--operator: expected one of none"),
-        ("no_such_module.Operator", {}, "--operator: expected one of none"),
+        ("masksem_graph.topology.Topology", {}, "--operator: expected a subclass of masksem_graph.operators.Operator"),
+        ("no_such_module.Operator", {}, "no_such_module.Operator: there is no module no_such_module"),
     ],
 )
 def test_what_is_refused(name: str, numbers: dict[str, float], message: str) -> None:

@@ -21,6 +21,7 @@ ODD = ["$\\frac{$", "[/red]", "<script>", "a^b", "two\nlines", "\x1b[31mred", "å
 @pytest.fixture(autouse=True)
 def fonts() -> Iterator[None]:
     """Fallback fonts of a test are gone after it."""
+    names.drawn("Ã©")  # matplotlib remembers its own font, before a test takes all fonts away
     names._without_glyphs.cache_clear()
     with matplotlib.rc_context():
         yield

@@ -76,7 +76,7 @@ def test_features(golden: Path, task: Pretrain, clips: SkeletonBatch) -> None:
 @pytest.mark.parametrize("kind", ["random", "motion"])
 def test_mask_prediction_and_loss(golden: Path, task: Pretrain, clips: SkeletonBatch, kind: str) -> None:
     scores = Uniform() if kind == "random" else Motion()
-    assert task.masked(clips) == MASKED
+    assert task.sampler.masked(clips.segments, len(clips.topology)) == MASKED
     eta = scores(Evidence(batch=clips, nodes=clips.dense.unflatten(1, (6, 25)))).flatten(1)
     mask = gumbel_top_k(score_distribution(eta, 0.8).log(), load(golden, "uniform_draws.npy"), MASKED)
     ours = torch.zeros(6, 150, dtype=torch.uint8).scatter_(1, mask.masked, 1)

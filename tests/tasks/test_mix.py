@@ -111,4 +111,4 @@ def test_two_steps(chosen: dict[str, Any]) -> None:
     assert any(not torch.equal(after[name], value) for name, value in before.items())
     drawn = task.draw(clips, RandomNumbers(torch.rand(4, clips.layout.nodes)), whole)
     torch.testing.assert_close(drawn.pi.sum(1), torch.ones(4))
-    assert (drawn.pi > 0).all() and drawn.mask.masked.shape == (4, task.masked(clips))
+    assert (drawn.pi > 0).all() and drawn.mask.masked.shape == (4, task.sampler.masked(clips.segments, len(clips.topology)))

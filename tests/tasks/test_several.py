@@ -100,7 +100,8 @@ def test_on_each_skeleton_it_is_the_network_of_that_skeleton(name: str) -> None:
         assert torch.equal(task.student(clips), there(clips))
         kept = torch.stack([torch.randperm(clips.layout.nodes)[:9].sort().values for _ in range(3)])
         assert torch.equal(task.student(clips, kept), there(clips, kept))
-        assert clips.layout.nodes == 4 * len(topology) and task.masked(clips) == round(0.9 * clips.layout.nodes)
+        assert clips.layout.nodes == 4 * len(topology)
+        assert task.sampler.masked(clips.segments, len(topology)) == round(0.9 * clips.layout.nodes)
 
 
 @every_backbone

@@ -18,7 +18,7 @@ from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.decoder import Decoder
 from masksem_graph.topology import load_topology
 from masksem_graph.training.config import TrainConfig
-from masksem_graph.training.optim import build_adamw, decay_groups, layer_groups, warmup_cosine
+from masksem_graph.training.optim import build_adamw, layer_groups, warmup_cosine
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ MATRICES = {
 @pytest.mark.parametrize(("decay_encodings", "decayed"), [(False, MATRICES), (True, MATRICES | PLACES)])
 def test_what_decays(decoder: Decoder, decay_encodings: bool, decayed: set[str]) -> None:
     config = TrainConfig(weight_decay=0.07, decay_encodings=decay_encodings)
-    with_decay, without = decay_groups(decoder, config)
+    with_decay, without = build_adamw(decoder, config).param_groups
     assert (with_decay["weight_decay"], without["weight_decay"]) == (0.07, 0.0)
     assert names(decoder, with_decay["params"]) == decayed
     everything = {name for name, _ in decoder.named_parameters()}
@@ -54,7 +54,7 @@ def test_what_decays(decoder: Decoder, decay_encodings: bool, decayed: set[str])
 
 def test_frozen_parameters_are_left_out(decoder: Decoder) -> None:
     decoder.backbone.requires_grad_(False)
-    groups = decay_groups(decoder, TrainConfig())
+    groups = build_adamw(decoder, TrainConfig()).param_groups
     left = names(decoder, [p for group in groups for p in group["params"]])
     assert left == {name for name, _ in decoder.named_parameters() if not name.startswith("backbone.")}
 

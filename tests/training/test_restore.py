@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.input_spec import InputSpec
@@ -17,6 +16,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.io import EncoderDescription, create_encoder, load_encoder
+from masksem_graph.plain_yaml import read_plain, write_plain
 from masksem_graph.saliency import GradCam
 from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, RandomNumbers, build_pretrain
 from masksem_graph.topology import Topology, load_topology
@@ -48,7 +48,7 @@ def write_run(folder: Path, topologies: list[Topology]) -> Path:
             parameter.add_(0.01)
     folder.mkdir(parents=True)
     student.save(folder)
-    (folder / "config.yaml").write_text(yaml.safe_dump({"model": MODEL, "method": METHOD}))
+    write_plain(folder / "config.yaml", {"model": MODEL, "method": METHOD})
     save_checkpoint(folder / "last.pt", {"task": task.state_dict()})
     return folder
 
@@ -97,9 +97,9 @@ def test_what_is_no_run_of_pretraining(run: Path, tmp_path: Path) -> None:
 
 def of_config(**method: Any) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
-        config = yaml.safe_load((folder / "config.yaml").read_text())
+        config = read_plain(folder / "config.yaml")
         config["method"] |= method
-        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        write_plain(folder / "config.yaml", config)
 
     return change
 

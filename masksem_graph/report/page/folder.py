@@ -11,7 +11,7 @@ from urllib.parse import quote
 from masksem_graph.console import counted
 from masksem_graph.errors import InputError
 from masksem_graph.files import digest
-from masksem_graph.plain_yaml import read_yaml
+from masksem_graph.plain_yaml import read_plain, read_yaml
 from masksem_graph.report.evaluation import OPTIONAL, REQUIRED, SCORES, encoder_name, figures_of, read_results
 from masksem_graph.report.figures import neighbours
 from masksem_graph.report.names import MISSING, duration, joined, number, short
@@ -36,7 +36,7 @@ TRACES = (RESULTS, SCORES, "labelled.csv", "head.yaml")
 def read_run(folder: Path) -> dict[str, Any]:
     """What the page of a run shows: configuration, figures by epoch, starts, evaluations, pictures."""
     notes: list[str] = []
-    config, starts = (_noted(folder, name, read_yaml, notes) for name in ("config.yaml", PROVENANCE))
+    config, starts = _noted(folder, "config.yaml", read_plain, notes), _noted(folder, PROVENANCE, read_yaml, notes)
     rows, epochs = metrics(folder, notes), at(config, "train", "epochs")
     if rows and isinstance(epochs, int) and rows[-1]["epoch"] < epochs:
         notes.append(f"Not finished: {rows[-1]['epoch']:.0f} of {counted(epochs, 'epoch')} so far.")
@@ -46,7 +46,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     return {
         "config": config,
         "config_text": text.read_text(encoding="utf-8", errors="replace") if text.is_file() else "",
-        "data": data_name(_noted(folder, "data.yaml", read_yaml, notes)) or data_name(at(config, "data")),
+        "data": data_name(_noted(folder, "data.yaml", read_plain, notes)) or data_name(at(config, "data")),
         "rows": rows,
         "columns": columns,
         "epochs": [[f"{row[name]:g}" if name in row else "" for name in columns] for row in rows],
