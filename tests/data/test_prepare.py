@@ -392,7 +392,7 @@ def test_a_full_disk(source: Path, tmp_path: Path) -> None:
     answer = run(source, stores / "store", room=700)
     assert answer.returncode == 2, answer.stderr
     line = answer.stderr.strip().splitlines()[-1]
-    assert line == f"error: {stores / 'store'}: cannot write the store: File too large"
+    assert line == f"error: {stores / 'store'}: cannot be written: File too large"
     assert contents(stores / "store") == before
     assert listing(stores) == ["store"]
 
