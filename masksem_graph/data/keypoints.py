@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.optimize import linear_sum_assignment
 
-from masksem_graph.data.source import read_lines, read_text_file, reason, require_clip_size
+from masksem_graph.data.source import ENDLESS, read_lines, read_text_file, reason, require_clip_size
 from masksem_graph.errors import InputError, shown
 
 REACH = 0.5  # from frame to frame a body's joints move less than this share of its size
@@ -139,7 +139,7 @@ def _row(joint: dict[str, Any]) -> list[Any]:
 
 def is_number(value: Any) -> bool:
     """Whether a value of JSON is a number, NaN or null: true and false are none, nor is 1e999, which is infinite."""
-    return value is None or (type(value) in (int, float) and (value != value or abs(value) < 1e30))
+    return value is None or (type(value) in (int, float) and (value != value or abs(value) < ENDLESS))
 
 
 def _size(value: Any, of: str = "joints") -> str:

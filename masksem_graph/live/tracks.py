@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from masksem_graph.data.missing import with_score
 from masksem_graph.data.preparation import check_size
+from masksem_graph.data.source import ENDLESS
 from masksem_graph.errors import InputError, shown
 from masksem_graph.topology import Topology
 
@@ -20,8 +21,6 @@ Key: TypeAlias = tuple[bool, str | int]
 
 GONE, IMPOSSIBLE = 1e9, 1e12
 """Costs beyond any distance: of a body that the frame before did not have, and of one that is too far away."""
-
-ENDLESS = 1e30
 
 
 @dataclass(frozen=True)
