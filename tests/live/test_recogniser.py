@@ -195,7 +195,8 @@ def test_a_bad_frame_is_refused_and_left_out(make_run: MakeRun, bodies: list, me
 
 def test_options_out_of_range(make_run: MakeRun) -> None:
     run = make_run()
-    for name, value in {"fps": 0, "window": -1, "stride": float("nan"), "bodies": 0, "smoothing": 1, "reject": 1.5}.items():
+    wrong = {"fps": 0, "window": -1, "stride": float("nan"), "bodies": 0, "smoothing": 1, "reject": 1.5, "missing_frames": -1}
+    for name, value in wrong.items():
         with pytest.raises(InputError, match=name):
             Recogniser(run, **{name: value})
     with pytest.raises(InputError, match="no such folder"):
