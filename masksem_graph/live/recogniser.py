@@ -18,8 +18,8 @@ from masksem_graph.data.preparation import prepared_clip
 from masksem_graph.data.store import Store, store_of
 from masksem_graph.errors import InputError, require_range
 from masksem_graph.evaluation.classifier import load_classifier
+from masksem_graph.live.person import Person, seen_joints
 from masksem_graph.live.saliency import Salient
-from masksem_graph.live.tracks import Person, seen_joints
 from masksem_graph.live.window import Frame, Window
 
 PRESENT = 0.5

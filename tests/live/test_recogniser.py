@@ -13,8 +13,8 @@ from masksem_graph.data.missing import Missing
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.prepared import Prepared
+from masksem_graph.live.person import Person
 from masksem_graph.live.recogniser import Answer, Recogniser
-from masksem_graph.live.tracks import Person
 from masksem_graph.topology import load_topology
 from tests.live.conftest import CLASSES, MakeRun, walk
 
