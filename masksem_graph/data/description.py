@@ -47,19 +47,9 @@ class StoreDescription:
 
     def fields(self) -> dict[str, Any]:
         """The fields of the file, less its fingerprint."""
-        return {
-            "version": FORMAT_VERSION,
-            "format": self.format,
-            "options": dict(self.options),
-            "origin": self.origin,
-            "units": self.units,
-            "dimensions": self.topology.dimensions,
-            "classes": list(self.classes),
-            "splits": list(self.splits),
-            "counts": self.counts,
-            "topology": self.topology.to_dict(),
-            "checksums": self.checksums,
-        }
+        own = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        about = {"dimensions": self.topology.dimensions, "topology": self.topology.to_dict()}
+        return {"version": FORMAT_VERSION, **own, **about}
 
     @property
     def fingerprint(self) -> str:
@@ -153,4 +143,4 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "checksums": (_is_mapping(_is_text, *ARRAYS), f"a checksum of {', '.join(ARRAYS)}"),
     "fingerprint": (_is_text, "a checksum"),
 }
-"""The fields of the file, in order: what is right, and what is expected."""
+"""The fields of the file: what is right, and what is expected."""

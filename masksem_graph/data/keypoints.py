@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64
-from scipy.optimize import linear_sum_assignment
 
-from masksem_graph.data.source import read_lines, read_text_file, reason, require_clip_size
+from masksem_graph.data.source import ENDLESS, read_lines, read_text_file, reason, require_clip_size
+from masksem_graph.data.tracks import Tracks
 from masksem_graph.errors import InputError, shown
 
 REACH = 0.5  # from frame to frame a body's joints move less than this share of its size
@@ -139,7 +139,7 @@ def _row(joint: dict[str, Any]) -> list[Any]:
 
 def is_number(value: Any) -> bool:
     """Whether a value of JSON is a number, NaN or null: true and false are none, nor is 1e999, which is infinite."""
-    return value is None or (type(value) in (int, float) and (value != value or abs(value) < 1e30))
+    return value is None or (type(value) in (int, float) and (value != value or abs(value) < ENDLESS))
 
 
 def _size(value: Any, of: str = "joints") -> str:
@@ -170,14 +170,17 @@ def bodies_of(
     """
     start, length = min(frames, default=0), max(frames, default=-1) - min(frames, default=0) + 1
     require_clip_size(place, length * joints * 12, f"{length:,} frames")
-    people = [frames.get(start + i, ()) for i in range(length)]
-    if any(person.identity is not None for those in people for person in those):
-        people = [[person for person in those if person.identity is not None] for those in people]
-        who: list[list[Hashable]] = [[person.identity for person in those] for those in people]
-    else:
-        who = _followed(people, dimensions)
+    named = any(person.identity is not None for those in frames.values() for person in those)
     tracks: dict[Hashable, dict[int, Float64[np.ndarray, "V S"]]] = {}  # body -> frame -> points
-    for i, (those, bodies) in enumerate(zip(people, who, strict=True)):
+    known = Tracks(REACH)
+    for i in range(length):
+        those = [person for person in frames.get(start + i, ()) if person.identity is not None or not named]
+        bodies: Sequence[Hashable] = [person.identity for person in those]
+        if not named:
+            known.forget(i - FORGOTTEN)
+            # In 3D, too, zeros say that a joint was not found.
+            places = [np.where((at := p.points[:, :dimensions]).any(1, keepdims=True), at, np.nan) for p in those]
+            bodies = known.name(i, [None] * len(those), places, dimensions)
         if len(set(bodies)) < len(bodies):
             raise InputError(f"{place}: frame {start + i}: found two bodies with the same id, expected each id once")
         for person, body in zip(those, bodies, strict=True):
@@ -206,30 +209,3 @@ def ranked(place: object, numbers: Sequence[int]) -> list[int]:
     if (span := (max(numbers) - first) // step + 1) > SCATTERED * len(numbers):
         raise InputError(f"{place}: found {len(numbers)} of {span:,} frames, expected the frames of one recording")
     return [(number - first) // step for number in numbers]
-
-
-def _followed(people: Sequence[Sequence[Person]], dimensions: int) -> list[list[Hashable]]:
-    """Which body each person is: in each frame, those pairs of bodies and people that are nearest, all together."""
-    seen: dict[int, tuple[int, np.ndarray]] = {}  # body -> last frame, and where it was there
-    count, out = 0, []
-    for i, those in enumerate(people):
-        seen = {body: last for body, last in seen.items() if i - last[0] <= FORGOTTEN}
-        bodies = list(seen)
-        far = np.array([[_distance(seen[b][1], p.points[:, :dimensions]) for p in those] for b in bodies])
-        pairs = zip(*linear_sum_assignment(np.minimum(far, 1e6)), strict=True) if far.size else ()
-        found = {int(p): bodies[b] for b, p in pairs if far[b, p] < REACH}
-        for p, person in enumerate(those):
-            if p not in found:
-                found[p], count = count, count + 1
-            seen[found[p]] = (i, person.points[:, :dimensions])
-        out.append([found[p] for p in range(len(those))])
-    return out
-
-
-def _distance(a: np.ndarray, b: np.ndarray) -> float:
-    """How far two poses are apart, on average over the joints that both have, as a share of the first's size."""
-    both = ~np.isnan(a).any(1) & ~np.isnan(b).any(1) & a.any(1) & b.any(1)
-    if not both.any():
-        return math.inf
-    size = float(np.ptp(a[both], axis=0).max()) or 1.0
-    return float(np.linalg.norm(a[both] - b[both], axis=1).mean()) / size

@@ -8,7 +8,7 @@ from jaxtyping import Float32
 
 from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Clip
-from masksem_graph.data.missing import fill_missing, mark_missing
+from masksem_graph.data.missing import Missing, fill_missing, mark_missing
 from masksem_graph.data.readers.base import Origin, Reader
 from masksem_graph.errors import InputError
 from masksem_graph.topology import Topology
@@ -56,19 +56,56 @@ class Preparation:
             for body in clip.bodies:
                 if body.frames.shape[1:] != (len(topology), 3):
                     raise InputError(f"found frames of shape {list(body.frames.shape)}, expected [F, {len(topology)}, 3]")
-            clip = mark_missing(present_only(clip), topology, origin=self.origin, zeros=self.reader.zero_is_missing)
-            clip, filled = fill_missing(clip, topology, how=self.reader.missing, longest=self.reader.missing_frames)
-            if not clip.bodies:
-                raise InputError("no frame with a body, expected at least one")
-            for body in clip.bodies:
-                if not np.isfinite(body.frames).all():
-                    raise InputError("found NaN or infinity, expected finite coordinates")
-                check_size(body.frames, self.units)
+            return prepared_clip(
+                clip,
+                topology,
+                origin=self.origin,
+                units=self.units,
+                zeros=self.reader.zero_is_missing,
+                missing=self.reader.missing,
+                missing_frames=self.reader.missing_frames,
+            )
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
-        if self.origin == "centre":
-            clip = centred(clip, joint=topology.index[topology.centre], dimensions=topology.dimensions)
-        return clip, filled
+
+
+def prepared_clip(
+    clip: Clip,
+    topology: Topology,
+    *,
+    origin: Origin,
+    units: str,
+    zeros: bool = False,
+    missing: Missing = "skip",
+    missing_frames: int = 0,
+) -> tuple[Clip, int]:
+    """Fill the joints of a clip that were not found, refuse what cannot be a clip, and centre it.
+
+    Args:
+        clip: with the joints that the topology has as `Topology.inputs`.
+        topology: the skeleton.
+        origin: ``centre`` or ``none``.
+        units: of the coordinates.
+        zeros: whether a joint of zeros was not found, see `mark_missing`.
+        missing, missing_frames: as of `fill_missing`.
+
+    Returns:
+        the clip, and how many of its joints were filled.
+
+    Raises:
+        InputError: nobody is there, a joint is missing for too long, or a coordinate is not finite or too large.
+    """
+    clip = mark_missing(present_only(clip), topology, origin=origin, zeros=zeros)
+    clip, filled = fill_missing(clip, topology, how=missing, longest=missing_frames)
+    if not clip.bodies:
+        raise InputError("no frame with a body, expected at least one")
+    for body in clip.bodies:
+        if not np.isfinite(body.frames).all():
+            raise InputError("found NaN or infinity, expected finite coordinates")
+        check_size(body.frames, units)
+    if origin == "centre":
+        clip = centred(clip, joint=topology.inputs.index(topology.centre), dimensions=topology.dimensions)
+    return clip, filled
 
 
 def check_size(frames: Float32[np.ndarray, "F V C"], units: str) -> None:

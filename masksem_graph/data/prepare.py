@@ -28,7 +28,7 @@ from masksem_graph.data.store import SKIPPED, Store, StoreWriter, is_store, open
 from masksem_graph.errors import InputError
 from masksem_graph.files import locked, write_beside
 
-READERS_VERSION = 4
+READERS_VERSION = 5
 """Raised when a reader's result changes, so that cached stores are written anew."""
 
 CHUNK, AHEAD = 32, 4

@@ -16,6 +16,7 @@ from masksem_graph.files import require_regular
 
 TEXT_BYTES = 64 * 2**20  # of one recording: four minutes of two bodies, as in PKU-MMD, take about 13 MB
 CLIP_BYTES = 256 * 2**20  # the arrays of a clip: an hour of two bodies at 30 frames a second takes 65 MB
+ENDLESS = 1e30  # no coordinate is as large, and sums of such are still a float32's
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, OSError, RuntimeError, ValueError)
 """All that ``zipfile`` raises where an archive is damaged, encrypted or packed in an unknown way."""
 
@@ -70,12 +71,25 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     return found
 
 
-def parse_numbers(place: str, words: Sequence[str | bytes]) -> Float64[np.ndarray, " n"]:
-    """The numbers that words stand for; they may be NaN or infinite."""
+def parse_numbers(
+    place: str, words: Sequence[str], count: int | None = None, *, nan: bool = False
+) -> Float64[np.ndarray, " n"]:
+    """The finite numbers that words stand for, ``count`` of them; with ``nan`` one may be NaN, too.
+
+    Raises:
+        InputError: another count, a word that is no number, or one that is too large.
+    """
+    if count not in (None, len(words)):
+        raise InputError(f"{place}: found {len(words)} numbers, expected {count}")
     try:
-        return np.array([float(word) for word in words])
+        numbers = np.array([float(word) for word in words])
     except ValueError as error:
         raise InputError(f"{place}: {str(error)[:80]}, expected numbers") from None
+    fits = (np.abs(numbers) < ENDLESS) | (np.isnan(numbers) & nan)
+    if not fits.all():
+        found = words[int(np.argmin(fits))][:60]
+        raise InputError(f"{place}: found {found!r}, expected finite numbers{', or NaN' if nan else ''}")
+    return numbers
 
 
 def require_clip_size(place: object, size: int, found: str) -> None:

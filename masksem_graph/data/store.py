@@ -6,7 +6,7 @@ import csv
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -260,7 +260,6 @@ class StoreWriter:
         refuse_foreign(self.path)
         with ExitStack() as stack:
             self._draft = stack.enter_context(write_beside(self.path))
-            stack.enter_context(_named_faults(self.path))
             self._draft.mkdir()
             stack.push(self._finish)
             self._frames = stack.enter_context(GrowingArray(self._draft / "frames.npy", "<f4", (len(self.topology), 0)))
@@ -333,14 +332,6 @@ class StoreWriter:
         )
         description.write(self._draft / DESCRIPTION)
         read_description(self._draft / DESCRIPTION)
-
-
-@contextmanager
-def _named_faults(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path}: cannot write the store: {error.strerror or error}") from None
 
 
 def refuse_foreign(path: Path) -> None:

@@ -18,10 +18,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from masksem_graph import __version__
 from masksem_graph.config import parse_mapping
-from masksem_graph.data.cleaning import centred, present_only
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.config import DataConfig
-from masksem_graph.data.preparation import FARTHEST, LARGEST
+from masksem_graph.data.preparation import FARTHEST, LARGEST, prepared_clip
 from masksem_graph.data.store import Store, store_of
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.classifier import Classifier, read_classifier
@@ -202,7 +201,6 @@ def _made_up(encoder: SkeletonEncoder, prepared: Prepared) -> Store:
             present[[0, -1]] = True
             walk[~present] = 0
             bodies.append(Body(start, walk.astype(np.float32), present))
-        clip = present_only(Clip(name=str(i), label=-1, bodies=tuple(bodies)))
-        centre = raw.inputs.index(raw.centre)
-        clips.append(centred(clip, joint=centre, dimensions=raw.dimensions) if prepared.origin == "centre" else clip)
+        clip = Clip(name=str(i), label=-1, bodies=tuple(bodies))
+        clips.append(prepared_clip(clip, raw, origin=prepared.origin, units=raw.units)[0])
     return store_of(clips, raw, origin=prepared.origin)

@@ -4,8 +4,8 @@ from typing import Any
 
 from masksem_graph.data.keypoints import bodies_of_line, is_number, read_json_line
 from masksem_graph.errors import InputError, shown
+from masksem_graph.live.person import Person
 from masksem_graph.live.recogniser import Answer
-from masksem_graph.live.tracks import Person
 
 
 def parse_line(line: bytes) -> tuple[float, list[Person]]:

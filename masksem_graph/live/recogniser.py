@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,12 @@ from jaxtyping import Float32
 
 from masksem_graph.data.clip import Clip
 from masksem_graph.data.missing import Missing
-from masksem_graph.data.preparation import Preparation
-from masksem_graph.data.readers.folder import FolderReader
+from masksem_graph.data.preparation import prepared_clip
 from masksem_graph.data.store import Store, store_of
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, require_range
 from masksem_graph.evaluation.classifier import load_classifier
+from masksem_graph.live.person import Person, seen_joints
 from masksem_graph.live.saliency import Salient
-from masksem_graph.live.tracks import Person, seen_joints
 from masksem_graph.live.window import Frame, Window
 
 PRESENT = 0.5
@@ -105,13 +105,20 @@ class Recogniser:
                 raise InputError(f"{name}: expected more than 0 and less than 10,000, found {value}")
         if not (0 <= smoothing < 1 and 0 <= reject <= 1):
             raise InputError(f"smoothing, reject: expected shares from 0 to 1, found {smoothing} and {reject}")
+        require_range("missing_frames", missing_frames, 0, 10**6)
         path = Path(run) if isinstance(run, str | os.PathLike) else None
         self.classifier = load_classifier(path) if path else run
         prepared = self.classifier.prepared
         self.topology, self.units = prepared.topology, prepared.units or prepared.topology.units
-        self._reader = _Frames(missing=missing, missing_frames=missing_frames)
-        self._reader.units = self.units
-        self._prepare = Preparation(self._reader, self.topology, prepared.origin)
+        self._prepared = partial(
+            prepared_clip,
+            topology=self.topology,
+            origin=prepared.origin,
+            units=self.units,
+            zeros=True,
+            missing=missing,
+            missing_frames=missing_frames,
+        )
         self.window = Window(fps=fps, ticks=max(round(window * fps), 1), gap=gap, dimensions=self.topology.dimensions)
         self.stride, self.bodies, self.min_score = max(round(stride * fps), 1), bodies, min_score
         self.smoothing, self.reject, self.saliency = smoothing, reject, False
@@ -173,7 +180,7 @@ class Recogniser:
         except InputError as error:
             self._smooth = None
             self.counts["unanswered"] += 1
-            return Answer(**about, reason=str(error).removeprefix("window: "))
+            return Answer(**about, reason=str(error))
         if self._smooth is not None:
             probabilities = self.smoothing * self._smooth + (1 - self.smoothing) * probabilities
         self._smooth = probabilities
@@ -187,23 +194,9 @@ class Recogniser:
     def _store(self, clip: Clip) -> Store:
         if not clip.bodies:
             raise InputError("nobody is seen")
-        self._reader.clip = clip
-        clip, filled = self._prepare("window")
+        clip, filled = self._prepared(clip)
         longest = max(int(body.present.sum()) for body in clip.bodies)
         if longest < PRESENT * self.window.ticks:
             raise InputError(f"somebody is seen in {longest} of {self.window.ticks} frames, expected half of them")
         self.counts["filled"] += bool(filled)
         return store_of([clip], self.topology, origin=self.classifier.prepared.origin)
-
-
-class _Frames(FolderReader):
-    """Gives the clip of the latest window to `Preparation`, as a reader of a user's own files would."""
-
-    clip: Clip
-    units: str
-
-    def read(self, source: Any) -> Clip:
-        return self.clip
-
-    def units_of(self, topology: Any) -> str:
-        return self.units

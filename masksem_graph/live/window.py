@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.tracks import Key, Tracks
 from masksem_graph.errors import InputError
-from masksem_graph.live.tracks import Key, Tracks
 
 NEAR = 1e-3
 """A frame this close to a tick, in ticks, is the tick's."""

@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from masksem_graph.backbones.base import evaluating
-from masksem_graph.data.cleaning import centred, present_only
-from masksem_graph.data.clip import Body, Clip
+from masksem_graph.data.clip import Clip
 from masksem_graph.data.loader import SkeletonLoader
-from masksem_graph.data.preparation import check_size
+from masksem_graph.data.preparation import prepared_clip
+from masksem_graph.data.readers.base import whole_bodies
 from masksem_graph.data.store import Store, store_of
 from masksem_graph.data.views import central_view
 from masksem_graph.errors import InputError
@@ -134,15 +134,9 @@ def _clip(values: ArrayLike, number: int, encoder: SkeletonEncoder, *, persons: 
         frames = array.astype(np.float32) if persons else array.astype(np.float32)[None]
     if not np.isfinite(frames).all():
         raise InputError(f"clip {number}: expected finite numbers, found NaN or infinity")
+    clip = Clip(name=str(number), label=-1, bodies=whole_bodies(frames))
+    seen = encoder.input_spec
     try:
-        for body in frames:
-            check_size(body, encoder.input_spec.units or topology.units)
+        return prepared_clip(clip, topology, origin=seen.origin, units=seen.units or topology.units)[0]
     except InputError as error:
         raise InputError(f"clip {number}: {error}") from None
-    bodies = tuple(Body(0, body, np.ones(len(body), bool)) for body in frames)
-    clip = present_only(Clip(name=str(number), label=-1, bodies=bodies))
-    if not clip.bodies:
-        raise InputError(f"clip {number}: no frame with a body, expected at least one")
-    if encoder.input_spec.origin == "none":
-        return clip
-    return centred(clip, joint=topology.inputs.index(topology.centre), dimensions=topology.dimensions)

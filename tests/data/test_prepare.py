@@ -50,7 +50,7 @@ def test_skips_and_lists_bad_clips(source: Path, tmp_path: Path, capsys: pytest.
     with (tmp_path / "store" / "skipped.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [Path(row["file"]).name for row in rows] == [Path(place).name for place, _ in report.skipped]
-    assert all("not a whole JSON file" in row["error"] for row in rows)
+    assert all("not whole JSON" in row["error"] for row in rows)
     assert "2 bad clips SKIPPED" in capsys.readouterr().err
 
 
@@ -392,7 +392,7 @@ def test_a_full_disk(source: Path, tmp_path: Path) -> None:
     answer = run(source, stores / "store", room=700)
     assert answer.returncode == 2, answer.stderr
     line = answer.stderr.strip().splitlines()[-1]
-    assert line == f"error: {stores / 'store'}: cannot write the store: File too large"
+    assert line == f"error: {stores / 'store'}: cannot be written: File too large"
     assert contents(stores / "store") == before
     assert listing(stores) == ["store"]
 

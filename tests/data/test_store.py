@@ -131,7 +131,7 @@ def test_an_error_leaves_the_old_store_whole(tmp_path: Path) -> None:
 def test_a_full_disk(tmp_path: Path) -> None:
     path = write(tmp_path / "store", some_clips())
     with (
-        pytest.raises(InputError, match="cannot write the store: No space left on device"),
+        pytest.raises(InputError, match="cannot be written: No space left on device"),
         StoreWriter(path, topology=TINY, classes=("a", "b")) as writer,
     ):
         writer.add(some_clips()[0])

@@ -13,8 +13,8 @@ from masksem_graph.data.missing import Missing
 from masksem_graph.data.store import Store
 from masksem_graph.errors import InputError
 from masksem_graph.evaluation.prepared import Prepared
+from masksem_graph.live.person import Person
 from masksem_graph.live.recogniser import Answer, Recogniser
-from masksem_graph.live.tracks import Person
 from masksem_graph.topology import load_topology
 from tests.live.conftest import CLASSES, MakeRun, walk
 
@@ -195,7 +195,8 @@ def test_a_bad_frame_is_refused_and_left_out(make_run: MakeRun, bodies: list, me
 
 def test_options_out_of_range(make_run: MakeRun) -> None:
     run = make_run()
-    for name, value in {"fps": 0, "window": -1, "stride": float("nan"), "bodies": 0, "smoothing": 1, "reject": 1.5}.items():
+    wrong = {"fps": 0, "window": -1, "stride": float("nan"), "bodies": 0, "smoothing": 1, "reject": 1.5, "missing_frames": -1}
+    for name, value in wrong.items():
         with pytest.raises(InputError, match=name):
             Recogniser(run, **{name: value})
     with pytest.raises(InputError, match="no such folder"):

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from masksem_graph.data.store import store_of
 from masksem_graph.data.views import central_view
 from masksem_graph.evaluation.classifier import load_classifier
 from masksem_graph.live.recogniser import Recogniser
@@ -31,9 +30,7 @@ def test_as_the_pictures_have_it(make_run: MakeRun) -> None:
 
     task, classifier = task_of(run), load_classifier(run)
     task.reference().copy_(reference)
-    clip, _ = one.window.clip(2)
-    one._reader.clip = clip
-    source = classifier.loader(store_of([one._prepare("window")[0]], one.topology, origin="centre"))
+    source = classifier.loader(one._store(one.window.clip(2)[0]))
     shown = show_clip(source, 0, topology=source.topology)
     crop = source.load(source.plan(central_view(torch.zeros(1, dtype=torch.int64), source.length, task.student.crop)))
     expected = saliency(task, replace(shown, batch=crop)).mean(1)

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from masksem_graph.errors import InputError
+from masksem_graph.live.person import Person
 from masksem_graph.live.recogniser import Recogniser
 from masksem_graph.live.serve import KEPT, PAGE, Page
-from masksem_graph.live.tracks import Person
 from tests.live.conftest import CLASSES, MakeRun, walk, with_reference
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Float64
 
 from masksem_graph.data.keypoints import Person, flat_points, ranked, read_json, scored
 from masksem_graph.data.recordings import RecordingsReader
-from masksem_graph.data.source import read_lines
+from masksem_graph.data.source import parse_numbers, read_lines
 from masksem_graph.errors import InputError, shown
 
 JOINTS, BOX = 17, 5
@@ -61,7 +62,7 @@ class CocoReader(RecordingsReader):
         for number, those in lines.items():
             for numbers in those:
                 more = (len(numbers) - BOX) % JOINTS
-                points = np.array(numbers[BOX : len(numbers) - more]).reshape(JOINTS, -1)
+                points = numbers[BOX : len(numbers) - more].reshape(JOINTS, -1)
                 if points.shape[1] == 3 and not ((points[:, 2] >= 0) & (points[:, 2] <= 1)).all():
                     raise InputError(f"{path}: found a score of {points[:, 2].max():g}, expected 0 to 1: these are no results")
                 placed = self.in_picture(path, scored(points, 2), shares=True)
@@ -70,16 +71,13 @@ class CocoReader(RecordingsReader):
         return people
 
 
-def _numbers(file: Path) -> list[list[float]]:
+def _numbers(file: Path) -> list[Float64[np.ndarray, " n"]]:
     """The numbers of each person."""
     out = []
     for number, line in read_lines(file):
-        try:
-            numbers = [float(cell) for cell in line.split()]
-        except ValueError:
-            raise InputError(f"{file}: line {number}: found {line[:60]!r}, expected numbers") from None
+        numbers = parse_numbers(f"{file}: line {number}", line.split())
         joints, more = divmod(len(numbers) - BOX, JOINTS)
-        if joints not in (2, 3) or more > 2 or not np.isfinite(numbers).all():
+        if joints not in (2, 3) or more > 2:
             expected = f"class, box, and x, y or x, y, score of {JOINTS} joints"
             raise InputError(f"{file}: line {number}: found {len(numbers)} numbers, expected {expected}")
         out.append(numbers)

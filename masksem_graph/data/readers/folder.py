@@ -255,7 +255,7 @@ def _rows(path: Path, joints: int) -> np.ndarray:
     lines = list(read_lines(path))
     if lines and not _holds_number(lines[0][1].split(",")):
         del lines[0]
-    rows = [parse_numbers(f"{path}: line {number}", line.split(",")) for number, line in lines]
+    rows = [parse_numbers(f"{path}: line {number}", line.split(","), nan=True) for number, line in lines]
     widths = sorted({len(row) for row in rows})
     if len(widths) != 1 or widths[0] % joints:
         raise InputError(f"{path}: found rows of {widths} numbers, expected a multiple of {joints} joints: x, y, ... of each")

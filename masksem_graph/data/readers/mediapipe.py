@@ -113,7 +113,7 @@ def _table(path: Path) -> Float64[np.ndarray, "T 33 4"]:
         if len(cells) != len(header):
             raise InputError(f"{path}: line {number}: found {len(cells)} cells, expected {len(header)}, as the first line has")
         words = [cells[column].strip() or "nan" for column in columns.values()]
-        out[i, joints, fields] = parse_numbers(f"{path}: line {number}", words)
+        out[i, joints, fields] = parse_numbers(f"{path}: line {number}", words, nan=True)
     return out
 
 

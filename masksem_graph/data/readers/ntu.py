@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from masksem_graph.data.cleaning import Cleaning, Track, clean_tracks
 from masksem_graph.data.clip import Clip
 from masksem_graph.data.readers.base import Reader, listed
-from masksem_graph.data.source import Part, Source, read_lines, read_text_file, stem, zip_names
+from masksem_graph.data.source import Part, Source, parse_numbers, read_lines, read_text_file, stem, zip_names
 from masksem_graph.errors import InputError
 
 JOINTS = 25
@@ -197,18 +197,10 @@ def _joints(source: Source, lines: Sequence[str], first: int) -> Float32[np.ndar
             joints = np.fromiter(map(float, xyz), np.float32, len(xyz)).reshape(3, JOINTS).T
             if np.isfinite(joints).all():
                 return joints
+    rows = []
     for at in range(first, first + JOINTS):
-        words = lines[at].split()
+        place, words = f"{source}: line {at + 1}", lines[at].split()
         if len(words) != COLUMNS:
-            raise InputError(f"{source}: line {at + 1}: found {len(words)} words, expected a joint's {COLUMNS} numbers")
-        for axis, word in zip("xyz", words, strict=False):
-            if not _is_coordinate(word):
-                raise InputError(f"{source}: line {at + 1}: found {word[:60]!r} for {axis}, expected a finite number")
-    raise InputError(f"{source}: line {first + 1}: expected {JOINTS} lines of {COLUMNS} numbers")
-
-
-def _is_coordinate(word: str) -> bool:
-    try:
-        return abs(float(word)) < 1e38
-    except ValueError:
-        return False
+            raise InputError(f"{place}: found {len(words)} words, expected a joint's {COLUMNS} numbers")
+        rows.append(parse_numbers(place, words[:3]))
+    return np.array(rows, np.float32)

@@ -1,6 +1,5 @@
 """Northwestern-UCLA Multiview Action 3D, one JSON file a clip."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from masksem_graph.data.clip import Clip
+from masksem_graph.data.keypoints import points_of, read_json_line
 from masksem_graph.data.readers.base import Reader, clips_below, listed, whole_bodies
-from masksem_graph.data.source import read_text_file, reason
+from masksem_graph.data.source import read_text_file
 from masksem_graph.errors import InputError, shown
 
 JOINTS = 20
@@ -41,13 +41,7 @@ class NWUCLAReader(Reader):
         match = NAME.fullmatch(source.stem)
         if not match and not self.loose:
             raise InputError(f"{source}: expected a name like a01_s01_e00_v01.json")
-        text = read_text_file(source)
-        try:
-            fields = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{source}: not a whole JSON file: {reason(error)}") from None
-        if not isinstance(fields, dict):
-            raise InputError(f"{source}: found a {type(fields).__name__}, expected an object with skeletons and label")
+        fields = read_json_line(str(source), read_text_file(source))
         bodies = whole_bodies([_frames(source, fields.get("skeletons"))])
         if self.loose or not match:
             return Clip(name=source.stem, label=-1, bodies=bodies)
@@ -66,17 +60,6 @@ class NWUCLAReader(Reader):
 
 def _frames(source: Path, skeletons: Any) -> Float32[np.ndarray, "F 20 3"]:
     if not isinstance(skeletons, list) or not skeletons:
-        found = "no frames" if skeletons == [] else type(skeletons).__name__
-        raise InputError(f"{source}: skeletons: found {found}, expected [frames][{JOINTS}][x, y, z]")
-    for i, frame in enumerate(skeletons):
-        place = f"{source}: skeletons[{i}]"
-        if not isinstance(frame, list) or len(frame) != JOINTS:
-            found = f"{len(frame)} joints" if isinstance(frame, list) else shown(frame)
-            raise InputError(f"{place}: found {found}, expected {JOINTS} joints")
-        for j, joint in enumerate(frame):
-            # type() and not isinstance(): JSON's true and false are no coordinates.
-            if not isinstance(joint, list) or len(joint) != 3 or not all(type(x) in (int, float) for x in joint):
-                raise InputError(f"{place}[{j}]: found {shown(joint)}, expected three numbers")
-            if any(abs(x) > 1e30 for x in joint):
-                raise InputError(f"{place}[{j}]: found {shown(joint)}, expected finite numbers, not too large")
-    return np.array(skeletons, np.float32)
+        raise InputError(f"{source}: skeletons: found {shown(skeletons)}, expected [frames][{JOINTS}][x, y, z]")
+    frames = [points_of(f"{source}: skeletons[{i}]", frame, JOINTS, (3,)) for i, frame in enumerate(skeletons)]
+    return np.array(frames, np.float32)

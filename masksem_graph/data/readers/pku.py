@@ -149,17 +149,9 @@ def _parse_frames(path: Path, start: int, end: int) -> Float32[np.ndarray, "F 15
     lines = _lines(path, stamp(path))
     if end > len(lines):
         raise InputError(f"{path}: ends after frame {len(lines)}, but an action lasts until frame {end}")
-    frames = np.zeros((end - start, NUMBERS), np.float32)
-    for i, number in enumerate(range(start, end)):
-        place, words = f"{path}: line {number + 1}", lines[number].split()
-        if len(words) != NUMBERS:
-            raise InputError(f"{place}: found {len(words)} numbers, expected {BODIES} x {JOINTS} x 3 = {NUMBERS}")
-        with np.errstate(over="ignore"):
-            frames[i] = parse_numbers(place, words)
-        if not (finite := np.isfinite(frames[i])).all():
-            at = int(np.argmin(finite))
-            raise InputError(f"{place}: number {at + 1}: found {words[at][:60].decode('latin-1')!r}, expected a finite one")
-    return frames
+    rows = enumerate(lines[start:end], start + 1)
+    frames = [parse_numbers(f"{path}: line {i}", line.decode("latin-1").split(), NUMBERS) for i, line in rows]
+    return np.array(frames, np.float32)
 
 
 @lru_cache(maxsize=1)

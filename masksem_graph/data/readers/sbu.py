@@ -64,15 +64,8 @@ def _frames(source: Path) -> Float32[np.ndarray, "2 F 15 3"]:
     lines = read_lines(source)
     if not lines:
         raise InputError(f"{source}: is empty, expected a line a frame")
-    raw = np.zeros((len(lines), NUMBERS))
-    for i, (number, line) in enumerate(lines):
-        place, words = f"{source}: line {number}", line.rstrip(",").split(",")
-        if len(words) != NUMBERS:
-            expected = f"the frame's and {PERSONS} x {JOINTS} x 3, comma-separated: {NUMBERS}"
-            raise InputError(f"{place}: found {len(words)} numbers, expected {expected}")
-        raw[i] = parse_numbers(place, words)
-        if (far := np.abs(raw[i]) >= 1e6).any():
-            raise InputError(f"{place}: found {words[int(np.argmax(far))][:60]!r}, expected numbers below a million, or NaN")
+    rows = ((f"{source}: line {number}", line.rstrip(",").split(",")) for number, line in lines)
+    raw = np.array([parse_numbers(place, words, NUMBERS, nan=True) for place, words in rows])
     if len(wrong := np.flatnonzero(np.diff(raw[:, 0]) != 1)):
         at = int(wrong[0])
         found = f"frame {raw[at + 1, 0]:g} after {raw[at, 0]:g}"

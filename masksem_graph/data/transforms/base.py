@@ -89,15 +89,3 @@ def with_coordinates(frames: Frames, coordinates: Float[Tensor, "B T V d"]) -> F
     """The frames with other coordinates; what stands behind them, such as a score, stays."""
     changed = coordinates.shape[-1]
     return coordinates if changed == frames.shape[-1] else torch.cat([coordinates, frames[..., changed:]], -1)
-
-
-def expect_share(name: str, value: float) -> None:
-    """Raise `InputError` for what is no share or probability."""
-    if not 0 <= value <= 1:
-        raise InputError(f"{name}: expected a number in [0, 1], found {value}")
-
-
-def expect_size(name: str, value: float) -> None:
-    """Raise `InputError` for a size below zero, and for what is no number."""
-    if not 0 <= value < float("inf"):
-        raise InputError(f"{name}: expected a finite number of at least 0, found {value}")

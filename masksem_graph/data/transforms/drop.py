@@ -5,9 +5,9 @@ from typing import Literal
 
 import torch
 
-from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, expect_share
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of
 from masksem_graph.data.transforms.counter import KEY, uniform_of_key
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, require_range
 from masksem_graph.topology import Topology
 
 
@@ -32,7 +32,7 @@ class DropJoints(SkeletonTransform):
     linear = True
 
     def __post_init__(self) -> None:
-        expect_share("DropJoints.share", self.share)
+        require_range("DropJoints.share", self.share, 0, 1)
 
     def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         coordinates = coordinates_of(frames, topology)
@@ -64,7 +64,7 @@ class DropAxis(SkeletonTransform):
     linear = True
 
     def __post_init__(self) -> None:
-        expect_share("DropAxis.probability", self.probability)
+        require_range("DropAxis.probability", self.probability, 0, 1)
         if not self.axes or len(set(self.axes)) < len(self.axes) or not set(self.axes) <= {"x", "y", "z"}:
             raise InputError(f"DropAxis.axes: expected some of x, y and z, each once, found {list(self.axes)}")
 

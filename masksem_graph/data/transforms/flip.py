@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, expect_share
-from masksem_graph.errors import InputError
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of
+from masksem_graph.errors import InputError, require_range
 from masksem_graph.topology import Topology
 
 
@@ -29,7 +29,7 @@ class Mirror(SkeletonTransform):
     linear = True
 
     def __post_init__(self) -> None:
-        expect_share("Mirror.probability", self.probability)
+        require_range("Mirror.probability", self.probability, 0, 1)
 
     def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         coordinates_of(frames, topology)
@@ -55,7 +55,7 @@ class ReverseTime(SkeletonTransform):
     numbers = 1
 
     def __post_init__(self) -> None:
-        expect_share("ReverseTime.probability", self.probability)
+        require_range("ReverseTime.probability", self.probability, 0, 1)
 
     def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         return torch.where((uniform[:, 0] < self.probability)[:, None, None, None], frames.flip(1), frames)

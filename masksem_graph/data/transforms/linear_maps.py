@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, expect_size, with_coordinates
-from masksem_graph.errors import InputError
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, with_coordinates
+from masksem_graph.errors import InputError, require_range
 from masksem_graph.topology import Topology
 
 
@@ -30,7 +30,7 @@ class Rotate(SkeletonTransform):
 
     def __post_init__(self) -> None:
         for axis in ("x", "y", "z"):
-            expect_size(f"Rotate.{axis}", getattr(self, axis))
+            require_range(f"Rotate.{axis}", getattr(self, axis), 0, 10**9)
 
     def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         if topology.dimensions == 2 and (self.x or self.y):
@@ -59,7 +59,7 @@ class Shear(SkeletonTransform):
     linear = True
 
     def __post_init__(self) -> None:
-        expect_size("Shear.amount", self.amount)
+        require_range("Shear.amount", self.amount, 0, 10**9)
 
     def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         matrix = (uniform.view(-1, 3, 3) * 2 - 1) * self.amount

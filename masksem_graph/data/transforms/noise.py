@@ -3,8 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, expect_size, with_coordinates
+from masksem_graph.data.transforms.base import Draws, Frames, SkeletonTransform, coordinates_of, with_coordinates
 from masksem_graph.data.transforms.counter import KEY, normal_of_key
+from masksem_graph.errors import require_range
 from masksem_graph.topology import Topology
 
 
@@ -24,7 +25,7 @@ class Noise(SkeletonTransform):
     numbers = KEY
 
     def __post_init__(self) -> None:
-        expect_size("Noise.std", self.std)
+        require_range("Noise.std", self.std, 0, 10**9)
 
     def apply(self, frames: Frames, uniform: Draws, topology: Topology) -> Frames:
         coordinates = coordinates_of(frames, topology)

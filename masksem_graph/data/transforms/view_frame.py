@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, TypeVar, cast
+from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -17,7 +16,6 @@ from masksem_graph.topology import Topology
 
 ViewName = Literal["recorded", "yaw", "body"]
 ViewOf = Literal["first", "mean"]
-Array = TypeVar("Array", Tensor, np.ndarray)
 
 RECORDED, YAW, BODY = range(3)
 """Kinds of view frames that were found."""
@@ -79,12 +77,12 @@ def to_view(frames: Frames, origin: Float[Tensor, "B 3"], rotation: Float[Tensor
 
 
 def reference_pose(
-    frames: Float[Array, "*clips T V C"], topology: Topology, of: ViewOf, *, centred: bool = True
-) -> Float[Array, "*clips V C"]:
+    frames: Float[Tensor, "*clips T V C"], topology: Topology, of: ViewOf, *, centred: bool = True
+) -> Float[Tensor, "*clips V C"]:
     """The pose that a clip's view frame is found from.
 
     Args:
-        frames: of one body each, NumPy or torch; only frames in which it was seen.
+        frames: of one body each; only frames in which it was seen.
         topology: names the joints of the body's frame.
         of: ``first`` takes the first frame in which these joints are all there, or frame 0 where there is no such frame.
             ``mean`` takes each joint's mean over the frames in which it is there, NaN for a joint that never is.
@@ -93,8 +91,6 @@ def reference_pose(
     Raises:
         InputError: the topology does not name the joints, or is one of an image.
     """
-    if isinstance(frames, np.ndarray):
-        return reference_pose(torch.from_numpy(frames), topology, of, centred=centred).numpy()
     needed = torch.cat(frame_columns(topology, frames.device))
     there = _there(frames, topology, centred)
     if of == "mean":
@@ -105,8 +101,8 @@ def reference_pose(
 
 
 def view_frames(
-    pose: Float[Array, "*clips V C"], topology: Topology, view: ViewName, *, centred: bool = True
-) -> tuple[Float[Array, "*clips 3"], Float[Array, "*clips 3 3"], Int64[Array, "*clips"]]:
+    pose: Float[Tensor, "*clips V C"], topology: Topology, view: ViewName, *, centred: bool = True
+) -> tuple[Float[Tensor, "*clips 3"], Float[Tensor, "*clips 3 3"], Int64[Tensor, "*clips"]]:
     """The view frame of each pose. ``rotation (x - origin)`` puts a joint at x into it.
 
     ``body``: y points from the hip centre to the spine. x is the hip line less its part along y, and points to the person's
@@ -121,7 +117,7 @@ def view_frames(
     joints are missing or the hips lie on the spine's line, ``yaw`` is found. Where that cannot be found, it is ``recorded``.
 
     Args:
-        pose: one a clip, NumPy or torch. A joint counts as missing where a coordinate is NaN or all three are zero.
+        pose: one a clip. A joint counts as missing where a coordinate is NaN or all three are zero.
         topology: names the joints in its field ``frame``.
         view: what is wanted.
         centred: the topology's centre joint was made the origin, so that zero does not say it is missing.
@@ -134,9 +130,6 @@ def view_frames(
 
     Source: Su et al., Predict & Cluster (CVPR 2020), for the three directions.
     """
-    if isinstance(pose, np.ndarray):
-        found = view_frames(torch.from_numpy(pose), topology, view, centred=centred)
-        return cast(Any, tuple(part.numpy() for part in found))
     clips, identity = pose.shape[:-2], torch.eye(3, dtype=pose.dtype, device=pose.device)
     kind = torch.full(clips, RECORDED, device=pose.device)
     if view == "recorded":

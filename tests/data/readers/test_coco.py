@@ -110,8 +110,8 @@ def test_what_is_no_list_of_results(tmp_path: Path, text: str) -> None:
             "0 .5 .5 .1 .1 1 2",
             "video_2.txt: line 1: found 7 numbers, expected class, box, and x, y or x, y, score of 17 joints",
         ),
-        ("0 .5 .5 .1 .1" + " nan" * 51, "video_2.txt: line 1: found 56 numbers"),
-        ("0 .5 .5 .1 .1" + " x" * 51, "video_2.txt: line 1: found '0 .5"),
+        ("0 .5 .5 .1 .1" + " nan" * 51, "video_2.txt: line 1: found 'nan', expected finite numbers"),
+        ("0 .5 .5 .1 .1" + " x" * 51, "video_2.txt: line 1: could not convert string to float: 'x', expected numbers"),
         ("0 .5 .5 .1 .1" + " .5 .5 2" * 17, "found a score of 2, expected 0 to 1: these are no results"),
         ("0 .5 .5 .1 .1" + " 300 200 1" * 17, "found 300, expected shares of the picture, 0 to 1 inside"),
         (

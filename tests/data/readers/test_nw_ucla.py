@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from masksem_graph.data.readers import Reader
 from masksem_graph.data.readers.nw_ucla import NWUCLAReader
 from masksem_graph.errors import InputError
 
@@ -44,17 +46,17 @@ def test_the_real_set(shared: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"text": '{"skeletons": [[[0.1, '}, "not a whole JSON file"),
-        ({"text": "[" * 100_000}, "not a whole JSON file"),
-        ({"text": "[]"}, "found a list"),
-        ({"text": "{}"}, "skeletons: found NoneType"),
-        ({"skeletons": []}, "skeletons: found no frames"),
+        ({"text": '{"skeletons": [[[0.1, '}, "not whole JSON"),
+        ({"text": "[" * 100_000}, "not whole JSON"),
+        ({"text": "[]"}, "found [], expected an object"),
+        ({"text": "{}"}, "skeletons: found None, expected [frames][20][x, y, z]"),
+        ({"skeletons": []}, "skeletons: found [], expected [frames][20][x, y, z]"),
         ({"skeletons": [FRAME, FRAME[:19]]}, "skeletons[1]: found 19 joints, expected 20"),
-        ({"skeletons": [FRAME, [*FRAME[:19], [1, 2]]]}, "skeletons[1][19]: found [1, 2], expected three numbers"),
+        ({"skeletons": [FRAME, [*FRAME[:19], [1, 2]]]}, "skeletons[1][19]: found [1, 2], expected 3 numbers"),
         ({"skeletons": [[*FRAME[:19], [1, 2, "x"]]]}, "skeletons[0][19]"),
         ({"skeletons": [[*FRAME[:19], [1, 2, True]]]}, "skeletons[0][19]"),
-        ({"skeletons": [[*FRAME[:19], [1, 2, 1e300]]]}, "skeletons[0][19]: found [1, 2, 1e+300], expected finite"),
-        ({"skeletons": [[*FRAME[:19], [1, 2, 10**400]]]}, "too large"),
+        ({"skeletons": [[*FRAME[:19], [1, 2, 1e300]]]}, "skeletons[0][19]: found [1, 2, 1e+300], expected 3 numbers"),
+        ({"skeletons": [[*FRAME[:19], [1, 2, 10**400]]]}, "skeletons[0][19]: found [1, 2, 1000"),
         ({"label": 0}, "label: found 0, expected 1 to 10"),
         ({"label": 11}, "label: found 11, expected 1 to 10"),
         ({"label": "1"}, "label: found '1', expected 1 to 10"),
@@ -86,15 +88,11 @@ def test_bad_folders(tmp_path: Path) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(st.data())
-def test_mutated_files_raise_only_input_errors(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_mutated_files_raise_only_input_errors(
+    tmp_path_factory: pytest.TempPathFactory, one_line_or_finite: Callable[[Reader, Path], None], data: st.DataObject
+) -> None:
     text = json.dumps({"skeletons": [FRAME, FRAME], "label": 10})
     at = data.draw(st.integers(0, len(text)))
     new = data.draw(st.sampled_from(["", "]", "[", ",", "1e999", "-", "null", '"', "9" * 5000, "\x00", "é"]))
     path = write(tmp_path_factory.mktemp("mutated"), text=text[:at] + new + text[at + data.draw(st.integers(0, 40)) :])
-    try:
-        clip = NWUCLAReader().read(path)
-    except InputError as error:
-        assert str(error).startswith(str(path))
-        assert len(str(error).splitlines()) == 1
-    else:
-        assert np.isfinite(clip.bodies[0].frames).all()
+    one_line_or_finite(NWUCLAReader(), path.parent)

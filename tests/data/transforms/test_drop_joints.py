@@ -51,5 +51,5 @@ def test_a_dropped_joint_has_no_score() -> None:
 
 
 def test_refused() -> None:
-    with pytest.raises(InputError, match=r"^DropJoints.share: expected a number in \[0, 1\], found 2$"):
+    with pytest.raises(InputError, match=r"^DropJoints.share: expected a number from 0 to 1, found 2$"):
         DropJoints(share=2)

@@ -55,5 +55,5 @@ def test_left_and_right_must_be_known(tmp_path: Path) -> None:
     path.write_text("name: plain\nextends: tiny5\nmirror: []\n")
     with pytest.raises(InputError, match=r"^plain: mirror: expected pairs of joints, found none"):
         ALWAYS.apply(torch.randn(1, 1, 5, 3), torch.zeros(1, 1), load_topology(path))
-    with pytest.raises(InputError, match=r"^Mirror.probability: expected a number in \[0, 1\], found 1.5$"):
+    with pytest.raises(InputError, match=r"^Mirror.probability: expected a number from 0 to 1, found 1.5$"):
         Mirror(probability=1.5)

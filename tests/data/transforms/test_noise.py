@@ -28,5 +28,5 @@ def test_the_batch_around_a_clip_does_not_matter_to_the_bit(tiny: Topology) -> N
 
 
 def test_refused() -> None:
-    with pytest.raises(InputError, match=r"^Noise.std: expected a finite number of at least 0, found -0.1$"):
+    with pytest.raises(InputError, match=r"^Noise.std: expected a number from 0 to 1000000000, found -0.1$"):
         Noise(std=-0.1)

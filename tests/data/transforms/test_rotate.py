@@ -80,5 +80,5 @@ def test_in_the_plane_of_a_picture() -> None:
 
 @pytest.mark.parametrize("value", [-0.1, math.inf, math.nan])
 def test_angles_out_of_range(value: float) -> None:
-    with pytest.raises(InputError, match=r"^Rotate.y: expected a finite number of at least 0, found "):
+    with pytest.raises(InputError, match=r"^Rotate.y: expected a number from 0 to 1000000000, found "):
         Rotate(y=value)

@@ -175,15 +175,6 @@ def test_reference_poses(tiny: Topology) -> None:
     assert reference_pose(frames, tiny, "mean")[0, 2].isnan().all()
 
 
-def test_numpy_is_torch(tiny: Topology) -> None:
-    frames = np.random.default_rng(0).normal(size=(3, 4, 5, 3)).astype(np.float32)
-    pose = reference_pose(frames, tiny, "mean")
-    found = view_frames(pose, tiny, "body")
-    assert all(isinstance(part, np.ndarray) for part in (pose, *found))
-    for ours, theirs in zip(found, view_frames(torch.from_numpy(pose), tiny, "body"), strict=True):
-        np.testing.assert_array_equal(ours, theirs.numpy())
-
-
 def test_bodies_of_a_clip_share_the_frame_of_the_first(tiny: Topology) -> None:
     frames = torch.randn(5, 4, 5, 3, dtype=torch.float64)
     sequence = torch.tensor([0, 0, 1, 2, 2])

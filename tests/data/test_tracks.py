@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from masksem_graph.live.tracks import Tracks
+from masksem_graph.data.tracks import Tracks
 
 POSE = np.array([[0, 0, 0], [0, 1.7, 0], [0.4, 1, 0]], np.float32)
 
