@@ -10,6 +10,7 @@ mg.evaluate(run, "linear")
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from masksem_graph import trust as trust
     from masksem_graph import visualize as visualize
     from masksem_graph.api import Result as Result
     from masksem_graph.api import evaluate as evaluate
@@ -35,6 +36,7 @@ _HOMES = {
     "open_store": "data.store",
     "pretrain": "api",
     "skeleton_graph": "edges",
+    "trust": "trust",
     "visualize": "visualize",
 }
 __all__ = ["__version__", *_HOMES]
@@ -47,7 +49,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = import_module(f"{__name__}.{_HOMES[name]}")
-    return home if name == "visualize" else getattr(home, name)
+    return home if name == _HOMES[name] else getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,7 @@
 """``masksem_graph.pretrain`` and ``masksem_graph.evaluate``: the commands, from Python."""
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,8 @@ def pretrain(
     for one in data if isinstance(data, list | tuple) else [data]:
         if getattr(one, "part", None) == "test":
             raise InputError("data: found the test part of a SkeletonDataset, expected its train part, or all of it")
+        if getattr(one, "options", {}).get("topology"):
+            raise InputError("data: found a SkeletonDataset with a topology, expected none; name its file as 'model.topology'")
     groups = {"data": data_section(data), "model": model, "method": method, "backbone": backbone, "augment": augment}
     return run(*train.read(_options(groups, {**fields, "output": output}, train.ROOT, also="train")))
 
@@ -136,7 +139,7 @@ def data_section(data: Any) -> Any:
     # What fields cannot say is refused and not left out.
     if getattr(data, "_indices", None) is not None:
         raise InputError("data: found some of a SkeletonDataset's clips, expected the whole of it")
-    if data.transform is not None:
+    if data.transform is not None or data.options.get("transforms"):
         raise InputError("data: found a SkeletonDataset with a transform, expected none; give transforms as augment=[...]")
     fields = {"format": data.store.format, "split": data.split, "root": str(data.store.path)}
     return fields | {name: data.options[name] for name in PREPARED if name in data.options}
@@ -189,6 +192,9 @@ def _plain(value: Any, name: str) -> Any:
     """A value as a configuration holds it; a class is trusted, since the caller has it already."""
     if isinstance(value, type):
         path = f"{value.__module__}.{value.__qualname__}"
+        if value.__module__ == "__main__":
+            told = "is of this script or notebook; other processes can load the run only where it is in a module"
+            warnings.warn(f"{name}: {path} {told}", stacklevel=4)
         trust.allow(path)
         return {CLASS_PATH: path}
     if isinstance(value, Mapping | list | tuple):

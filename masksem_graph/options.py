@@ -31,10 +31,10 @@ class Options:
         data = composed.fields.get("data")
         format = str(data.get("format")) if isinstance(data, Mapping) else ""
         known = {part[CLASS_PATH] for _, part in parts_in(composed.fields)} | ({format} if "." in format else set())
-        for value in (*self.groups.values(), *self.overrides.values()):
+        for name, value in (*self.groups.items(), *self.overrides.items()):
             value = value.get(CLASS_PATH) if isinstance(value, Mapping) else value
             if isinstance(value, str) and value in known:
-                trust.allow_class(value, "class_path")
+                trust.allow_class(value, f"--{name}")
         return composed
 
 

@@ -65,7 +65,7 @@ def refusal(path: str) -> str:
     """Why a class is not imported, and what to do."""
     return (
         f"{path} is not imported: it is no part of {' or '.join(PACKAGES)}; "
-        f"if you trust that code, add --trust {path.partition('.')[0]}"
+        f"if you trust that code, add --trust {(module := path.partition('.')[0])}, in Python trust.allow({module!r})"
     )
 
 
@@ -99,9 +99,11 @@ def _home(kind: type) -> str:
 
 def _import(path: str, field: str) -> type:
     module, _, name = path.rpartition(".")
+    if not module:
+        raise InputError(f"{field}: expected the dotted path of a class, such as my_parts.MyClass, found {path}")
     try:
         home = import_module(module)
-    except (ImportError, ValueError) as error:
+    except (ImportError, ValueError, SyntaxError) as error:
         hint = f"; {WHERE}" if isinstance(error, ModuleNotFoundError) else ""
         raise InputError(f"{field}: {path}: {' '.join(str(error).split())}{hint}") from None
     if (found := getattr(home, name, None)) is None:

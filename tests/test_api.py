@@ -81,6 +81,8 @@ def test_a_dataset_is_taken_as_it_is_or_refused(tmp_path: Path) -> None:
         data_section(dataset[:10])
     with pytest.raises(InputError, match=r"^data: found a SkeletonDataset with a transform.*augment="):
         data_section(mg.SkeletonDataset("demo", split="xsub", transform=lambda clip: clip))
+    with pytest.raises(InputError, match=r"^data: found a SkeletonDataset with a topology, expected none; .*'model.topology'"):
+        mg.pretrain(mg.SkeletonDataset("demo", split="xsub", topology="ntu25_limbs"), output=tmp_path / "run")
     with pytest.raises(InputError, match=r"^data: found the test part"):
         mg.pretrain(mg.SkeletonDataset("demo", split="xsub", part="test"), output=tmp_path / "run")
 

@@ -172,9 +172,12 @@ def _build(model: type[nn.Module], derived: dict[str, Any], options: Mapping[str
         raise InputError(f"{_path(model)}: {missing[0]} is required; found the options {', '.join(options) or 'none'}")
     try:
         return model(**given)
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:
         refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         if refused is None or refused[1] not in options:
+            if options and model.__module__.startswith("torch_geometric."):  # of one's own, the whole trace is wanted
+                told = ", ".join(f"{name}={value!r}" for name, value in options.items())
+                raise InputError(f"{_path(model)}: cannot be made with {told}: {error}") from None
             raise
         accepted = set(named)
         if layers:  # they are given what the model has no name for

@@ -1,5 +1,6 @@
 """The command line: one module a command, found by its name."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -90,8 +91,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from what is on disk", file=sys.stderr)
         raise SystemExit(130) from None
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError:  # who reads has enough, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
     except (InputError, OSError) as error:  # the latter: a full disk, a folder without permission
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

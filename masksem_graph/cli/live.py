@@ -5,6 +5,7 @@ import sys
 from contextlib import ExitStack
 from typing import Literal
 
+from masksem_graph.console import counted
 from masksem_graph.errors import InputError
 from masksem_graph.parser import Parser
 
@@ -57,3 +58,5 @@ def main(argv: list[str]) -> None:
         session.run(lines)
     for line in session.summary():
         print(line, file=sys.stderr)
+    if session.lines and session.malformed == session.lines:
+        raise InputError(f"--input: {source}: none of its {counted(session.lines, 'line')} is a frame of this run's skeleton")

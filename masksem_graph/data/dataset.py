@@ -10,13 +10,14 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import torch
 from torch_geometric.data import Dataset
 
+from masksem_graph.compose import group_names, load_group
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.store import Store, is_store, open_store
 from masksem_graph.data.views import whole_view
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
-from masksem_graph.topology import Topology
+from masksem_graph.topology import Topology, load_topology, topology_for
 
 OF_CLIPS = ("view", "view_of", "stream", "absent_frames")
 """Options that are fields of an `InputSpec` too."""
@@ -33,7 +34,7 @@ class SkeletonDataset(Dataset):
         frames: T, what clips are resized to.
         segment: l, frames of a node.
         transform: applied to each item, such as `torch_geometric.transforms.Compose`.
-        options: of `SkeletonLoader` (``stream``, ``absent_frames``, ``view``, ...).
+        options: of `SkeletonLoader` (``stream``, ``absent_frames``, ``view``, ...); ``topology`` also by name or path.
 
     Raises:
         InputError: no such store, format, split, part or option.
@@ -64,6 +65,8 @@ class SkeletonDataset(Dataset):
         if part not in (None, "train", "test"):
             raise InputError(f"part: expected train or test, found {part!r}")
         _check_options(options)
+        if isinstance(named := options.get("topology"), str | os.PathLike):
+            options["topology"] = load_topology(named)
         self.part, self.frames, self.segment, self.options = part, frames, segment, options
         self.clips = torch.arange(len(self.store)) if part is None else torch.from_numpy(splits[self.split][part])
 
@@ -94,8 +97,9 @@ class SkeletonDataset(Dataset):
         return InputSpec(origin=self.store.origin, units=self.store.units, **given)  # type: ignore[arg-type]
 
     def like(self, encoder: Any) -> SkeletonDataset:
-        """The same clips as an encoder takes them: its frames, segments and preparation."""
+        """The same clips as an encoder takes them: its skeleton, frames, segments and preparation."""
         seen = {name: getattr(encoder.input_spec, name) for name in OF_CLIPS}
+        seen["topology"] = topology_for(encoder.topologies, self.store.topology)
         return SkeletonDataset(
             self.store,
             split=self.split if self.split in self.store.splits else None,
@@ -144,4 +148,8 @@ def _open(source: str | os.PathLike[str] | Store, root: str | os.PathLike[str] |
         return open_store(source)
     from masksem_graph.data.prepare import cached_store
 
+    if source in group_names("data"):
+        fields, _ = load_group("data", source, "data")
+        format, split = fields.get("format"), fields.get("split")
+        raise InputError(f"{source}: is a name for pretrain; here expected SkeletonDataset({format!r}, split={split!r})")
     return cached_store(source, root)

@@ -75,7 +75,7 @@ def prepare(
         InputError: there is no clip at all, or with ``strict`` the first bad one.
     """
     output = Path(output).absolute()
-    refuse_foreign(output)
+    refuse_foreign(output, format)
     reader = load_reader(format, **(options or {}))
     with locked(output, wait=False):
         return _write(format, reader, Path(source), output, workers=workers, strict=strict, origin=origin or reader.origin)

@@ -6,7 +6,7 @@ import csv
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -334,7 +334,12 @@ class StoreWriter:
         read_description(self._draft / DESCRIPTION)
 
 
-def refuse_foreign(path: Path) -> None:
-    """Raise `InputError` where ``path`` is there, is not empty and is not a store: it is never replaced by one."""
+def refuse_foreign(path: Path, format: str | None = None) -> None:
+    """Raise `InputError` where ``path`` is there and no store, or one of another ``format``: it is never replaced by one."""
     if path.is_file() or (path.is_dir() and not is_store(path) and any(path.iterdir())):
         raise InputError(f"{path}: is there and is not a store, expected a new, an empty or a store's folder to write to")
+    before = None
+    with suppress(InputError):  # a damaged one is prepared again
+        before = read_description(path / DESCRIPTION).format
+    if format and before not in (None, format):
+        raise InputError(f"{path}: holds a store of {before}, expected another folder for one of {format}")

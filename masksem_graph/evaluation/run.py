@@ -24,7 +24,7 @@ from masksem_graph.errors import InputError
 from masksem_graph.evaluation.config import SCRATCH, EvaluateConfig
 from masksem_graph.evaluation.prepared import check_options, pretrained_on, records_of
 from masksem_graph.files import digest, write_beside
-from masksem_graph.models.encode import check_units, loader_for, topology_for
+from masksem_graph.models.encode import check_units, loader_for
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import create_encoder, load_encoder, load_head, new_encoder, save_head, twin
 from masksem_graph.pictures.embedding import Embedding, embed, embedding_picture
@@ -37,6 +37,7 @@ from masksem_graph.report.figures import drawing
 from masksem_graph.report.page import write_pages
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.classify import Classify
+from masksem_graph.topology import topology_for
 from masksem_graph.training.devices import launch
 from masksem_graph.training.provenance import provenance
 from masksem_graph.training.run import describe_new, print_start
@@ -268,6 +269,8 @@ def _save(folder: RunFolder, network: Classify, data: DataConfig, store: Store, 
     """Encoder, head and configuration: the folder is then a run of its own, to predict with or to evaluate further."""
     encoder, head = network.encoder, network.head
     encoder.save(folder)
-    save_head(folder, head, width=encoder.width, joints=len(topology_for(encoder, store.topology)), classes=store.classes)
+    save_head(
+        folder, head, width=encoder.width, joints=len(topology_for(encoder.topologies, store.topology)), classes=store.classes
+    )
     folder.write_yaml("config.yaml", plain)
     folder.write_yaml("data.yaml", identity(store) | {"split": data.split, "prepared": preparation(store)})

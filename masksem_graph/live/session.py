@@ -86,7 +86,7 @@ class Session:
             f"{answered:,} windows answered, {counts['rejected']:,} of them below --reject and {counts['filled']:,} with "
             f"joints filled in; {counts['unanswered']:,} without an answer; {counts['skipped']:,} overtaken by newer frames",
         ]
-        if not counts["windows"]:
+        if counts["frames"] and not counts["windows"]:
             window = self.recogniser.window
             lines.append(f"no window was full: expected {window.ticks / window.fps:g} s of frames, see --window")
         if self.latencies:

@@ -19,7 +19,7 @@ from masksem_graph.data.views import central_view
 from masksem_graph.errors import InputError
 from masksem_graph.models.encoder import ArrayLike, SkeletonEncoder
 from masksem_graph.models.pool import sequence_mean
-from masksem_graph.topology import Topology
+from masksem_graph.topology import Topology, topology_for
 
 PORTION = 64  # clips at once; changes speed and memory, not results
 
@@ -87,7 +87,7 @@ def loader_for(encoder: SkeletonEncoder, store: Store, *, topology: Topology | N
         raise InputError(
             f"{store.path}: prepared with origin {store.origin}, expected {seen.origin}, as the encoder's own clips"
         )
-    nodes = topology or topology_for(encoder, store.topology)
+    nodes = topology or topology_for(encoder.topologies, store.topology)
     encoder.check_topology(nodes)
     return SkeletonLoader(
         store,
@@ -107,16 +107,6 @@ def check_units(encoder: SkeletonEncoder, store: Store) -> None:
     own, known = encoder.input_spec.units, encoder.home[1].units
     if (found := store.topology.units if own is None else store.units) != (own or known):
         raise InputError(f"{store.path}: found coordinates in {found}, expected {own or known}, as the encoder's")
-
-
-def topology_for(encoder: SkeletonEncoder, data: Topology) -> Topology:
-    """The topology whose nodes an encoder uses on clips of ``data``: of those that it was trained on, else the clips' own.
-
-    An encoder reads its joints by name. One of its topologies that has all joints of the clips comes before one that leaves
-    some out.
-    """
-    fitting = [topology for topology in encoder.topologies if set(topology.inputs) <= set(data.inputs)]
-    return max(fitting, key=lambda topology: len(topology.inputs), default=data)
 
 
 def _clip(values: ArrayLike, number: int, encoder: SkeletonEncoder, *, persons: bool) -> Clip:

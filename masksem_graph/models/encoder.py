@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from masksem_graph.backbones.drop_path import DropPath
+from masksem_graph.console import counted
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch, SkeletonData, to_segments
 from masksem_graph.models.build import ModelConfig, build_positions
 from masksem_graph.parts import build_part
-from masksem_graph.topology import Topology
+from masksem_graph.topology import Topology, topology_for
 
 ArrayLike: TypeAlias = Tensor | np.ndarray
 
@@ -161,6 +162,10 @@ class SkeletonEncoder(nn.Module):
         unlike = [f"{name} {a}, expected {b}" for one in prepared for name, (a, b) in one.differences(self.input_spec).items()]
         if batch.segments != self.segments:
             unlike.append(f"{batch.segments} segments, expected {self.segments}")
+        known = (*self.topologies, self.topology)
+        if batch.topology not in known and (wanted := topology_for(known, batch.topology)) != batch.topology:
+            graphs = [f"{one.name}, {counted(len(one.bones), 'bone')}" for one in (batch.topology, wanted)]
+            unlike.append(f"the graph of {graphs[0]}, expected that of {graphs[1]}")
         if (found := batch.x.shape[-1]) != self.embedding.in_features:
             unlike.append(f"{found} numbers a node, expected {self.embedding.in_features}")
         if unlike:

@@ -120,6 +120,7 @@ class Pretrain(nn.Module):
         self.student, self.decoder, self.config = student, decoder, config
         self.scores, self.operator, self.target = scores, copy.deepcopy(config.operator) or Identity(), config.target
         self.contrast = copy.deepcopy(config.contrast)
+        self.tried: set[str] = set()
         for name, part in (("scores", self.scores), ("operator", self.operator)):
             if any(parameter.requires_grad for parameter in part.parameters()):
                 raise InputError(
@@ -181,14 +182,28 @@ class Pretrain(nn.Module):
         eta = self.score(batch, numbers, whole)
         # Scores are sums with cancellation, too fine for bfloat16, and cost next to nothing.
         with torch.autocast(eta.device.type, enabled=False):
-            return self.sampler(self.scores.after_smoothing(self.operator(eta, batch)), numbers.nodes)
+            smoothed = self._checked("operator", self.operator(eta, batch), batch)
+            return self.sampler(self.scores.after_smoothing(smoothed), numbers.nodes)
+
+    def _checked(self, name: str, eta: Any, batch: SkeletonBatch) -> Float[Tensor, "B Te V"]:
+        """What a part of the method gave, an `InputError` unless it is a score of at least 0 for each node."""
+        grid = [batch.num_bodies, batch.segments, len(batch.topology)]
+        of = f"method.{name}: {type(getattr(self, name)).__name__}"
+        if not isinstance(eta, Tensor) or list(eta.shape) != grid:
+            found = list(eta.shape) if isinstance(eta, Tensor) else type(eta).__name__
+            raise InputError(f"{of}: expected scores [bodies, segments, joints] = {grid}, found {found}")
+        if name not in self.tried:  # once, as it makes a GPU wait
+            self.tried.add(name)
+            if not (lowest := eta.min().item()) >= 0:
+                raise InputError(f"{of}: expected scores of at least 0, found {lowest:.3g}")
+        return eta
 
     @torch.no_grad()
     def score(self, batch: SkeletonBatch, numbers: RandomNumbers, whole: GlobalBatch | None = None) -> Float[Tensor, "B Te V"]:
         """Each node's score before it is smoothed, see `draw`."""
         evidence = self.evidence(batch, numbers, whole or alone(batch))
         with torch.autocast(batch.frames.device.type, enabled=False):
-            return self.scores(evidence).float()
+            return self._checked("scores", self.scores(evidence), batch).float()
 
     def evidence(self, batch: SkeletonBatch, numbers: RandomNumbers, whole: GlobalBatch) -> Evidence:
         """What the scores are computed from."""
@@ -230,7 +245,7 @@ class Pretrain(nn.Module):
         """Summed, not averaged, error at the masked nodes of each target, weighted as configured."""
         weight = batch.layout.nodes * pi.gather(1, mask.masked) if self.config.weighting == "saliency" else None
         out, segment = {}, self.student.segment
-        for name, values in self.target.values(batch).items():
+        for name, values in self._truth(batch).items():
             nodes = standardise(to_segments(nodes_of(values, batch.topology), segment)).flatten(1, 2)
             truth = gather_nodes(nodes, mask.masked)
             predicted = predictions[name if name in predictions else SHARED]
@@ -241,6 +256,18 @@ class Pretrain(nn.Module):
             error = (predicted.float() - truth).square().mean(-1)
             out[name] = (error if weight is None else error * weight).sum()
         return out
+
+    def _truth(self, batch: SkeletonBatch) -> dict[str, Float[Tensor, "B T J C"]]:
+        """What the target says, an `InputError` unless it is what its contract says."""
+        values, of = self.target.values(batch), f"method.target: {type(self.target).__name__}"
+        if not isinstance(values, dict) or values.keys() != self.target.weights.keys():
+            found = ", ".join(map(str, values)) if isinstance(values, dict) else type(values).__name__
+            raise InputError(f"{of}: expected values of {', '.join(self.target.weights)}, as its weights, found {found}")
+        for name, value in values.items():
+            if not isinstance(value, Tensor) or value.ndim != 4 or value.shape[:3] != batch.frames.shape[:3]:
+                found = str(list(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+                raise InputError(f"{of}: {name}: expected {[*batch.frames.shape[:3]]} and channels, found {found}")
+        return values
 
     def forward(
         self, batch: SkeletonBatch, numbers: RandomNumbers, whole: GlobalBatch | None = None

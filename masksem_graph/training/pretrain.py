@@ -236,9 +236,10 @@ class PretrainLoop:
             if share := figures.pop(f"share_{one.name}", None):
                 figures |= {f"loss_{one.name}": figures.pop(f"loss_{one.name}") / share, f"share_{one.name}": share}
         if bad := [name for name, value in figures.items() if not math.isfinite(value)]:
+            kept = f". The last good checkpoint is kept in {self.checkpoint}" if self.checkpoint.is_file() else ""
             raise NonFiniteLoss(
                 f"{bad[0]}: found {figures[bad[0]]} in epoch {state.epoch + 1}, expected a finite number; "
-                f"try a smaller --train.lr. The last good checkpoint is kept in {self.checkpoint}"
+                f"try a smaller --train.lr, or look at parts of your own{kept}"
             )
         return figures
 

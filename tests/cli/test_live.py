@@ -83,3 +83,11 @@ def test_mistakes_are_one_line(
     with pytest.raises(SystemExit, match="2"):
         main(["live", str(make_run()), "--input", os.devnull, *arguments])
     assert message in capsys.readouterr().err
+
+
+def test_a_file_of_another_skeleton_is_an_error(make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (lines := tmp_path / "a.jsonl").write_text('{"t": 0.0, "bodies": [{"joints": [[0, 0, 0]]}]}\n' * 3)
+    with pytest.raises(SystemExit, match="2"):
+        main(["live", str(make_run()), "--input", str(lines)])
+    told = capsys.readouterr().err
+    assert f"error: --input: {lines}: none of its 3 lines is a frame of this run's skeleton" in told and "--window" not in told

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch_geometric.data import Batch, Dataset
 from torch_geometric.loader import DataLoader
 from torch_geometric.transforms import BaseTransform, Compose
 
+from masksem_graph.backbones import Transformer
 from masksem_graph.data.clip import Body, Clip
 from masksem_graph.data.dataset import SkeletonDataset
 from masksem_graph.data.loader import SkeletonLoader
 from masksem_graph.data.store import Store, StoreWriter, open_store, store_of
 from masksem_graph.data.views import whole_view
 from masksem_graph.edges import skeleton_graph
+from masksem_graph.encodings import Laplacian
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch, SkeletonData
+from masksem_graph.models.build import ModelConfig
+from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.topology import Topology, load_topology
 
 TINY, LIMBS = load_topology("tiny5"), load_topology("tiny5_limbs")
@@ -150,6 +157,29 @@ def test_parts_of_a_split(written: Path) -> None:
         collated = next(iter(DataLoader(dataset, batch_size=9)))
         assert torch.equal(collated.x, at_once.x) and torch.equal(collated.y, at_once.y)
     assert len(SkeletonDataset(written, split="half")) == 5
+
+
+def test_clips_for_an_encoder_are_on_its_own_graph(written: Path, tmp_path: Path) -> None:
+    """Also where it has the joints of the clips' own topology and other bones: other encodings, other edges."""
+    ring = replace(TINY, name="ring", bones=(*TINY.bones, ("left_hand", "right_hand")))
+    blocks = partial(Transformer, depth=1, heads=2)
+    model = ModelConfig(frames=8, segment=2, width=8, encodings=[Laplacian], backbone=blocks, decoder=blocks)
+    own = SkeletonDataset(written, split="half", frames=8, segment=2)
+    encoder = SkeletonEncoder(model, topologies=[ring], channels=3, recorded=[TINY], input_spec=own.prepared).eval()
+    clip, known = own[0], own.like(encoder)[0]
+    assert known.topology == ring and known.edge_index.shape[1] > clip.edge_index.shape[1]
+    assert encoder(known).isfinite().all()
+    with pytest.raises(InputError, match=r"found the graph of tiny5, 4 bones, expected that of ring, 5 bones"):
+        encoder(clip)
+    (path := tmp_path / "ring.yaml").write_text(yaml.safe_dump(ring.to_dict()))
+    assert SkeletonDataset(written, split="half", topology=path).topology.bones == ring.bones
+
+
+def test_names_of_the_command_line_are_told_apart() -> None:
+    with pytest.raises(InputError, match=r"here expected SkeletonDataset\('nw_ucla', split='xview'\)"):
+        SkeletonDataset("nw_ucla_xview")
+    with pytest.raises(InputError, match=r"format 'demoo': did you mean demo\?"):
+        SkeletonDataset("demoo")
 
 
 def test_what_is_not_there(written: Path) -> None:

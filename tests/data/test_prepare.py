@@ -62,6 +62,15 @@ def test_strict_stops_at_the_first_and_leaves_the_old_store(source: Path, tmp_pa
     assert sorted(p.name for p in tmp_path.iterdir()) == ["source", "store"]
 
 
+def test_a_store_of_another_format_is_not_replaced(source: Path, tmp_path: Path) -> None:
+    prepare("nw_ucla", source, tmp_path / "store", workers=1)
+    with pytest.raises(InputError, match=r"store: holds a store of nw_ucla, expected another folder for one of demo$"):
+        prepare("demo", source, tmp_path / "store", workers=1)
+    (tmp_path / "store" / "store.yaml").write_text("damaged")
+    prepare("nw_ucla", source, tmp_path / "store", workers=1)
+    assert open_store(tmp_path / "store").format == "nw_ucla"
+
+
 def test_nothing_good_is_an_error(source: Path, tmp_path: Path) -> None:
     for path in source.iterdir():
         path.write_text("{")

@@ -17,7 +17,7 @@ from masksem_graph.masking import Evidence, Scores, Uniform
 from masksem_graph.methods.ha_cm import AlternatingScores, AttentionScores
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.operators import Operator
-from masksem_graph.targets import VelocityAcceleration
+from masksem_graph.targets import Target, VelocityAcceleration
 from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, RandomNumbers, build_pretrain
 from masksem_graph.topology import Topology, load_topology
 from tests.helpers import batch_of
@@ -70,7 +70,7 @@ def task(scores: Scores, operator: Operator | None = None, **options: Any) -> Pr
         frames=2 * SEGMENTS, segment=2, width=8, encodings=[Sinusoidal, Laplacian], backbone=blocks, decoder=blocks
     )
     parts = {} if operator is None else {"operator": operator}
-    method = MethodConfig(scores=scores, target=VelocityAcceleration(), temperature=0.01, **parts, **options)
+    method = MethodConfig(**{"scores": scores, "target": VelocityAcceleration(), "temperature": 0.01, **parts, **options})
     return build_pretrain(model, method, topologies=[TINY], channels=3)
 
 
@@ -120,6 +120,63 @@ def test_scores_see_the_batch() -> None:
     assert evidence.batch is batch and evidence.batch.topology == TINY and evidence.batch.num_sequences == 2
     assert torch.equal(evidence.nodes, batch.dense.view(3, SEGMENTS, 5, 6))
     assert evidence.uniform is evidence.features is evidence.embedded is None
+
+
+class Gives(Scores):
+    """Whatever it is told to."""
+
+    def __init__(self, given: Any) -> None:
+        super().__init__()
+        self.given = given
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        return self.given
+
+
+class Negative(Operator):
+    def matrix(self, topology: Topology) -> Tensor:
+        return -torch.eye(len(topology))
+
+
+class Says(Target):
+    """Whatever it is told to, under the name of its one weight or another."""
+
+    weights = {"pose": 1.0}  # type: ignore[assignment]
+
+    def __init__(self, given: Any) -> None:
+        self.given = given
+
+    def values(self, batch: SkeletonData) -> Any:
+        return self.given
+
+
+POSE = torch.zeros(3, 8, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("parts", "line"),
+    [
+        (
+            {"scores": Gives(torch.ones(3, 4, 4))},
+            r"method.scores: Gives: expected scores \[.*\] = \[3, 4, 5\], found \[3, 4, 4\]",
+        ),
+        ({"scores": Gives(None)}, r"method.scores: Gives: expected scores .*, found NoneType"),
+        ({"scores": Gives(-torch.ones(3, 4, 5))}, r"method.scores: Gives: expected scores of at least 0, found -1"),
+        ({"scores": Gives(torch.full((3, 4, 5), torch.nan))}, r"method.scores: Gives: .* at least 0, found nan"),
+        ({"scores": Uniform(), "operator": Negative()}, r"method.operator: Negative: expected scores of at least 0, found -1"),
+        ({"target": Says(POSE)}, r"method.target: Says: expected values of pose, as its weights, found Tensor"),
+        ({"target": Says({"place": POSE})}, r"method.target: Says: expected values of pose, as its weights, found place"),
+        (
+            {"target": Says({"pose": POSE[..., 0]})},
+            r"method.target: Says: pose: expected \[3, 8, 5\] and .*, found \[3, 8, 5\]",
+        ),
+        ({"target": Says({"pose": POSE[:, 1:]})}, r"method.target: Says: pose: expected .*, found \[3, 7, 5, 3\]"),
+    ],
+)
+def test_what_a_part_gives_is_held_against_its_contract(parts: dict[str, Any], line: str) -> None:
+    one = task(**{"scores": Uniform(), **parts})
+    with pytest.raises(InputError, match=rf"^{line}$"):
+        one(one.student.batch(torch.randn(3, 8, 5, 3)), RandomNumbers(torch.rand(3, 20)))
 
 
 @pytest.mark.parametrize(

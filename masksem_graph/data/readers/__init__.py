@@ -7,7 +7,7 @@ from typing import Any
 
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.readers.base import Reader
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, meant
 from masksem_graph.trust import import_class
 
 __all__ = ["Reader", "load_reader", "option_names", "reader_class", "reader_names"]
@@ -25,7 +25,7 @@ def reader_class(name: str) -> type[Reader]:
         (cls,) = (c for c in members if inspect.isclass(c) and c.__module__ == module and issubclass(c, Reader))
         return cls
     if "." not in name:
-        raise InputError(f"format {name!r}: expected one of {', '.join(reader_names())}, or the dotted path of a Reader class")
+        raise InputError(f"format {name!r}: {meant(name, reader_names())}, or the dotted path of a Reader class")
     return import_class(name, Reader, field="format")  # type: ignore[type-abstract]
 
 

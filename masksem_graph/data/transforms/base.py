@@ -1,7 +1,7 @@
 """What every transform of skeletons is, and the channels that transforms change."""
 
 from abc import abstractmethod
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Float, Int64
@@ -50,7 +50,11 @@ class SkeletonTransform(BaseTransform):
         self, frames: Frames, uniform: Float[Tensor, "S numbers"], sequence: Int64[Tensor, " B"], topology: Topology
     ) -> Frames:
         """As `apply`, with the numbers of each clip, and the clip of each body, ascending. The loader calls this."""
-        return self.apply(frames, uniform.to(frames.device, non_blocking=True)[sequence], topology)
+        out: Any = self.apply(frames, uniform.to(frames.device, non_blocking=True)[sequence], topology)
+        if not isinstance(out, Tensor) or out.shape != frames.shape:
+            found = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
+            raise InputError(f"augment: {type(self).__name__}: expected frames {list(frames.shape)}, found {found}")
+        return out
 
     def forward(self, data: SkeletonData, uniform: Float[Tensor, "S numbers"] | None = None) -> SkeletonData:
         """Transform the frames, and with them velocity and acceleration where the data have them.
