@@ -239,7 +239,8 @@ def _find_group_file(name: str, value: str) -> Path:
         return folder / f"{short}.yaml"
     names = group_names(name)
     near = difflib.get_close_matches(short, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(names) or '(none is shipped)'}, or a file"
+    known = f"one of {', '.join(names)}" if names else "a share such as 10%"
+    hint = f"did you mean {near[0]}?" if near else f"expected {known}, or a file"
     raise InputError(f"--{name}: {value[:200]}: no such file, and no shipped {name}; {hint}")
 
 

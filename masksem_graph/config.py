@@ -82,6 +82,8 @@ def _check_shapes(fields: Any, hint: Any, name: str = "") -> None:
     if CLASS_PATH in fields and hint in (None, Any):
         wanted = {INIT_ARGS: (Mapping, "options by their names")}
         wanted |= {} if hint is Any else {CLASS_PATH: (str, "the dotted path of a class")}
+        if hint is None and (other := sorted(map(str, fields.keys() - {CLASS_PATH, INIT_ARGS, "dict_kwargs"}))):
+            raise InputError(f"--{dotted((name, other[0]))}: no such field; a part has {CLASS_PATH} and {INIT_ARGS}")
     if isinstance(hint, type) and is_dataclass(hint):
         hints = _hints(hint)
     else:

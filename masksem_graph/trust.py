@@ -52,7 +52,12 @@ def allow(*names: str, beside: Sequence[Path] = ()) -> None:
 def allow_class(path: str, field: str) -> None:
     """Import this class, which the user has named; an `InputError` where there is none."""
     if not is_allowed(path):
-        allow(path)
+        if "." not in path:
+            raise InputError(f"{field}: expected the dotted path of a class, such as my_parts.MyClass, found {path}")
+        try:
+            allow(path)
+        except InputError as error:
+            raise InputError(f"{field}: {error}") from None
         allow(_home(_import(path, field)))  # jsonargparse looks at the module in which a class is defined, too
 
 
@@ -99,8 +104,6 @@ def _home(kind: type) -> str:
 
 def _import(path: str, field: str) -> type:
     module, _, name = path.rpartition(".")
-    if not module:
-        raise InputError(f"{field}: expected the dotted path of a class, such as my_parts.MyClass, found {path}")
     try:
         home = import_module(module)
     except (ImportError, ValueError, SyntaxError) as error:

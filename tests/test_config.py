@@ -423,6 +423,37 @@ def test_a_part_that_refuses_its_option_in_a_file() -> None:
         parse_mapping(MethodConfig, method, source="config.yaml")
 
 
+def test_an_entry_of_a_part_that_is_misspelt() -> None:
+    method = typed(BASE)["method"]
+    method["operator"] = {"class_path": "masksem_graph.operators.Adjacency", "init_arg": {"hops": 2}}
+    with pytest.raises(InputError, match=r"^a\.yaml: operator\.init_arg: no such field; a part has class_path and init_args$"):
+        parse_mapping(MethodConfig, method, source="a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--labels 5", r"--labels: 5: no such file, and no shipped labels; expected a share such as 10%, or a file"),
+        ("--protocol my_protocol", r"--protocol: my_protocol: no such file"),
+    ],
+)
+def test_a_choice_that_is_not_there(option: str, message: str) -> None:
+    run = ["--run", "none", "--model", "tiny", "--data", "demo_xsub", "--protocol", "knn", "--output", "none"]
+    with pytest.raises(InputError, match=message):
+        evaluate.parse([*(run[:6] if "protocol" in option else run), *option.split()])
+
+
+@pytest.mark.parametrize("given", ["my_scores", "no_such.Scores"])
+def test_a_class_that_is_not_there_is_told_by_its_option(given: str) -> None:
+    with pytest.raises(InputError, match=rf"^--method\.scores: .*{given}"):
+        typed(f"{BASE} --method.scores {given}")
+
+
+def test_a_forgotten_group_is_named() -> None:
+    with pytest.raises(InputError, match=r"--method\.scores, .*: required, but not given; --method NAME gives them$"):
+        typed("--data demo_xsub --model tiny --output none")
+
+
 def test_fields_of_a_file_that_are_null_or_missing() -> None:
     model = typed(BASE)["model"]
     for line, fields in {

@@ -141,10 +141,12 @@ class Negative(Operator):
 class Says(Target):
     """Whatever it is told to, under the name of its one weight or another."""
 
-    weights = {"pose": 1.0}  # type: ignore[assignment]
-
     def __init__(self, given: Any) -> None:
         self.given = given
+
+    @property
+    def weights(self) -> dict[str, float]:
+        return {"pose": 1.0}
 
     def values(self, batch: SkeletonData) -> Any:
         return self.given
