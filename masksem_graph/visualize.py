@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from torch import Tensor
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.config import DataConfig
 from masksem_graph.data.store import Store
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, meant
 from masksem_graph.evaluation.loose_clips import gather
 from masksem_graph.evaluation.prepared import check_options, prepared_as
 from masksem_graph.evaluation.run import labelled_split
@@ -41,7 +42,7 @@ from masksem_graph.pictures.tasks import average_motion, operator_name, semantic
 from masksem_graph.protocols import Evaluation
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.pretrain import Pretrain
-from masksem_graph.topology import load_topology
+from masksem_graph.topology import Topology, load_topology
 from masksem_graph.training.restore import has_method, load_task
 
 Part = Literal["train", "test"]
@@ -60,8 +61,8 @@ def saliency(
 
 
 def smoothing(
-    skeleton: Where | None = None,
-    operators: Sequence[str] = (),
+    skeleton: Topology | Where | None = None,
+    operators: of_operators.Named | Sequence[of_operators.Named] = (),
     *,
     run: Where | None = None,
     clip: str | int = 0,
@@ -75,19 +76,24 @@ def smoothing(
     """Smoothing operators: as matrices, on the graph, on an impulse, and with a run on the saliency of a clip.
 
     Args:
-        skeleton: a topology's name or file; the run's own where omitted.
-        operators: names such as ``adjacency`` and ``heat``, or dotted paths of classes; all where omitted.
+        skeleton: a topology, its name or its file; the run's own where omitted.
+        operators: one or several: names such as ``adjacency`` and ``heat``, classes, or their dotted paths; all where omitted.
         run, clip, gif, output, options: see the module.
         joints: where an impulse starts.
         numbers: options of the operators.
         shared: rows are shares of one largest value instead of their own.
     """
+    known = [*signature(smoothing).parameters, "data", "part", "rate"]
+    if unknown := options.keys() - known:
+        raise InputError(f"{min(unknown)}: smoothing has no such argument; {meant(min(unknown), known)}")
     if skeleton is None and run is None:
         raise InputError("--topology: expected the name or path of a topology, or a --run")
+    if numbers and not operators:
+        raise InputError(f"--{next(iter(numbers))}: expected together with --operator")
     chosen = {} if operators else dict(of_operators.SIDE_BY_SIDE)
-    for name in operators:
-        chosen |= of_operators.named_operator(name, numbers or {})
-    named = None if skeleton is None else load_topology(skeleton)
+    for one in [operators] if isinstance(operators, str | type) else operators:
+        chosen |= of_operators.named_operator(one, numbers or {})
+    named = skeleton if isinstance(skeleton, Topology | None) else load_topology(skeleton)
     pictures = of_operators.operator_pictures(named, chosen, list(joints)) if named else []
     if run is None:
         return _written(pictures, output)

@@ -45,8 +45,6 @@ def main(argv: list[str]) -> None:
         options["seed"] = seed
     if kind == "smoothing":
         options["numbers"] = {name: options.pop(name) for name in ("hops", "restart", "time") if name in options}
-        if options["numbers"] and "operators" not in options:
-            raise InputError(f"--{next(iter(options['numbers']))}: expected together with --operator")
     pictures = getattr(visualize, kind)(**options)
     for path in write_pictures(pictures, output):
         console.print(f"drawn: {path}", soft_wrap=True, markup=False)

@@ -50,25 +50,32 @@ UNIT = "weight (square-root scale)"
 WIDEST = 4.5
 """Width in points of the edge with the largest weight."""
 
+Named = str | type[Operator]
+"""One of `NAMES`, the dotted path of a class, or the class."""
 Response = Float[np.ndarray, "V Te V"]
 """What each node has of an impulse at each joint of the middle segment."""
 
 
-def named_operator(name: str, numbers: Mapping[str, Any]) -> dict[str, Operator]:
-    """No smoothing and one operator, by what they are called in pictures: of `NAMES` or a dotted path, with its options."""
-    kind = NAMES.get(name) or _own(name)
+def named_operator(given: Named, numbers: Mapping[str, Any]) -> dict[str, Operator]:
+    """No smoothing and one operator with its options, by what they are called in pictures."""
+    kind = _kind(given)
+    name = given if isinstance(given, str) else kind.__name__
     if unknown := numbers.keys() - signature(kind).parameters.keys():
         raise InputError(f"--{min(unknown)}: the operator {name} has no such option")
     called = name.rpartition(".")[2].replace("_", "-") + "".join(f", {option} {value:g}" for option, value in numbers.items())
     return {"none": Identity()} | ({} if kind is Identity else {called: kind(**numbers)})
 
 
-def _own(path: str) -> type[Operator]:
-    if "." not in path:
+def _kind(given: Named) -> type[Operator]:
+    if isinstance(given, type) and issubclass(given, Operator):
+        return given
+    if not isinstance(given, str) or (given not in NAMES and "." not in given):
         known = ", ".join(NAMES)
-        raise InputError(f"--operator: expected one of {known}, or the dotted path of an Operator's class, found {path}")
-    trust.allow_class(path, "--operator")
-    return trust.import_class(path, Operator, field="--operator")  # type: ignore[type-abstract]
+        raise InputError(f"--operator: expected one of {known}, or an Operator's class or its dotted path, found {given}")
+    if given in NAMES:
+        return NAMES[given]
+    trust.allow_class(given, "--operator")
+    return trust.import_class(given, Operator, field="--operator")  # type: ignore[type-abstract]
 
 
 def spread(operator: Operator, topology: Topology) -> Response:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from masksem_graph.errors import InputError
-from masksem_graph.operators import Heat, Identity, SpatioTemporal, normalised_adjacency
+from masksem_graph.operators import Heat, Identity, Operator, SpatioTemporal, normalised_adjacency
 from masksem_graph.pictures.operators import (
     SIDE_BY_SIDE,
     far_joints,
@@ -14,7 +18,8 @@ from masksem_graph.pictures.operators import (
     operator_pictures,
     spread,
 )
-from masksem_graph.topology import load_topology
+from masksem_graph.topology import Topology, load_topology
+from masksem_graph.visualize import smoothing
 
 TINY = load_topology("tiny5")
 
@@ -41,6 +46,37 @@ def test_named() -> None:
     np.testing.assert_allclose(spread(both["heat, time 2"], TINY)[:, 2], Heat(time=2.0).matrix(TINY).numpy(), atol=1e-6)
     assert list(named_operator("masksem_graph.operators.Heat", {})) == ["none", "Heat"]
     assert list(named_operator("none", {})) == ["none"]
+
+
+class Still(Operator):
+    """Nothing moves."""
+
+    def matrix(self, topology: Topology) -> Tensor:
+        return torch.eye(len(topology))
+
+
+def told_of(*arguments: Any, **options: Any) -> set[str]:
+    """What stands over the matrices."""
+    return {axes.get_title() for axes in smoothing(*arguments, **options)[0].figure.axes} - {""}
+
+
+def test_from_python() -> None:
+    assert told_of("tiny5", "heat") == told_of(TINY, ["heat"]) == {"heat"}
+    assert told_of(TINY, ["adjacency", Still]) == {"adjacency", "Still"}
+    assert told_of(TINY, Still) == {"Still"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"operator": "heat"}, "^operator: smoothing has no such argument; did you mean operators\\?$"),
+        ({"nonsense": 3}, "^nonsense: smoothing has no such argument; expected one of skeleton, operators, run"),
+        ({"numbers": {"hops": 2}}, "^--hops: expected together with --operator$"),
+    ],
+)
+def test_what_python_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        smoothing(TINY, **options)
 
 
 @pytest.mark.parametrize(
