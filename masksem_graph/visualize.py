@@ -56,7 +56,7 @@ def saliency(
     with _opened(Path(run), clip, **options) as (_, shown, scored):
         task = scored()
         values = of_saliency.saliency(task, shown)
-        pictures = of_saliency.saliency_pictures(shown, values, smoothing=operator_name(task), moving=gif)
+        pictures = of_saliency.saliency_pictures(shown, values, smoothing=operator_name(task.operator), moving=gif)
     return _written(pictures, output)
 
 
@@ -77,13 +77,14 @@ def smoothing(
 
     Args:
         skeleton: a topology, its name or its file; the run's own where omitted.
-        operators: one or several: names such as ``adjacency`` and ``heat``, classes, or their dotted paths; all where omitted.
+        operators: one or several: names such as ``adjacency`` and ``heat``, classes, or their dotted paths. Where omitted,
+            the run's own and all that are shipped.
         run, clip, gif, output, options: see the module.
         joints: where an impulse starts.
         numbers: options of the operators.
         shared: rows are shares of one largest value instead of their own.
     """
-    known = [*signature(smoothing).parameters, "data", "part", "rate"]
+    known = [*list(signature(smoothing).parameters)[:-1], "data", "part", "rate"]
     if unknown := options.keys() - known:
         raise InputError(f"{min(unknown)}: smoothing has no such argument; {meant(min(unknown), known)}")
     if skeleton is None and run is None:
@@ -94,14 +95,19 @@ def smoothing(
     for one in [operators] if isinstance(operators, str | type) else operators:
         chosen |= of_operators.named_operator(one, numbers or {})
     named = skeleton if isinstance(skeleton, Topology | None) else load_topology(skeleton)
-    pictures = of_operators.operator_pictures(named, chosen, list(joints)) if named else []
+    takes_rate = "rate" not in (numbers or {}) and any("rate" in signature(type(one)).parameters for one in chosen.values())
+    if options.get("rate") is not None and (run is None or takes_rate):
+        raise InputError("--rate: frames a second of the clip of a --run; a rate of the operator's is --operator.rate")
     if run is None:
-        return _written(pictures, output)
+        assert named
+        return _written(of_operators.operator_pictures(named, chosen, list(joints)), output)
     with _opened(Path(run), clip, **options) as (task, shown, scored):
         own, scoring = task.student.topology, scored()
+        if not operators:
+            chosen = of_operators.beside_own(task.operator)
         eta = of_saliency.raw_saliency(scoring, shown)
         values = of_saliency.smoothed(eta, own.joints, named or own, chosen, scoring.scores.after_smoothing, shared=shared)
-        pictures = pictures or of_operators.operator_pictures(own, chosen, list(joints))
+        pictures = of_operators.operator_pictures(named or own, chosen, list(joints))
         pictures += of_saliency.smoothing_pictures(shown, values, topology=named, shared=shared, moving=gif)
     return _written(pictures, output)
 

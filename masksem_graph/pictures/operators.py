@@ -19,6 +19,7 @@ from masksem_graph.graph import SkeletonBatch
 from masksem_graph.operators import Adjacency, Heat, Identity, Operator, PartAverage, PersonalisedPageRank, SpatioTemporal
 from masksem_graph.pictures.canvas import COLOURS, EDGE, draw_nodes, require_joints
 from masksem_graph.pictures.picture import Picture
+from masksem_graph.pictures.tasks import operator_name
 from masksem_graph.report import skeleton
 from masksem_graph.report.names import drawn, shown
 from masksem_graph.topology import Topology
@@ -62,8 +63,19 @@ def named_operator(given: Named, numbers: Mapping[str, Any]) -> dict[str, Operat
     name = given if isinstance(given, str) else kind.__name__
     if unknown := numbers.keys() - signature(kind).parameters.keys():
         raise InputError(f"--{min(unknown)}: the operator {name} has no such option")
-    called = name.rpartition(".")[2].replace("_", "-") + "".join(f", {option} {value:g}" for option, value in numbers.items())
-    return {"none": Identity()} | ({} if kind is Identity else {called: kind(**numbers)})
+    options = {option: f"{value:g}" if isinstance(value, float) else value for option, value in numbers.items()}
+    called = name.rpartition(".")[2].replace("_", "-") + "".join(f", {option} {value}" for option, value in options.items())
+    try:
+        return {"none": Identity()} | ({} if kind is Identity else {called: kind(**numbers)})
+    except TypeError as error:  # a text for a number, or an option without a default that is not given
+        raise InputError(f"--operator: {name}: {error}") from None
+
+
+def beside_own(operator: Operator) -> dict[str, Operator]:
+    """No smoothing, a run's own operator, and then the others of `SIDE_BY_SIDE`, which its own may be one of."""
+    name = operator_name(operator)
+    known = type(operator) in NAMES.values() and name in map(operator_name, SIDE_BY_SIDE.values())
+    return {"none": Identity()} | ({} if known else {name: operator}) | SIDE_BY_SIDE
 
 
 def _kind(given: Named) -> type[Operator]:

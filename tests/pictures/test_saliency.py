@@ -64,7 +64,7 @@ def test_a_task_without_semantic_scores_gets_grad_cam(make_task: Make, one: Show
 def test_released_scores_are_clipped_after_smoothing(make_task: Make, one: ShownClip) -> None:
     task = make_task(scores=ReleasedGradCam(), operator=PartAverage())
     values = before_and_after(task, raw_saliency(task, one), one)
-    assert list(values) == ["none", "PartAverage"] and operator_name(task) == "PartAverage"
+    assert list(values) == ["none", "PartAverage"] and operator_name(task.operator) == "PartAverage"
     assert all(found.max() <= 1 for found in values.values())
 
 
@@ -97,7 +97,7 @@ def test_a_map_for_each_body_with_names_and_units(two: ShownClip) -> None:
 
 def test_the_operator_is_named(make_task: Make, one: ShownClip) -> None:
     task = make_task(operator=Adjacency(hops=2))
-    still, moving = saliency_pictures(one, saliency(task, one), smoothing=operator_name(task))
+    still, moving = saliency_pictures(one, saliency(task, one), smoothing=operator_name(task.operator))
     assert still.figure.axes[0].get_title() == "one: go_right\nsmoothed by Adjacency, hops 2"
     assert "smoothed by Adjacency, hops 2" in [axes.get_title() for axes in moving.figure.axes]
 
