@@ -1,7 +1,7 @@
 """Smoothing operators of a topology: as matrices, as weights on the graph, and what becomes of an impulse."""
 
 from collections.abc import Mapping, Sequence
-from inspect import signature
+from inspect import isabstract, signature
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,8 @@ def named_operator(given: Named, numbers: Mapping[str, Any]) -> dict[str, Operat
     """No smoothing and one operator with its options, by what they are called in pictures."""
     kind = _kind(given)
     name = given if isinstance(given, str) else kind.__name__
+    if isabstract(kind):
+        raise InputError(f"--operator: {name} is abstract; expected a class whose matrix(topology) is a [V, V] tensor")
     if unknown := numbers.keys() - signature(kind).parameters.keys():
         raise InputError(f"--{min(unknown)}: the operator {name} has no such option")
     options = {option: f"{value:g}" if isinstance(value, float) else value for option, value in numbers.items()}

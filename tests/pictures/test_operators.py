@@ -71,6 +71,7 @@ def test_from_python() -> None:
     [
         ({"operator": "heat"}, "^operator: smoothing has no such argument; did you mean operators\\?$"),
         ({"nonsense": 3}, "^nonsense: smoothing has no such argument; expected one of skeleton, operators, run"),
+        ({"operators": Operator}, "^--operator: Operator is abstract; expected a class whose matrix"),
         ({"numbers": {"hops": 2}}, "^--hops: expected together with --operator$"),
     ],
 )
