@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from inspect import isabstract, signature
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -161,7 +162,8 @@ def _matrices(topology: Topology, responses: Mapping[str, Response], norm: Norma
     for axes, (name, matrix) in zip(cells, panels.items(), strict=True):
         first = axes.get_subplotspec().is_first_col()  # type: ignore[union-attr]
         image = skeleton.draw_matrix(axes, topology, matrix, names=first, parts=many, cmap=COLOURS, norm=norm)
-        axes.set_title(drawn(name), fontsize=10)
+        # A letter is about 0.09 inches wide.
+        axes.set_title("\n".join(wrap(drawn(name), int((size + 0.3) / 0.09))), fontsize=10)
         axes.set_xlabel("to joint", fontsize=9)
         axes.set_ylabel("from joint" if first else "", fontsize=9)
     figure.suptitle(skeleton.topology_title(topology), fontsize=10)

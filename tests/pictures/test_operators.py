@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -109,9 +110,12 @@ def test_an_unknown_joint() -> None:
 def test_every_panel_says_what_it_is() -> None:
     figure = operator_pictures(TINY, SIDE_BY_SIDE)[0].figure
     panels = [axes for axes in figure.axes if axes.get_title()]
-    titles = [axes.get_title() for axes in panels]
+    titles = [axes.get_title().replace("\n", " ") for axes in panels]
     assert titles == [*list(SIDE_BY_SIDE)[1:], "spatio-temporal: to the next segment"], "all but no smoothing"
     assert all(axes.get_xlabel() == "to joint" for axes in panels)
+    figure.draw_without_rendering()
+    boxes = [axes.title.get_window_extent() for axes in panels]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     # Joints stand in the order of their parts.
     shown = np.asarray(panels[0].images[0].get_array())
     order = [TINY.index[joint] for joints in TINY.parts.values() for joint in joints]
