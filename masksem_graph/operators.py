@@ -57,8 +57,13 @@ class Operator(nn.Module, ABC):
 
 @of_topology
 def matrix_of(topology: Topology, operator: Operator) -> Float[Tensor, "V V"]:
-    """`Operator.matrix`, made once."""
-    return operator.matrix(topology)
+    """`Operator.matrix`, made once; an ``InputError`` where it is no matrix of the topology's joints."""
+    found, joints = operator.matrix(topology), len(topology)
+    if not isinstance(found, Tensor) or found.shape != (joints, joints):
+        told = f"one of {list(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+        expected = f"expected a [V, V] tensor, here [{joints}, {joints}], found {told}"
+        raise InputError(f"{type(operator).__name__}.matrix({topology.name}): {expected}")
+    return found.float()
 
 
 adjacency_of = of_topology(normalised_adjacency)

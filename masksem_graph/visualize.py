@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from torch import Tensor
 from masksem_graph.config import parse_mapping
 from masksem_graph.data.config import DataConfig
 from masksem_graph.data.store import Store
-from masksem_graph.errors import InputError
+from masksem_graph.errors import InputError, meant
 from masksem_graph.evaluation.loose_clips import gather
 from masksem_graph.evaluation.prepared import check_options, prepared_as
 from masksem_graph.evaluation.run import labelled_split
@@ -41,7 +42,7 @@ from masksem_graph.pictures.tasks import average_motion, operator_name, semantic
 from masksem_graph.protocols import Evaluation
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.pretrain import Pretrain
-from masksem_graph.topology import load_topology
+from masksem_graph.topology import Topology, load_topology
 from masksem_graph.training.restore import has_method, load_task
 
 Part = Literal["train", "test"]
@@ -55,13 +56,13 @@ def saliency(
     with _opened(Path(run), clip, **options) as (_, shown, scored):
         task = scored()
         values = of_saliency.saliency(task, shown)
-        pictures = of_saliency.saliency_pictures(shown, values, smoothing=operator_name(task), moving=gif)
+        pictures = of_saliency.saliency_pictures(shown, values, smoothing=operator_name(task.operator), moving=gif)
     return _written(pictures, output)
 
 
 def smoothing(
-    skeleton: Where | None = None,
-    operators: Sequence[str] = (),
+    skeleton: Topology | Where | None = None,
+    operators: of_operators.Named | Sequence[of_operators.Named] = (),
     *,
     run: Where | None = None,
     clip: str | int = 0,
@@ -75,27 +76,38 @@ def smoothing(
     """Smoothing operators: as matrices, on the graph, on an impulse, and with a run on the saliency of a clip.
 
     Args:
-        skeleton: a topology's name or file; the run's own where omitted.
-        operators: names such as ``adjacency`` and ``heat``, or dotted paths of classes; all where omitted.
+        skeleton: a topology, its name or its file; the run's own where omitted.
+        operators: one or several: names such as ``adjacency`` and ``heat``, classes, or their dotted paths. Where omitted,
+            the run's own and all that are shipped.
         run, clip, gif, output, options: see the module.
         joints: where an impulse starts.
         numbers: options of the operators.
         shared: rows are shares of one largest value instead of their own.
     """
+    known = [*list(signature(smoothing).parameters)[:-1], "data", "part", "rate"]
+    if unknown := options.keys() - known:
+        raise InputError(f"{min(unknown)}: smoothing has no such argument; {meant(min(unknown), known)}")
     if skeleton is None and run is None:
         raise InputError("--topology: expected the name or path of a topology, or a --run")
+    if numbers and not operators:
+        raise InputError(f"--{next(iter(numbers))}: expected together with --operator")
     chosen = {} if operators else dict(of_operators.SIDE_BY_SIDE)
-    for name in operators:
-        chosen |= of_operators.named_operator(name, numbers or {})
-    named = None if skeleton is None else load_topology(skeleton)
-    pictures = of_operators.operator_pictures(named, chosen, list(joints)) if named else []
+    for one in [operators] if isinstance(operators, str | type) else operators:
+        chosen |= of_operators.named_operator(one, numbers or {})
+    named = skeleton if isinstance(skeleton, Topology | None) else load_topology(skeleton)
+    takes_rate = "rate" not in (numbers or {}) and any("rate" in signature(type(one)).parameters for one in chosen.values())
+    if options.get("rate") is not None and (run is None or takes_rate):
+        raise InputError("--rate: frames a second of the clip of a --run; a rate of the operator's is --operator.rate")
     if run is None:
-        return _written(pictures, output)
+        assert named
+        return _written(of_operators.operator_pictures(named, chosen, list(joints)), output)
     with _opened(Path(run), clip, **options) as (task, shown, scored):
         own, scoring = task.student.topology, scored()
+        if not operators:
+            chosen = of_operators.beside_own(task.operator)
         eta = of_saliency.raw_saliency(scoring, shown)
         values = of_saliency.smoothed(eta, own.joints, named or own, chosen, scoring.scores.after_smoothing, shared=shared)
-        pictures = pictures or of_operators.operator_pictures(own, chosen, list(joints))
+        pictures = of_operators.operator_pictures(named or own, chosen, list(joints))
         pictures += of_saliency.smoothing_pictures(shown, values, topology=named, shared=shared, moving=gif)
     return _written(pictures, output)
 

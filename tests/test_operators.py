@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import networkx as nx
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -203,6 +205,27 @@ def test_an_operator_made_outside() -> None:
     eta = torch.rand(2, 3, 5)
     smoothed = Mirrored()(eta, batch_of(torch.randn(2, 3, 5, 6), TINY))
     assert torch.equal(smoothed, eta[:, :, [0, 1, 3, 2, 4]])
+
+
+@pytest.mark.parametrize(
+    ("matrix", "found"),
+    [(torch.eye(4), r"one of \[4, 4\]"), (torch.ones(5), r"one of \[5\]"), (np.eye(5), "a ndarray"), (None, "a NoneType")],
+)
+def test_an_operator_without_a_matrix_of_the_joints(matrix: Any, found: str) -> None:
+    class Odd(Operator):
+        def matrix(self, topology: Topology) -> Any:
+            return matrix
+
+    with pytest.raises(InputError, match=rf"^Odd.matrix\(tiny5\): expected a \[V, V\] tensor, here \[5, 5\], found {found}$"):
+        Odd()(torch.rand(1, 3, 5), grid(TINY, 3))
+
+
+def test_a_matrix_of_whole_numbers() -> None:
+    class Whole(Operator):
+        def matrix(self, topology: Topology) -> Any:
+            return torch.eye(len(topology), dtype=torch.int64)
+
+    assert Whole()(torch.rand(1, 3, 5), grid(TINY, 3)).dtype == torch.float32
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from masksem_graph.cli import chosen, set_apart
 from masksem_graph.config import parse_mapping
 from masksem_graph.errors import InputError
-from masksem_graph.options import read_options
+from masksem_graph.options import as_value, read_options
 from masksem_graph.parser import Parser
 
 KINDS = {
@@ -23,6 +23,7 @@ def main(argv: list[str]) -> None:
     if not (kind := chosen(argv, "visualize KIND", KINDS, "kind of picture")):
         return
     own, of_data = set_apart(argv[1:], lambda name: name.partition(".")[0] in ("data", "config"))
+    own, of_operator = set_apart(own, lambda name: kind == "smoothing" and name.startswith("operator."))
     # What is not given is the function's own default.
     options = {name: value for name, value in vars(_parser(kind).parse_args(own)).items() if value is not None}
     output, show, seed = Path(options.pop("output")), options.pop("show"), options.pop("seed")
@@ -45,8 +46,7 @@ def main(argv: list[str]) -> None:
         options["seed"] = seed
     if kind == "smoothing":
         options["numbers"] = {name: options.pop(name) for name in ("hops", "restart", "time") if name in options}
-        if options["numbers"] and "operators" not in options:
-            raise InputError(f"--{next(iter(options['numbers']))}: expected together with --operator")
+        options["numbers"] |= {name.removeprefix("operator."): as_value(value) for name, value in of_operator}
     pictures = getattr(visualize, kind)(**options)
     for path in write_pictures(pictures, output):
         console.print(f"drawn: {path}", soft_wrap=True, markup=False)
@@ -86,7 +86,7 @@ def _parser(kind: str) -> Parser:
         parser.add_argument("--scale", type=scales, help="of the rows: each its own, or one shared")
     if kind == "smoothing":
         known = "none, adjacency, parts, ppr, heat, spatio_temporal, or dotted paths of classes"
-        about = f"{known}; by default all of these side by side"
+        about = f"{known}; by default all of these side by side; --operator.NAME VALUE: an option of the class"
         parser.add_argument("--topology", dest="skeleton", type=str, help="a YAML file or a shipped name; or the run's own")
         parser.add_argument("--operator", dest="operators", type=str, nargs="+", help=about)
         for name, of in (("hops", "adjacency"), ("restart", "ppr"), ("time", "heat")):

@@ -30,7 +30,7 @@ def draw_training(
         scored = semantic(task, lambda: average_motion(source, train))
         with drawing("saliency"):
             values = saliency.saliency(scored, shown)
-            pictures = saliency.saliency_pictures(shown, values, smoothing=operator_name(scored), moving=False)
+            pictures = saliency.saliency_pictures(shown, values, smoothing=operator_name(scored.operator), moving=False)
             written += write_pictures(pictures, folder)
         with drawing("smoothing"):
             both = saliency.before_and_after(scored, saliency.raw_saliency(scored, shown), shown)

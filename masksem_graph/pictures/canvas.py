@@ -21,7 +21,7 @@ from masksem_graph.topology import Topology
 COLOURS = "viridis_r"
 """Light is little and dark is much, on white paper and in grey as well."""
 SHARES = Normalize(0, 1)
-MOMENTS, LONGEST = 8, 5.6
+MOMENTS, LONGEST = 8, 6.6
 """A strip shows the skeleton at most so many times, and is at most so many times as wide as high."""
 PANELS = 4
 """An animation has at most so many skeletons in a row."""
@@ -96,12 +96,18 @@ def strip_shape(clip: ShownClip) -> float:
 
 
 def draw_strip(axes: Axes, clip: ShownClip, paint: Paint, *, labels: bool = True) -> None:
-    """The skeleton at moments from the clip's start to its end, side by side, on one scale; ``labels`` name the segments."""
+    """The skeleton at moments from the clip's start to its end, side by side, on one scale; ``labels`` name the segments.
+
+    Where not all segments fit, they also say how many are drawn.
+    """
     segments, places, low, high, step = _strip(clip)
     for i, segment in enumerate(segments):
         _draw_bodies(axes, clip, places[:, i] + (step * (i + 0.5), 0), paint, segment)
         if labels:
             axes.text(step * (i + 0.5), low[1], f"segment {segment + 1}", ha="center", va="top", fontsize=7)
+    if labels and len(segments) < clip.segments:
+        told = f"{len(segments)} of {clip.segments} segments are drawn"
+        axes.annotate(told, (0, low[1]), (0, -10), textcoords="offset points", ha="left", va="top", fontsize=7)
     # As high without labels as with them, so that strips below each other stand in line.
     height = high[1] - low[1]
     top = high[1] + (0.08 * height if len(places) > 1 else 0)

@@ -1,7 +1,8 @@
 """Smoothing operators of a topology: as matrices, as weights on the graph, and what becomes of an impulse."""
 
 from collections.abc import Mapping, Sequence
-from inspect import signature
+from inspect import isabstract, signature
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from masksem_graph.graph import SkeletonBatch
 from masksem_graph.operators import Adjacency, Heat, Identity, Operator, PartAverage, PersonalisedPageRank, SpatioTemporal
 from masksem_graph.pictures.canvas import COLOURS, EDGE, draw_nodes, require_joints
 from masksem_graph.pictures.picture import Picture
+from masksem_graph.pictures.tasks import operator_name
 from masksem_graph.report import skeleton
 from masksem_graph.report.names import drawn, shown
 from masksem_graph.topology import Topology
@@ -50,25 +52,45 @@ UNIT = "weight (square-root scale)"
 WIDEST = 4.5
 """Width in points of the edge with the largest weight."""
 
+Named = str | type[Operator]
+"""One of `NAMES`, the dotted path of a class, or the class."""
 Response = Float[np.ndarray, "V Te V"]
 """What each node has of an impulse at each joint of the middle segment."""
 
 
-def named_operator(name: str, numbers: Mapping[str, Any]) -> dict[str, Operator]:
-    """No smoothing and one operator, by what they are called in pictures: of `NAMES` or a dotted path, with its options."""
-    kind = NAMES.get(name) or _own(name)
+def named_operator(given: Named, numbers: Mapping[str, Any]) -> dict[str, Operator]:
+    """No smoothing and one operator with its options, by what they are called in pictures."""
+    kind = _kind(given)
+    name = given if isinstance(given, str) else kind.__name__
+    if isabstract(kind):
+        raise InputError(f"--operator: {name} is abstract; expected a class whose matrix(topology) is a [V, V] tensor")
     if unknown := numbers.keys() - signature(kind).parameters.keys():
         raise InputError(f"--{min(unknown)}: the operator {name} has no such option")
-    called = name.rpartition(".")[2].replace("_", "-") + "".join(f", {option} {value:g}" for option, value in numbers.items())
-    return {"none": Identity()} | ({} if kind is Identity else {called: kind(**numbers)})
+    options = {option: f"{value:g}" if isinstance(value, float) else value for option, value in numbers.items()}
+    called = name.rpartition(".")[2].replace("_", "-") + "".join(f", {option} {value}" for option, value in options.items())
+    try:
+        return {"none": Identity()} | ({} if kind is Identity else {called: kind(**numbers)})
+    except TypeError as error:  # a text for a number, or an option without a default that is not given
+        raise InputError(f"--operator: {name}: {error}") from None
 
 
-def _own(path: str) -> type[Operator]:
-    if "." not in path:
+def beside_own(operator: Operator) -> dict[str, Operator]:
+    """No smoothing, a run's own operator, and then the others of `SIDE_BY_SIDE`, which its own may be one of."""
+    name = operator_name(operator)
+    known = type(operator) in NAMES.values() and name in map(operator_name, SIDE_BY_SIDE.values())
+    return {"none": Identity()} | ({} if known else {name: operator}) | SIDE_BY_SIDE
+
+
+def _kind(given: Named) -> type[Operator]:
+    if isinstance(given, type) and issubclass(given, Operator):
+        return given
+    if not isinstance(given, str) or (given not in NAMES and "." not in given):
         known = ", ".join(NAMES)
-        raise InputError(f"--operator: expected one of {known}, or the dotted path of an Operator's class, found {path}")
-    trust.allow_class(path, "--operator")
-    return trust.import_class(path, Operator, field="--operator")  # type: ignore[type-abstract]
+        raise InputError(f"--operator: expected one of {known}, or an Operator's class or its dotted path, found {given}")
+    if given in NAMES:
+        return NAMES[given]
+    trust.allow_class(given, "--operator")
+    return trust.import_class(given, Operator, field="--operator")  # type: ignore[type-abstract]
 
 
 def spread(operator: Operator, topology: Topology) -> Response:
@@ -140,7 +162,8 @@ def _matrices(topology: Topology, responses: Mapping[str, Response], norm: Norma
     for axes, (name, matrix) in zip(cells, panels.items(), strict=True):
         first = axes.get_subplotspec().is_first_col()  # type: ignore[union-attr]
         image = skeleton.draw_matrix(axes, topology, matrix, names=first, parts=many, cmap=COLOURS, norm=norm)
-        axes.set_title(drawn(name), fontsize=10)
+        # A letter is about 0.09 inches wide.
+        axes.set_title("\n".join(wrap(drawn(name), int((size + 0.3) / 0.09))), fontsize=10)
         axes.set_xlabel("to joint", fontsize=9)
         axes.set_ylabel("from joint" if first else "", fontsize=9)
     figure.suptitle(skeleton.topology_title(topology), fontsize=10)

@@ -45,7 +45,7 @@ def as_share(values: Values, largest: float | None = None) -> Values:
 
 def before_and_after(task: Pretrain, eta: Float[torch.Tensor, "B Te V"], clip: ShownClip) -> dict[str, Values]:
     """Scores before and after a task's own operator, each divided by its largest."""
-    smooth = {} if isinstance(task.operator, Identity) else {operator_name(task): task.operator(eta, clip.batch)}
+    smooth = {} if isinstance(task.operator, Identity) else {operator_name(task.operator): task.operator(eta, clip.batch)}
     both = {"none": eta, **smooth}
     return {name: as_share(task.scores.after_smoothing(values).cpu().numpy()) for name, values in both.items()}
 

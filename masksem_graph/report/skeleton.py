@@ -63,18 +63,14 @@ def _apart(places: Float[np.ndarray, "V 2"], closest: float) -> Float[np.ndarray
 
 
 def long_links(topology: Topology) -> set[frozenset[str]]:
-    """Bones that somebody added to a body: no part of the tree of shortest bones, with ends `FAR` hops apart without them."""
-    if not topology.rest_pose or len(topology.bones) < len(topology):
-        return set()
-    graph, found = topology.graph.copy(), set()
-    for a, b in graph.edges:
-        graph[a][b]["length"] = float(np.linalg.norm(np.subtract(topology.rest_pose[a], topology.rest_pose[b])))
-    tree = {frozenset(bone) for bone in nx.minimum_spanning_edges(graph, weight="length", data=False)}
+    """Bones that somebody added to a body: those before them in the file join their ends already, in `FAR` steps or more."""
+    graph, found = nx.Graph(), set()
+    graph.add_nodes_from(topology.joints)
     for a, b in topology.bones:
-        graph.remove_edge(a, b)
-        if frozenset((a, b)) not in tree and nx.shortest_path_length(graph, a, b) >= FAR:
+        if nx.has_path(graph, a, b) and nx.shortest_path_length(graph, a, b) >= FAR:
             found.add(frozenset((a, b)))
-        graph.add_edge(a, b)
+        else:
+            graph.add_edge(a, b)
     return found
 
 

@@ -60,6 +60,36 @@ def test_smoothing_of_a_clip(run: Path, tmp_path: Path) -> None:
     assert found == files("smoothing_matrices", "smoothing_graphs", "smoothing_impulse", "smoothing_saliency")
 
 
+OWN = """from masksem_graph.operators import Heat
+
+class Fading(Heat):
+    def __init__(self, *, rate: float = 0.5) -> None:
+        super().__init__(time=rate)
+        self.rate = rate
+"""
+
+
+def test_smoothing_of_a_run_whose_operator_is_ones_own(
+    train_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "fading_operator.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    own = ["--method.operator", "fading_operator.Fading", "--method.operator.rate", "2.5", "--train.epochs", "1"]
+    main(["train", *replaced([*train_arguments, *own, "--output", "run"])])
+    drawn(tmp_path / "out", "smoothing", "--run", "run", "--gif", "false", "--rate", "30")
+    told = (tmp_path / "out" / "smoothing_matrices.svg").read_text()
+    assert 0 < told.find("Fading, rate 2.5") < told.find("adjacency, 1 hop")
+    assert "Fading," in (tmp_path / "out" / "smoothing_saliency.svg").read_text()
+    # A rate is the operator's, or the clip's.
+    named = ["smoothing", "--operator", "fading_operator.Fading"]
+    drawn(tmp_path / "named", *named, "--topology", "tiny5", "--operator.rate", "0.25")
+    assert "Fading, rate 0.25" in (tmp_path / "named" / "smoothing_matrices.svg").read_text()
+    for more in (["--topology", "tiny5"], ["--run", "run"]):
+        with pytest.raises(SystemExit):
+            main(["visualize", *named, *more, "--rate", "0.25", "--output", "refused"])
+        assert "a rate of the operator's is --operator.rate" in capsys.readouterr().err
+
+
 def test_masks(run: Path, tmp_path: Path) -> None:
     found = drawn(tmp_path, "masks", "--run", str(run), "--clip", "clip15", "--draws", "20", "--rate", "30")
     assert found == files("masks", "masks_skeleton") | {"masks_skeleton.gif"}
@@ -117,6 +147,9 @@ def test_a_clip_that_is_not_in_the_runs_data(run: Path, tmp_path: Path) -> None:
         (["smoothing"], "--topology: expected the name or path of a topology"),
         (["smoothing", "--topology", "tiny6"], "tiny6: no such file"),
         (["smoothing", "--topology", "tiny5", "--hops", "2"], "--hops: expected together with --operator"),
+        (["smoothing", "--topology", "tiny5", "--rate", "30"], "--rate: frames a second of the clip of a --run"),
+        (["smoothing", "--topology", "tiny5", "--operator", "heat", "--operator.time", "x"], "--operator: heat: "),
+        (["saliency", "--run", "RUN", "--operator.time", "2"], "operator.time"),
         (["smoothing", "--topology", "tiny5", "--operator", "blur"], "--operator: expected one of none, adjacency"),
         (["smoothing", "--topology", "tiny5", "--operator", "adjacency", "--hops", "0"], "hops: expected at least 1"),
         (["smoothing", "--topology", "kinect20", "--run", "RUN"], "--topology: kinect20 does not fit the run"),

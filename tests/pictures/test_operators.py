@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from masksem_graph.errors import InputError
-from masksem_graph.operators import Heat, Identity, SpatioTemporal, normalised_adjacency
+from masksem_graph.operators import Heat, Identity, Operator, SpatioTemporal, normalised_adjacency
 from masksem_graph.pictures.operators import (
     SIDE_BY_SIDE,
     far_joints,
@@ -14,7 +19,8 @@ from masksem_graph.pictures.operators import (
     operator_pictures,
     spread,
 )
-from masksem_graph.topology import load_topology
+from masksem_graph.topology import Topology, load_topology
+from masksem_graph.visualize import smoothing
 
 TINY = load_topology("tiny5")
 
@@ -41,6 +47,38 @@ def test_named() -> None:
     np.testing.assert_allclose(spread(both["heat, time 2"], TINY)[:, 2], Heat(time=2.0).matrix(TINY).numpy(), atol=1e-6)
     assert list(named_operator("masksem_graph.operators.Heat", {})) == ["none", "Heat"]
     assert list(named_operator("none", {})) == ["none"]
+
+
+class Still(Operator):
+    """Nothing moves."""
+
+    def matrix(self, topology: Topology) -> Tensor:
+        return torch.eye(len(topology))
+
+
+def told_of(*arguments: Any, **options: Any) -> set[str]:
+    """What stands over the matrices."""
+    return {axes.get_title() for axes in smoothing(*arguments, **options)[0].figure.axes} - {""}
+
+
+def test_from_python() -> None:
+    assert told_of("tiny5", "heat") == told_of(TINY, ["heat"]) == {"heat"}
+    assert told_of(TINY, ["adjacency", Still]) == {"adjacency", "Still"}
+    assert told_of(TINY, Still) == {"Still"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"operator": "heat"}, "^operator: smoothing has no such argument; did you mean operators\\?$"),
+        ({"nonsense": 3}, "^nonsense: smoothing has no such argument; expected one of skeleton, operators, run"),
+        ({"operators": Operator}, "^--operator: Operator is abstract; expected a class whose matrix"),
+        ({"numbers": {"hops": 2}}, "^--hops: expected together with --operator$"),
+    ],
+)
+def test_what_python_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        smoothing(TINY, **options)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +110,12 @@ def test_an_unknown_joint() -> None:
 def test_every_panel_says_what_it_is() -> None:
     figure = operator_pictures(TINY, SIDE_BY_SIDE)[0].figure
     panels = [axes for axes in figure.axes if axes.get_title()]
-    titles = [axes.get_title() for axes in panels]
+    titles = [axes.get_title().replace("\n", " ") for axes in panels]
     assert titles == [*list(SIDE_BY_SIDE)[1:], "spatio-temporal: to the next segment"], "all but no smoothing"
     assert all(axes.get_xlabel() == "to joint" for axes in panels)
+    figure.draw_without_rendering()
+    boxes = [axes.title.get_window_extent() for axes in panels]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     # Joints stand in the order of their parts.
     shown = np.asarray(panels[0].images[0].get_array())
     order = [TINY.index[joint] for joints in TINY.parts.values() for joint in joints]

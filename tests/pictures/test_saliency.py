@@ -64,7 +64,7 @@ def test_a_task_without_semantic_scores_gets_grad_cam(make_task: Make, one: Show
 def test_released_scores_are_clipped_after_smoothing(make_task: Make, one: ShownClip) -> None:
     task = make_task(scores=ReleasedGradCam(), operator=PartAverage())
     values = before_and_after(task, raw_saliency(task, one), one)
-    assert list(values) == ["none", "PartAverage"] and operator_name(task) == "PartAverage"
+    assert list(values) == ["none", "PartAverage"] and operator_name(task.operator) == "PartAverage"
     assert all(found.max() <= 1 for found in values.values())
 
 
@@ -95,9 +95,18 @@ def test_a_map_for_each_body_with_names_and_units(two: ShownClip) -> None:
     assert "share of the clip's largest" in figure.axes[-1].get_ylabel()
 
 
+def test_a_strip_says_that_segments_are_left_out(two: ShownClip) -> None:
+    for width, told in ((0.1, set()), (9, {"3 of 6 segments are drawn"})):
+        clip = replace(two, coordinates=(two.coordinates * (width, 1, 1)).astype(np.float32))
+        strip = saliency_figure(clip, np.zeros((2, 6, 5))).axes[0]
+        texts = [text.get_text() for text in strip.texts]
+        assert sum(text.startswith("segment ") for text in texts) == (3 if told else 6)
+        assert {text for text in texts if "of" in text} == told
+
+
 def test_the_operator_is_named(make_task: Make, one: ShownClip) -> None:
     task = make_task(operator=Adjacency(hops=2))
-    still, moving = saliency_pictures(one, saliency(task, one), smoothing=operator_name(task))
+    still, moving = saliency_pictures(one, saliency(task, one), smoothing=operator_name(task.operator))
     assert still.figure.axes[0].get_title() == "one: go_right\nsmoothed by Adjacency, hops 2"
     assert "smoothed by Adjacency, hops 2" in [axes.get_title() for axes in moving.figure.axes]
 

@@ -77,6 +77,10 @@ def test_long_links_are_what_somebody_added() -> None:
     assert long_links(load_topology("ntu25_long")) == {frozenset(link) for link in added}
     for name in ("ntu25", "ntu25_hands", "kinect20", "coco17", "mediapipe33", "tiny5"):
         assert long_links(load_topology(name)) == set()
+    # Shorter than bones of the body, and near each other.
+    added = {("left_foot", "right_foot"), ("left_ankle", "right_ankle")}
+    ntu25 = load_topology("ntu25")
+    assert long_links(replace(ntu25, bones=(*ntu25.bones, *added))) == {frozenset(link) for link in added}
     assert "24 bones and 4 long links" in check_figure(load_topology("ntu25_long")).axes[0].get_title()
 
 

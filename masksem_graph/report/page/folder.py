@@ -28,6 +28,24 @@ KNOWN: dict[str, list[str]] = read_yaml(Path(__file__).with_name("pictures.yaml"
 """Kind -> title and caption, in the order of the page."""
 NO_LOSS = ("epoch", "loss", "gradient_norm", "lr", "seconds", "sequences_per_second")
 TOLD = ("encoder", "unit", "mean", "train_clips", "processes", "threads")
+WORDS = {
+    "largest_class": "the largest class, always",
+    "raw": "raw coordinates",
+    "convolutions": "random temporal convolutions",
+    "untrained_mean": "untrained encoder, mean over nodes",
+    "untrained_joints": "untrained encoder, joints kept apart",
+    "encoder_mean": "this encoder, mean over nodes",
+    "encoder_joints": "this encoder, joints kept apart",
+    "best_epoch_chosen_on_test": "best epoch; chosen on test clips, so not the result",
+    "train_loss": "loss on training clips in the last epoch",
+}
+"""What a protocol found, by its name in the results, as the page calls it."""
+FLOORS = (
+    "Floors, by a ridge classifier (%)",
+    "What the same clips give without pre-training. A ridge classifier reads all but the first. The result above may come "
+    "from another classifier: then it does not compare. evaluate --protocol floors reads this encoder in the same way.",
+)
+"""Title and caption of their table."""
 METRICS, RESULTS = "metrics.csv", "results.json"
 TRACES = (RESULTS, SCORES, "labelled.csv", "head.yaml")
 """What only an evaluation's folder holds; without the results it is one that did not finish."""
@@ -98,15 +116,19 @@ def _shared(folder: Path, starts: Any, notes: list[str]) -> dict[str, Any]:
     }
 
 
-def _further(results: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    """Every other number and text that the protocol found, and in tables of their own those that it found by name."""
+def _further(results: dict[str, Any]) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Every other number and text that the protocol found, and in tables of their own those that it found by name.
+
+    By title and caption of the table.
+    """
     told = {name: value for name, value in results.items() if name not in REQUIRED | OPTIONAL and name not in TOLD}
     single = {name: f"{value:.4g}" if number(value) != MISSING else value for name, value in told.items()}
-    tables = {"Further figures": [(name, text) for name, text in single.items() if isinstance(text, str)]}
+    shown = [(WORDS.get(name, name), text) for name, text in single.items() if isinstance(text, str)]
+    tables = {("Further figures", ""): shown}
     for name, found in told.items():
         if isinstance(found, dict):
             pairs = ((key, number(value) if isinstance(value, float) else joined(value)) for key, value in found.items())
-            tables[name] = [(str(key), text) for key, text in pairs]
+            tables[FLOORS if name == "floors" else (name, "")] = [(WORDS.get(key, str(key)), text) for key, text in pairs]
     return tables
 
 

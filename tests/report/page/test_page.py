@@ -78,7 +78,7 @@ def test_evaluation_page_says_what_its_results_say(tmp_path: Path, read: Make, w
     )
     found, further, classes, provenance = page.tables
     assert found[1][3:] == ["65.0", "45.0 to 85.0", "100.0", "64.6", "20", "1 min 8 s"]
-    assert further == [["train_loss", "1.033"]]
+    assert further == [["loss on training clips in the last epoch", "1.033"]]
     assert classes[1:] == [["sit", "12", "75.0", "stand (25 %)"], ["stand", "8", "50.0", "sit (50 %)"]]
     assert ["Commit", "0123456789abcdef0123456789abcdef01234567"] in provenance
     assert [attributes["style"] for attributes in page.all("td") if "style" in attributes] == [
@@ -243,10 +243,14 @@ def test_odd_results_do_not_stop_a_page(run: Path, value: Any, parse: Make, resu
 
 
 def test_floors_and_other_findings_by_name_have_tables(tmp_path: Path, read: Make, write_evaluation: Make) -> None:
-    floors = {"raw coordinates + ridge": 48.04, "untrained_encoder": 61.0}
+    floors = {"untrained_mean": 48.04, "another": 61.0}
     page = read(write_evaluation(tmp_path / "e", floors=floors, pool="joints", odd=[1, 2]))
     assert ["pool", "joints"] in page.tables[1]
-    assert page.tables[2] == [["raw coordinates + ridge", "48.0"], ["untrained_encoder", "61.0"]]
+    assert page.tables[2] == [["untrained encoder, mean over nodes", "48.0"], ["another", "61.0"]]
+    assert (
+        "Floors, by a ridge classifier (%) What the same clips give without pre-training. A ridge classifier reads all"
+        in page.words
+    )
 
 
 def test_a_class_without_test_clips(tmp_path: Path, read: Make, write_evaluation: Make) -> None:
