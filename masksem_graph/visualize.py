@@ -188,6 +188,8 @@ def embedding(
 def _data_of(run: Where) -> DataConfig:
     """The clips that a run was trained on."""
     folder = RunFolder(run)
+    if not folder.path.is_dir():
+        raise InputError(f"--run: {folder}: no such folder, expected a run")
     fields = folder.read_config().get("data")
     if not isinstance(fields, dict):
         raise InputError(f"--data: {folder} does not say what it was trained on; expected a name, or --data.format and more")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -15,8 +12,6 @@ from masksem_graph.errors import InputError
 if TYPE_CHECKING:  # importing them takes seconds; a command line is read before
     import lightning_fabric
     import torch
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and numbers of glibc's malloc.h
 
 
 @dataclass(frozen=True)
@@ -68,15 +63,4 @@ def launch(config: DeviceConfig) -> "lightning_fabric.Fabric":
     fabric.launch()
     if fabric.device.type == "cuda":
         torch.set_float32_matmul_precision("high")
-    if fabric.device.type == "cpu":
-        _keep_freed_memory()
     return fabric
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep the memory of freed tensors; else every step takes the same pages again, one fault at a time."""
-    if sys.platform.startswith("linux"):
-        with suppress(OSError, AttributeError):  # another C library, musl for one
-            mallopt = ctypes.CDLL(None).mallopt
-            mallopt(M_MMAP_THRESHOLD, 1 << 30)
-            mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)

@@ -109,7 +109,6 @@ def test_demo_data_trains_from_nothing(tmp_path: Path) -> None:
         "table",
         "prepare",
         "inspect",
-        "demo",
         "convert",
         "run",
         "topology",

@@ -136,6 +136,7 @@ def test_a_clip_that_is_not_in_the_runs_data(run: Path, tmp_path: Path) -> None:
         (["potrait"], "visualize potrait: no such kind of picture, expected one of saliency, smoothing, masks, "),
         (["saliency"], "run"),
         (["saliency", "--run", "nowhere"], "nowhere: expected a run with encoder.yaml"),
+        (["embedding", "--run", "nowhere"], "--run: nowhere: no such folder, expected a run"),
         (
             ["saliency", "--run", "RUN", "--clip", "nobody"],
             "--clip: nobody: expected a number below 8, the test clips",
