@@ -1,7 +1,6 @@
 """``masksem_graph.pretrain`` and ``masksem_graph.evaluate``: the commands, from Python."""
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from masksem_graph import trust
 from masksem_graph.cli import evaluate as evaluation
 from masksem_graph.cli import train
 from masksem_graph.compose import CLASS_PATH, GROUPS, INIT_ARGS, load_group, plain_copy
+from masksem_graph.console import console
 from masksem_graph.declared import declared_fields
 from masksem_graph.errors import InputError, meant
 from masksem_graph.options import HOMES, Options
@@ -79,7 +79,7 @@ def pretrain(
     for one in data if isinstance(data, list | tuple) else [data]:
         if getattr(one, "part", None) == "test":
             raise InputError("data: found the test part of a SkeletonDataset, expected its train part, or all of it")
-        if getattr(one, "options", {}).get("topology"):
+        if hasattr(one, "store") and one.options.get("topology"):
             raise InputError("data: found a SkeletonDataset with a topology, expected none; name its file as 'model.topology'")
     groups = {"data": data_section(data), "model": model, "method": method, "backbone": backbone, "augment": augment}
     return run(*train.read(_options(groups, {**fields, "output": output}, train.ROOT, also="train")))
@@ -194,7 +194,7 @@ def _plain(value: Any, name: str) -> Any:
         path = f"{value.__module__}.{value.__qualname__}"
         if value.__module__ == "__main__":
             told = "is of this script or notebook; other processes can load the run only where it is in a module"
-            warnings.warn(f"{name}: {path} {told}", stacklevel=4)
+            console.print(f"{name}: {path} {told}", markup=False, soft_wrap=True)
         trust.allow(path)
         return {CLASS_PATH: path}
     if isinstance(value, Mapping | list | tuple):

@@ -29,8 +29,8 @@ def _parser(kind: type) -> Parser:
 
 def _made(kind: type[Config], fields: Mapping[str, Any]) -> tuple[Config, Any]:
     """A dataclass of these fields, and what jsonargparse has made of them."""
-    parser = _parser(kind)  # type: ignore[arg-type]
     try:
+        parser = _parser(kind)  # type: ignore[arg-type]
         parsed = parser.parse_object(plain_copy(fields))
         made = {name: value for name, value in vars(parser.instantiate(parsed)).items() if name != "config"}
         return kind(**made), parsed

@@ -163,10 +163,10 @@ def require_folder(folder: Path) -> None:
 
 
 @contextmanager
-def locked(target: str | os.PathLike[str], *, wait: bool, file: Path | None = None) -> Iterator[None]:
+def locked(target: str | os.PathLike[str], *, wait: bool, file: Path | None = None, field: str = "") -> Iterator[None]:
     """Only one process at a time writes ``target``; without ``wait``, an `InputError` where another one is at it.
 
-    The lock is a ``file`` beside the target, where none is given.
+    The lock is a ``file`` beside the target, where none is given. ``field`` stands before the target in error lines.
     """
     target = Path(target).absolute()
     place = (file or target.with_name(f".{target.name}.lock")).absolute()
@@ -177,10 +177,10 @@ def locked(target: str | os.PathLike[str], *, wait: bool, file: Path | None = No
         # As filelock's own do: where a file system has no flock it reads them.
         place.write_text(f"{os.getpid()}\n{socket.gethostname()}\n")
     except Timeout:
-        raise InputError(f"{target}: {_holder(place)} is writing it now and holds {place}; wait for it to end") from None
+        raise InputError(f"{field}{target}: {_holder(place)} is writing it now and holds {place}; let it end") from None
     except OSError as error:
         lock.release()
-        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
+        raise InputError(f"{field}{target}: cannot be written: {error.strerror or error}") from None
     try:
         yield
     finally:

@@ -47,7 +47,7 @@ class Parser(jsonargparse.ArgumentParser):
             typed = (name if name in places or name.startswith("-") else f"--{name}" for name in missing[1].split(", "))
             told = ", ".join(typed)
             groups = [group for group in ("data", "method", "model") if f"--{group}." in told]
-            hint = f"; {' and '.join(f'--{group} NAME' for group in groups)} gives them" if groups else ""
+            hint = "; expected " + " and ".join(f"--{group} NAME" for group in groups) if groups else ""
             raise InputError(f"{told}: required, but not given{hint}") from None
         if denied := re.search(r"Importing '([\w.]+)' is not allowed", line):
             raise InputError(f"{line.partition(':')[0]}: {trust.refusal(denied[1])}") from None

@@ -113,9 +113,10 @@ class RunFolder:
         self.require_ours(kind)
         new = False
         try:
-            with locked(self.path, wait=False, file=self / LOCK):
+            with locked(self.path, wait=False, file=self / LOCK, field="--output: "):
                 self.remove_leftovers(locks=False)
-                if new := self.kind is None:
+                new = self.kind is None
+                if new:
                     with write_beside(self / MARKER) as partial:
                         partial.write_text(f"{kind}\n")
                 yield

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -164,16 +163,6 @@ def encoder_topology(named: str | None, data: Topology) -> Topology:
     except InputError as error:
         raise InputError(f"model.topology: {error}") from None
     return chosen
-
-
-def topology_for(trained: Sequence[Topology], data: Topology) -> Topology:
-    """The skeleton whose nodes an encoder uses on clips of ``data``: one that it was ``trained`` on, else the clips' own.
-
-    An encoder reads its joints by name. One of its topologies that has all joints of the clips comes before one that leaves
-    some out.
-    """
-    fitting = [topology for topology in trained if set(topology.inputs) <= set(data.inputs)]
-    return max(fitting, key=lambda topology: len(topology.inputs), default=data)
 
 
 def joint_columns(topology: Topology, data: Topology) -> list[int]:

@@ -31,20 +31,20 @@ jsonargparse.set_parsing_settings(
 jsonargparse.set_loader("yaml", lambda text: parse_yaml(text, "option"), exceptions=(InputError,))
 
 
-def allow(*names: str, beside: Sequence[Path] = ()) -> None:
+def allow(*names: str, beside: Sequence[Path] = (), field: str = "--trust") -> None:
     """Import from these modules, or these classes, too: what the user has named, never what a file says.
 
     They are found in the current folder, and in those of ``beside``.
     """
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")) or name.split(".")[0] == "jsonargparse":
-            raise InputError(f"--trust: expected the name of a module, such as my_parts, found {name!r}")
+            raise InputError(f"{field}: expected the name of a module, such as my_parts, found {name!r}")
     for folder in (os.getcwd(), *(str(folder.resolve()) for folder in beside)):
         if folder not in sys.path:  # last, so that nothing there hides an installed package
             sys.path.append(folder)
     for name in names:
         if (module := name.partition(".")[0]) not in sys.modules and find_spec(module) is None:
-            raise InputError(f"{name}: there is no module {module}; {WHERE}")
+            raise InputError(f"{field}: {name}: there is no module {module}; {WHERE}")
     _allowed.extend(name for name in names if name not in _allowed)
     jsonargparse.set_parsing_settings(import_path_allowlist=list(names))
 
@@ -54,10 +54,7 @@ def allow_class(path: str, field: str) -> None:
     if not is_allowed(path):
         if "." not in path:
             raise InputError(f"{field}: expected the dotted path of a class, such as my_parts.MyClass, found {path}")
-        try:
-            allow(path)
-        except InputError as error:
-            raise InputError(f"{field}: {error}") from None
+        allow(path, field=field)
         allow(_home(_import(path, field)))  # jsonargparse looks at the module in which a class is defined, too
 
 

@@ -90,7 +90,7 @@ def smoothing(
     if skeleton is None and run is None:
         raise InputError("--topology: expected the name or path of a topology, or a --run")
     if numbers and not operators:
-        raise InputError(f"--{next(iter(numbers))}: expected together with --operator")
+        raise InputError(f"--operator.{next(iter(numbers))}: expected together with --operator")
     chosen = {} if operators else dict(of_operators.SIDE_BY_SIDE)
     for one in [operators] if isinstance(operators, str | type) else operators:
         chosen |= of_operators.named_operator(one, numbers or {})

@@ -450,7 +450,7 @@ def test_a_class_that_is_not_there_is_told_by_its_option(given: str) -> None:
 
 
 def test_a_forgotten_group_is_named() -> None:
-    with pytest.raises(InputError, match=r"--method\.scores, .*: required, but not given; --method NAME gives them$"):
+    with pytest.raises(InputError, match=r"--method\.scores, .*: required, but not given; expected --method NAME$"):
         typed("--data demo_xsub --model tiny --output none")
 
 

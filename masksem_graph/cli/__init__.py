@@ -1,6 +1,7 @@
 """The command line: one module a command, found by its name."""
 
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -91,9 +92,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from what is on disk", file=sys.stderr)
         raise SystemExit(130) from None
-    except BrokenPipeError:  # who reads has enough, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(141) from None
     except (InputError, OSError) as error:  # the latter: a full disk, a folder without permission
+        if isinstance(error, BrokenPipeError) and _has_no_reader():  # who reads has enough, as `| head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(141) from None
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def _has_no_reader() -> bool:
+    """Whether standard output is a pipe that nobody reads any more."""
+    try:
+        (poll := select.poll()).register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError, AttributeError):  # no file, or a system without poll
+        return False
+    return any(event & select.POLLERR for _, event in poll.poll(0))

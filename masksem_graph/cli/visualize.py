@@ -45,8 +45,7 @@ def main(argv: list[str]) -> None:
     if kind in ("masks", "reconstruction", "embedding"):
         options["seed"] = seed
     if kind == "smoothing":
-        options["numbers"] = {name: options.pop(name) for name in ("hops", "restart", "time") if name in options}
-        options["numbers"] |= {name.removeprefix("operator."): as_value(value) for name, value in of_operator}
+        options["numbers"] = {name.removeprefix("operator."): as_value(value) for name, value in of_operator}
     pictures = getattr(visualize, kind)(**options)
     for path in write_pictures(pictures, output):
         console.print(f"drawn: {path}", soft_wrap=True, markup=False)
@@ -86,11 +85,9 @@ def _parser(kind: str) -> Parser:
         parser.add_argument("--scale", type=scales, help="of the rows: each its own, or one shared")
     if kind == "smoothing":
         known = "none, adjacency, parts, ppr, heat, spatio_temporal, or dotted paths of classes"
-        about = f"{known}; by default all of these side by side; --operator.NAME VALUE: an option of the class"
+        about = f"{known}; by default all of these side by side; --operator.NAME VALUE: an option, as --operator.hops 2"
         parser.add_argument("--topology", dest="skeleton", type=str, help="a YAML file or a shipped name; or the run's own")
         parser.add_argument("--operator", dest="operators", type=str, nargs="+", help=about)
-        for name, of in (("hops", "adjacency"), ("restart", "ppr"), ("time", "heat")):
-            parser.add_argument(f"--{name}", type=int if name == "hops" else float, help=f"of {of}")
     if kind == "masks":
         parser.add_argument("--draws", type=int, default=1000, help="that the frequency is taken over")
     if kind == "reconstruction":

@@ -17,7 +17,7 @@ from masksem_graph.data.store import Store, is_store, open_store
 from masksem_graph.data.views import whole_view
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonData
-from masksem_graph.topology import Topology, load_topology, topology_for
+from masksem_graph.topology import Topology, load_topology
 
 OF_CLIPS = ("view", "view_of", "stream", "absent_frames")
 """Options that are fields of an `InputSpec` too."""
@@ -99,7 +99,7 @@ class SkeletonDataset(Dataset):
     def like(self, encoder: Any) -> SkeletonDataset:
         """The same clips as an encoder takes them: its skeleton, frames, segments and preparation."""
         seen = {name: getattr(encoder.input_spec, name) for name in OF_CLIPS}
-        seen["topology"] = topology_for(encoder.topologies, self.store.topology)
+        seen["topology"] = encoder.topology_for(self.store.topology)
         return SkeletonDataset(
             self.store,
             split=self.split if self.split in self.store.splits else None,
@@ -149,7 +149,6 @@ def _open(source: str | os.PathLike[str] | Store, root: str | os.PathLike[str] |
     from masksem_graph.data.prepare import cached_store
 
     if source in group_names("data"):
-        fields, _ = load_group("data", source, "data")
-        format, split = fields.get("format"), fields.get("split")
-        raise InputError(f"{source}: is a name for pretrain; here expected SkeletonDataset({format!r}, split={split!r})")
+        format = load_group("data", source, "data")[0].get("format")
+        raise InputError(f"{source}: is a name of --data; a SkeletonDataset takes a store, or a format as {format!r}")
     return cached_store(source, root)

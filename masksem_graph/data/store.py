@@ -342,4 +342,4 @@ def refuse_foreign(path: Path, format: str | None = None) -> None:
     with suppress(InputError):  # a damaged one is prepared again
         before = read_description(path / DESCRIPTION).format
     if format and before not in (None, format):
-        raise InputError(f"{path}: holds a store of {before}, expected another folder for one of {format}")
+        raise InputError(f"{path}: holds a store of {before or 'no format'}, expected another folder for one of {format}")

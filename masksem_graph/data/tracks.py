@@ -64,10 +64,15 @@ class Tracks:
 
 
 def _distances(new: Float[np.ndarray, "N V D"], old: Float[np.ndarray, "K V D"], reach: float) -> Float[np.ndarray, "N K"]:
-    """Mean distance of the joints that both have; infinite without such joints, or beyond the new body's reach."""
+    """Mean distance of the joints that both have; infinite without such joints, or beyond the reach of the larger body."""
     apart = np.linalg.norm(new[:, None] - old[None], axis=-1)
     both: Bool[np.ndarray, "N K V"] = np.isfinite(apart)
     mean = np.where(both, apart, 0).sum(-1) / np.maximum(both.sum(-1), 1)
-    whole = np.where(np.isfinite(new).all(-1, keepdims=True), new, np.nan)
-    size = (np.fmax.reduce(whole, axis=1) - np.fmin.reduce(whole, axis=1)).max(-1, keepdims=True)
+    size = np.fmax(_size(new)[:, None], _size(old))
     return np.where(both.any(-1) & (mean <= reach * size), mean, np.inf)
+
+
+def _size(bodies: Float[np.ndarray, "N V D"]) -> Float[np.ndarray, " N"]:
+    """How far the joints of each body lie apart; NaN where none was found."""
+    whole = np.where(np.isfinite(bodies).all(-1, keepdims=True), bodies, np.nan)
+    return (np.fmax.reduce(whole, axis=1) - np.fmin.reduce(whole, axis=1)).max(-1)

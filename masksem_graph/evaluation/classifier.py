@@ -16,7 +16,6 @@ from masksem_graph.exporting.classifier import OnnxClassifier, load_onnx
 from masksem_graph.models.encode import loader_for
 from masksem_graph.models.io import load_encoder, load_head
 from masksem_graph.tasks.classify import Classify
-from masksem_graph.topology import topology_for
 
 PORTION = 64  # clips at once; changes speed and memory, not results
 
@@ -44,10 +43,9 @@ class Classifier:
     def loader(self, store: Store, device: torch.device | str = "cpu") -> SkeletonLoader:
         """Reads clips as the network was trained to see them; those with other joints or coordinates are refused."""
         encoder = self.network.encoder
-        trained = topology_for(encoder.topologies, self.prepared.topology)
-        if (
-            topology_for(encoder.topologies, store.topology).joints != trained.joints
-        ):  # the encoder may go on, what its head saw may not
+        trained = encoder.topology_for(self.prepared.topology)
+        found = encoder.topology_for(store.topology)  # the encoder may go on, what its head saw may not
+        if found.joints != trained.joints:
             raise InputError(
                 f"{store.topology.name}: the clips have its {len(store.topology.inputs)} joints, expected the "
                 f"{len(trained)} joints of {trained.name}, which the classifier was trained on"

@@ -37,7 +37,6 @@ from masksem_graph.report.figures import drawing
 from masksem_graph.report.page import write_pages
 from masksem_graph.run_folder import RunFolder
 from masksem_graph.tasks.classify import Classify
-from masksem_graph.topology import topology_for
 from masksem_graph.training.devices import launch
 from masksem_graph.training.provenance import provenance
 from masksem_graph.training.run import describe_new, print_start
@@ -269,8 +268,6 @@ def _save(folder: RunFolder, network: Classify, data: DataConfig, store: Store, 
     """Encoder, head and configuration: the folder is then a run of its own, to predict with or to evaluate further."""
     encoder, head = network.encoder, network.head
     encoder.save(folder)
-    save_head(
-        folder, head, width=encoder.width, joints=len(topology_for(encoder.topologies, store.topology)), classes=store.classes
-    )
+    save_head(folder, head, width=encoder.width, joints=len(encoder.topology_for(store.topology)), classes=store.classes)
     folder.write_yaml("config.yaml", plain)
     folder.write_yaml("data.yaml", identity(store) | {"split": data.split, "prepared": preparation(store)})

@@ -33,7 +33,6 @@ from masksem_graph.models.encode import encode_store
 from masksem_graph.models.encoder import SkeletonEncoder
 from masksem_graph.models.io import load_encoder
 from masksem_graph.run_folder import RunFolder
-from masksem_graph.topology import topology_for
 
 OPSET = 18
 TOLERANCE = 1e-4
@@ -106,7 +105,7 @@ def export(run: Path, output: Path, *, to: To = "onnx", licence: str = "unknown"
         raise InputError(f"needs {', '.join(missing)}, not installed here; expected pip install 'masksem-graph[export]'")
     encoder, classifier, prepared = read_run(run)
     head = classifier.network.head if classifier else None
-    nodes = topology_for(encoder.topologies, prepared.topology)
+    nodes = encoder.topology_for(prepared.topology)
     network = FromRaw(encoder, head, raw=prepared.topology, nodes=nodes).eval()
     stores = [*_own_clips(run), _made_up(encoder, prepared)]
     expected = [classifier.probabilities(store) if classifier else encode_store(encoder, store) for store in stores]

@@ -19,7 +19,7 @@ from masksem_graph.data.views import central_view
 from masksem_graph.errors import InputError
 from masksem_graph.models.encoder import ArrayLike, SkeletonEncoder
 from masksem_graph.models.pool import sequence_mean
-from masksem_graph.topology import Topology, topology_for
+from masksem_graph.topology import Topology
 
 PORTION = 64  # clips at once; changes speed and memory, not results
 
@@ -73,7 +73,7 @@ def loader_for(encoder: SkeletonEncoder, store: Store, *, topology: Topology | N
     Args:
         encoder: knows its frames, segments, stream, view frame and skeletons.
         store: the clips.
-        topology: of the nodes; `topology_for` the clips where omitted.
+        topology: of the nodes; `SkeletonEncoder.topology_for` the clips where omitted.
         options: further ones of `SkeletonLoader`, such as ``device`` and ``transforms``.
 
     Raises:
@@ -87,7 +87,7 @@ def loader_for(encoder: SkeletonEncoder, store: Store, *, topology: Topology | N
         raise InputError(
             f"{store.path}: prepared with origin {store.origin}, expected {seen.origin}, as the encoder's own clips"
         )
-    nodes = topology or topology_for(encoder.topologies, store.topology)
+    nodes = topology or encoder.topology_for(store.topology)
     encoder.check_topology(nodes)
     return SkeletonLoader(
         store,

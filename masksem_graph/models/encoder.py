@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from masksem_graph.backbones.drop_path import DropPath
-from masksem_graph.console import counted
 from masksem_graph.data.input_spec import InputSpec
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch, SkeletonData, to_segments
 from masksem_graph.models.build import ModelConfig, build_positions
 from masksem_graph.parts import build_part
-from masksem_graph.topology import Topology, topology_for
+from masksem_graph.topology import Topology
 
 ArrayLike: TypeAlias = Tensor | np.ndarray
 
@@ -34,6 +33,10 @@ def place_nodes(
     """All nodes of each body: the values of some at their places, a token at the others."""
     whole = token.to(values.dtype).repeat(values.shape[0], total, 1)
     return whole.scatter(1, nodes[..., None].expand(-1, -1, values.shape[-1]), values)
+
+
+OF_GRAPH = ("joints", "inputs", "bones", "centre", "rest_pose")
+"""What an encoder sees of a skeleton."""
 
 
 class SkeletonEncoder(nn.Module):
@@ -81,6 +84,18 @@ class SkeletonEncoder(nn.Module):
     def topology(self) -> Topology:
         """The skeleton that bare arrays are taken to be on."""
         return self.home[0]
+
+    def topology_for(self, data: Topology) -> Topology:
+        """The skeleton whose nodes it uses on clips of ``data``.
+
+        That is the one that `load_encoder` was given, else one that it was trained on, where the clips have all of its joints;
+        their own before others, and one with all of their joints before one that leaves some out. Else it is the clips' own.
+        """
+        asked = [] if self.topology is self.topologies[0] else [self.topology]
+        for known in (asked, [one for one in self.topologies if one == data], self.topologies):
+            if fitting := [one for one in known if set(one.inputs) <= set(data.inputs)]:
+                return max(fitting, key=lambda topology: len(topology.inputs))
+        return data
 
     def batch(
         self, clips: Float[Tensor, "B T J C"], topology: Topology | None = None, sequence: Int64[Tensor, " B"] | None = None
@@ -162,10 +177,9 @@ class SkeletonEncoder(nn.Module):
         unlike = [f"{name} {a}, expected {b}" for one in prepared for name, (a, b) in one.differences(self.input_spec).items()]
         if batch.segments != self.segments:
             unlike.append(f"{batch.segments} segments, expected {self.segments}")
-        known = (*self.topologies, self.topology)
-        if batch.topology not in known and (wanted := topology_for(known, batch.topology)) != batch.topology:
-            graphs = [f"{one.name}, {counted(len(one.bones), 'bone')}" for one in (batch.topology, wanted)]
-            unlike.append(f"the graph of {graphs[0]}, expected that of {graphs[1]}")
+        wanted = self.topology_for(batch.topology)
+        if other := [name for name in OF_GRAPH if getattr(batch.topology, name) != getattr(wanted, name)]:
+            unlike.append(f"the skeleton {batch.topology.name}, expected {wanted.name} with other {other[0]}")
         if (found := batch.x.shape[-1]) != self.embedding.in_features:
             unlike.append(f"{found} numbers a node, expected {self.embedding.in_features}")
         if unlike:

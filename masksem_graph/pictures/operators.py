@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from masksem_graph import trust
+from masksem_graph.config import parse_mapping
 from masksem_graph.errors import InputError
 from masksem_graph.graph import SkeletonBatch
 from masksem_graph.operators import Adjacency, Heat, Identity, Operator, PartAverage, PersonalisedPageRank, SpatioTemporal
@@ -65,13 +66,11 @@ def named_operator(given: Named, numbers: Mapping[str, Any]) -> dict[str, Operat
     if isabstract(kind):
         raise InputError(f"--operator: {name} is abstract; expected a class whose matrix(topology) is a [V, V] tensor")
     if unknown := numbers.keys() - signature(kind).parameters.keys():
-        raise InputError(f"--{min(unknown)}: the operator {name} has no such option")
+        raise InputError(f"--operator.{min(unknown)}: the operator {name} has no such option")
+    operator = parse_mapping(kind, numbers, source="--operator")
     options = {option: f"{value:g}" if isinstance(value, float) else value for option, value in numbers.items()}
     called = name.rpartition(".")[2].replace("_", "-") + "".join(f", {option} {value}" for option, value in options.items())
-    try:
-        return {"none": Identity()} | ({} if kind is Identity else {called: kind(**numbers)})
-    except TypeError as error:  # a text for a number, or an option without a default that is not given
-        raise InputError(f"--operator: {name}: {error}") from None
+    return {"none": Identity()} | ({} if kind is Identity else {called: operator})
 
 
 def beside_own(operator: Operator) -> dict[str, Operator]:

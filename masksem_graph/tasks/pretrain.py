@@ -186,15 +186,16 @@ class Pretrain(nn.Module):
             return self.sampler(self.scores.after_smoothing(smoothed), numbers.nodes)
 
     def _checked(self, name: str, eta: Any, batch: SkeletonBatch) -> Float[Tensor, "B Te V"]:
-        """What a part of the method gave, an `InputError` unless it is a score of at least 0 for each node."""
+        """What a part of the method gave; `InputError` unless that is a score for each node, and at first of at least 0."""
         grid = [batch.num_bodies, batch.segments, len(batch.topology)]
         of = f"method.{name}: {type(getattr(self, name)).__name__}"
         if not isinstance(eta, Tensor) or list(eta.shape) != grid:
             found = list(eta.shape) if isinstance(eta, Tensor) else type(eta).__name__
             raise InputError(f"{of}: expected scores [bodies, segments, joints] = {grid}, found {found}")
-        if name not in self.tried:  # once, as it makes a GPU wait
+        if name not in self.tried and eta.numel():  # once, as it makes a GPU wait
             self.tried.add(name)
-            if not (lowest := eta.min().item()) >= 0:
+            lowest, highest = (value.item() for value in eta.aminmax())
+            if not lowest >= -1e-6 * abs(highest):
                 raise InputError(f"{of}: expected scores of at least 0, found {lowest:.3g}")
         return eta
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from masksem_graph.cli import evaluate, main
+from masksem_graph.cli import evaluate, main, train
 from masksem_graph.cli.train import parse
 from masksem_graph.encodings import Learned
 from masksem_graph.files import shipped
@@ -128,3 +130,19 @@ def test_overview_and_unknown_command(capsys: pytest.CaptureFixture[str]) -> Non
         main(["trian"])
     assert stopped.value.code == 2
     assert "trian: no such command" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_and_a_pipe_of_ones_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = f"{sys.executable} -m masksem_graph train --help | head -n 1"
+    found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert found.stdout.startswith("usage") and not found.stderr
+
+    def broken(rest: list[str]) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(train, "main", broken)
+    with pytest.raises(SystemExit, match="2"):
+        main(["train"])
+    assert "error: [Errno 32] Broken pipe" in capsys.readouterr().err

@@ -23,7 +23,6 @@ from masksem_graph.data.store import StoreWriter
 from masksem_graph.errors import InputError
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.models.encoder import SkeletonEncoder
-from masksem_graph.topology import topology_for
 from masksem_graph.training.checkpoint import load_checkpoint
 from masksem_graph.training.pretrain import PretrainLoop
 from masksem_graph.training.restore import load_task
@@ -160,7 +159,7 @@ def test_evaluations_take_the_variant_that_was_trained() -> None:
     model = yaml.safe_load((ROOT / "configs" / "model" / "tiny.yaml").read_text())
     encoder = SkeletonEncoder(parse_mapping(ModelConfig, model, source="test"), topologies=trained, channels=3)
     for data, expected in (("ntu25", "ntu25_long"), ("kinect20", "kinect20_long"), ("coco17", "coco17")):
-        assert topology_for(encoder.topologies, load_topology(data)).name == expected
+        assert encoder.topology_for(load_topology(data)).name == expected
     assert encoder.topology.name == "ntu25_long"
 
 

@@ -55,7 +55,7 @@ def test_smoothing_without_a_run(tmp_path: Path) -> None:
 
 
 def test_smoothing_of_a_clip(run: Path, tmp_path: Path) -> None:
-    named = ["--operator", "adjacency", "--hops", "2", "--gif", "false"]
+    named = ["--operator", "adjacency", "--operator.hops", "2", "--gif", "false"]
     found = drawn(tmp_path, "smoothing", "--run", str(run), "--clip", "0", "--topology", "tiny5", *named)
     assert found == files("smoothing_matrices", "smoothing_graphs", "smoothing_impulse", "smoothing_saliency")
 
@@ -147,12 +147,15 @@ def test_a_clip_that_is_not_in_the_runs_data(run: Path, tmp_path: Path) -> None:
         (["saliency", "--run", "RUN", "--data.split", "third"], "data.split: expected one of half, found third"),
         (["smoothing"], "--topology: expected the name or path of a topology"),
         (["smoothing", "--topology", "tiny6"], "tiny6: no such file"),
-        (["smoothing", "--topology", "tiny5", "--hops", "2"], "--hops: expected together with --operator"),
+        (["smoothing", "--topology", "tiny5", "--operator.hops", "2"], "--operator.hops: expected together with --operator"),
         (["smoothing", "--topology", "tiny5", "--rate", "30"], "--rate: frames a second of the clip of a --run"),
-        (["smoothing", "--topology", "tiny5", "--operator", "heat", "--operator.time", "x"], "--operator: heat: "),
+        (
+            ["smoothing", "--topology", "tiny5", "--operator", "heat", "--operator.time", "x"],
+            "--operator: time: expected a number",
+        ),
         (["saliency", "--run", "RUN", "--operator.time", "2"], "operator.time"),
         (["smoothing", "--topology", "tiny5", "--operator", "blur"], "--operator: expected one of none, adjacency"),
-        (["smoothing", "--topology", "tiny5", "--operator", "adjacency", "--hops", "0"], "hops: expected at least 1"),
+        (["smoothing", "--topology", "tiny5", "--operator", "adjacency", "--operator.hops", "0"], "hops: expected at least 1"),
         (["smoothing", "--topology", "kinect20", "--run", "RUN"], "--topology: kinect20 does not fit the run"),
         (["smoothing", "--topology", "tiny5", "--joints", "tail"], "--joints: tiny5 has no joint called 'tail'"),
         (["masks", "--run", "RUN", "--draws", "0"], "--draws: expected at least 1"),

@@ -169,14 +169,18 @@ def test_clips_for_an_encoder_are_on_its_own_graph(written: Path, tmp_path: Path
     clip, known = own[0], own.like(encoder)[0]
     assert known.topology == ring and known.edge_index.shape[1] > clip.edge_index.shape[1]
     assert encoder(known).isfinite().all()
-    with pytest.raises(InputError, match=r"found the graph of tiny5, 4 bones, expected that of ring, 5 bones"):
+    with pytest.raises(InputError, match=r"found the skeleton tiny5, expected ring with other bones, as"):
         encoder(clip)
+    assert encoder(SkeletonDataset(written, split="half", frames=8, segment=2, topology=replace(ring, source="x"))[0]).any()
+    other = replace(TINY, name="other", bones=(*TINY.bones, ("left_hand", "foot")))
+    encoder.home = other, TINY  # as load_encoder(topology=...) leaves it
+    assert own.like(encoder)[0].topology == other and encoder(own.like(encoder)[0]).isfinite().all()
     (path := tmp_path / "ring.yaml").write_text(yaml.safe_dump(ring.to_dict()))
     assert SkeletonDataset(written, split="half", topology=path).topology.bones == ring.bones
 
 
 def test_names_of_the_command_line_are_told_apart() -> None:
-    with pytest.raises(InputError, match=r"here expected SkeletonDataset\('nw_ucla', split='xview'\)"):
+    with pytest.raises(InputError, match=r"a SkeletonDataset takes a store, or a format as 'nw_ucla'$"):
         SkeletonDataset("nw_ucla_xview")
     with pytest.raises(InputError, match=r"format 'demoo': did you mean demo\?"):
         SkeletonDataset("demoo")

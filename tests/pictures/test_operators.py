@@ -73,7 +73,7 @@ def test_from_python() -> None:
         ({"operator": "heat"}, "^operator: smoothing has no such argument; did you mean operators\\?$"),
         ({"nonsense": 3}, "^nonsense: smoothing has no such argument; expected one of skeleton, operators, run"),
         ({"operators": Operator}, "^--operator: Operator is abstract; expected a class whose matrix"),
-        ({"numbers": {"hops": 2}}, "^--hops: expected together with --operator$"),
+        ({"numbers": {"hops": 2}}, "^--operator.hops: expected together with --operator$"),
     ],
 )
 def test_what_python_is_refused(options: dict[str, Any], message: str) -> None:
@@ -84,7 +84,9 @@ def test_what_python_is_refused(options: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("name", "numbers", "message"),
     [
-        ("heat", {"hops": 2}, "--hops: the operator heat has no such option"),
+        ("heat", {"hops": 2}, "--operator.hops: the operator heat has no such option"),
+        ("adjacency", {"normalise": "foo"}, "--operator: normalise: expected one of symmetric, row, found foo"),
+        ("adjacency", {"hops": 1.5}, "--operator: hops: expected a whole number, found 1.5"),
         ("sharpen", {}, "--operator: expected one of none, adjacency"),
         ("masksem_graph.topology.Topology", {}, "--operator: expected a subclass of masksem_graph.operators.Operator"),
         ("no_such_module.Operator", {}, "no_such_module.Operator: there is no module no_such_module"),

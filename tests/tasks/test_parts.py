@@ -18,7 +18,7 @@ from masksem_graph.methods.ha_cm import AlternatingScores, AttentionScores
 from masksem_graph.models.build import ModelConfig
 from masksem_graph.operators import Operator
 from masksem_graph.targets import Target, VelocityAcceleration
-from masksem_graph.tasks.pretrain import MethodConfig, Pretrain, RandomNumbers, build_pretrain
+from masksem_graph.tasks.pretrain import GlobalBatch, MethodConfig, Pretrain, RandomNumbers, build_pretrain
 from masksem_graph.topology import Topology, load_topology
 from tests.helpers import batch_of
 
@@ -150,6 +150,13 @@ class Says(Target):
 
     def values(self, batch: SkeletonData) -> Any:
         return self.given
+
+
+def test_a_part_of_a_batch_may_be_empty() -> None:
+    one = task(Uniform())
+    assert (
+        one(one.student.batch(torch.zeros(0, 8, 5, 3)), RandomNumbers(torch.zeros(0, 20)), GlobalBatch(bodies=3))["loss"] == 0
+    )
 
 
 POSE = torch.zeros(3, 8, 5, 3)
