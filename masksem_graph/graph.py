@@ -117,7 +117,8 @@ class SkeletonData(Data):
             sequence: the clip of each body, from 0, ascending; all one clip where omitted.
             y, velocity, acceleration, prepared: see the attributes.
         """
-        values, bodies, device = to_segments(nodes_of(frames, topology), segment), len(frames), frames.device
+        # Not len(frames), which an export would take for a number that never changes.
+        values, bodies, device = to_segments(nodes_of(frames, topology), segment), frames.shape[0], frames.device
         sequence = torch.zeros(bodies, dtype=torch.int64, device=device) if sequence is None else sequence
         y = torch.full((1,), -1, device=device) if y is None else y
         grid = Grid(topology, values.shape[1], prepared)

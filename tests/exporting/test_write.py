@@ -86,7 +86,6 @@ def test_what_the_file_says(exported: Path) -> None:
     assert (about["frames"], about["view"], about["origin"], about["opset"]) == (16, "body", "centre", write.OPSET)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 def test_an_encoder_alone(run: Path, tmp_path: Path) -> None:
     """Its features are those of ``encode``."""
