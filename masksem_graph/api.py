@@ -11,13 +11,12 @@ from masksem_graph.cli import evaluate as evaluation
 from masksem_graph.cli import train
 from masksem_graph.compose import CLASS_PATH, GROUPS, INIT_ARGS, load_group, plain_copy
 from masksem_graph.console import console
+from masksem_graph.data.dataset import OF_CLIPS
 from masksem_graph.declared import declared_fields
 from masksem_graph.errors import InputError, meant
 from masksem_graph.options import HOMES, Options
 from masksem_graph.run_folder import RunFolder
 
-PREPARED = ("view", "view_of", "stream", "absent_frames")
-"""Options of a `SkeletonDataset` that are fields of ``data`` too."""
 OF_FURTHER_DATA = ("format", "split", "root", "origin", "options", "splits", "weight")
 
 
@@ -142,7 +141,7 @@ def data_section(data: Any) -> Any:
     if data.transform is not None or data.options.get("transforms"):
         raise InputError("data: found a SkeletonDataset with a transform, expected none; give transforms as augment=[...]")
     fields = {"format": data.store.format, "split": data.split, "root": str(data.store.path)}
-    return fields | {name: data.options[name] for name in PREPARED if name in data.options}
+    return fields | {name: data.options[name] for name in OF_CLIPS if name in data.options}
 
 
 def _several(sections: Sequence[dict[str, Any]]) -> dict[str, Any]:

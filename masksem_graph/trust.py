@@ -67,7 +67,7 @@ def refusal(path: str) -> str:
     """Why a class is not imported, and what to do."""
     return (
         f"{path} is not imported: it is no part of {' or '.join(PACKAGES)}; "
-        f"if you trust that code, add --trust {(module := path.partition('.')[0])}, in Python trust.allow({module!r})"
+        f"if you trust that code, add --trust {(module := path.partition('.')[0])}, in Python mg.trust.allow({module!r})"
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,6 @@ import masksem_graph as mg
 from masksem_graph.api import data_section
 from masksem_graph.errors import InputError
 
-needs_core = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = {"batch_size": 180, "evaluate_every": 0, "figures": False, "accelerator": "cpu", "width": 16}
 
@@ -31,7 +27,6 @@ def test_an_unknown_name() -> None:
         mg.nothing  # noqa: B018
 
 
-@needs_core
 def test_pretrain_evaluate_load(tmp_path: Path) -> None:
     run = mg.pretrain("demo_xsub", "tiny", "mamp", epochs=1, output=tmp_path / "run", **QUICK, **{"model.backbone.depth": 1})
     assert isinstance(run, mg.RunFolder) and run.page.is_file()
@@ -46,7 +41,6 @@ def test_pretrain_evaluate_load(tmp_path: Path) -> None:
     assert linear.folder.name == "linear_10" and linear.figures["seeds"] == [0, 1] and linear.figures["labelled_clips"] == 36
 
 
-@needs_core
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
 from importlib import import_module
-from importlib.util import find_spec
 
 import pytest
 
 from masksem_graph.declared import declared_fields
 from masksem_graph.options import HOMES
-
-pytestmark = pytest.mark.skipif(
-    find_spec("masksem_graph.data.transforms") is None, reason="needs the transforms, which are merged later"
-)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def semantic(task: Pretrain, reference: Callable[[], Float[Tensor, "T J C"]]) ->
 
 
 def operator_name(operator: Operator) -> str:
-    """A task's smoothing operator and those of its options that are not the usual ones: ``Adjacency, hops 2``."""
+    """A smoothing operator and those of its options that are not the usual ones: ``Adjacency, hops 2``."""
     if isinstance(operator, Identity):
         return "no operator"
     own, known = vars(operator), inspect.signature(type(operator)).parameters  # it keeps them under the same names
