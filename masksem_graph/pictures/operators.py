@@ -157,7 +157,7 @@ def _matrices(topology: Topology, responses: Mapping[str, Response], norm: Norma
     later = {f"{name}: to the next segment": response[:, MIDDLE + 1] for name, response in responses.items()}
     panels |= {name: matrix for name, matrix in later.items() if matrix.any()}
     size, many = max(0.125 * len(topology), 1.6), len(panels) > 2
-    figure, cells = _grid(len(panels), size + 0.3, size + (0.95 if many else 1.4))
+    figure, cells = _grid(len(panels), size + (0.3 if many else 0.9), size + (0.95 if many else 1.3))
     for axes, (name, matrix) in zip(cells, panels.items(), strict=True):
         first = axes.get_subplotspec().is_first_col()  # type: ignore[union-attr]
         image = skeleton.draw_matrix(axes, topology, matrix, names=first, parts=many, cmap=COLOURS, norm=norm)
